@@ -1,0 +1,82 @@
+# Everything happens in .venv beside this file, whatever directory make is called from.
+# PYTHON names the interpreter that .venv is made from; ARGS is passed on to quickstart, test and test-fast.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.SILENT:
+.DEFAULT_GOAL := help
+.PHONY: help install quickstart test test-fast lint clean
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3,$(shell command -v $(name) >/dev/null 2>&1 && echo $(name))))
+ARGS ?=
+
+# Not $(abspath): it takes a path with spaces for several.
+export HPT_ROOT := $(shell cd "$$(dirname '$(strip $(MAKEFILE_LIST))')" && pwd)
+export HPT_PYTHON := $(PYTHON)
+ENTER := cd "$$HPT_ROOT"
+PIP := .venv/bin/python -m pip --disable-pip-version-check --no-input -qq
+
+help:
+	echo "make install      set up .venv with the CPU stack (Python 3.11 or 3.12 and g++; several GB of downloads at worst)"
+	echo "make quickstart   train the built-in task on this machine's CPU, from base model to report"
+	echo "make test         all tests"
+	echo "make test-fast    the tests that do not start Ray or vLLM"
+	echo "make lint         ruff and mypy"
+	echo "make clean        remove caches; .venv and outputs stay"
+	echo "Variables: PYTHON=python3.12 (for install), ARGS='...' (passed on to quickstart, test and test-fast)"
+
+# The stamp's name holds a hash of what decides the contents of .venv, so a second run is instant, and a changed pin,
+# a moved checkout and an interrupted run all lead back here. pip then leaves alone what is complete; a package whose
+# installation was cut short has no RECORD yet, and is installed again.
+install:
+	$(ENTER)
+	stamp=".venv/.hpt-installed-$$(cat requirements/*.txt setup.py <(pwd) | sha256sum | cut -c1-16)"
+	if [[ -e $$stamp ]]; then exit 0; fi
+	if ! command -v g++ >/dev/null; then
+		echo "error: g++ is missing; torch.compile and vLLM call it at run time. On Debian: apt-get install g++" >&2
+		exit 1
+	fi
+	if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+		if ! "$$HPT_PYTHON" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
+			echo "error: Python 3.11 or 3.12 is needed; PYTHON='$$HPT_PYTHON' is $$("$$HPT_PYTHON" --version 2>/dev/null || echo missing)." >&2
+			echo "       Name another one: make install PYTHON=/path/to/python3.11" >&2
+			exit 1
+		fi
+		echo "[1/4] creating .venv with $$("$$HPT_PYTHON" --version)"
+		"$$HPT_PYTHON" -m venv .venv
+	fi
+	rm -f .venv/.hpt-installed-*
+	.venv/bin/python -c 'import shutil; from importlib.metadata import distributions; [shutil.rmtree(found._path) \
+		for found in distributions() if found.files is None and found._path.suffix == ".dist-info"]'
+	echo "[2/4] installing torch"
+	$(PIP) install torch==2.13.0 -c requirements/cpu.txt
+	echo "[3/4] installing verl, vLLM, Ray and the rest of the pinned stack (minutes)"
+	$(PIP) install --no-deps -r requirements/cpu.txt -r requirements/dev.txt
+	echo "[4/4] installing hpt from this checkout"
+	$(PIP) install --no-deps --no-build-isolation -e .
+	touch "$$stamp"
+	echo "installed in $$HPT_ROOT/.venv"
+
+quickstart: install
+	$(ENTER)
+	.venv/bin/python -m recipe.hpt.quickstart $(ARGS)
+
+test: install
+	$(ENTER)
+	.venv/bin/python -m pytest tests $(ARGS)
+
+test-fast: install
+	$(ENTER)
+	.venv/bin/python -m pytest tests -m "not ray" $(ARGS)
+
+lint: install
+	$(ENTER)
+	.venv/bin/python -m ruff check .
+	.venv/bin/python -m ruff format --check .
+	.venv/bin/python -m mypy
+
+clean:
+	$(ENTER)
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist ./*.egg-info
+	find . -path ./.venv -prune -o -type d -name __pycache__ -exec rm -rf {} +

@@ -1,0 +1,3 @@
+"""Hybrid Post-Training (arXiv 2509.04419): one loss over demonstrations and rollouts, as an extension of verl."""
+
+__version__ = "0.1.0"

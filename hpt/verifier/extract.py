@@ -1,0 +1,65 @@
+r"""Find the answer in a response, and undress a gold answer. Linear in the text, no regular-expression backtracking."""
+
+import re
+
+END_OF_THINKING = "</think>"
+_BOXED = re.compile(r"\\boxed\s*\{")
+_MATH_DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
+
+
+def extract_answer(response: str) -> str | None:
+    r"""The text inside the last ``\boxed{...}``, without math delimiters around it, or None.
+
+    Only what follows the last ``</think>`` counts, where there is one: a boxed guess inside the reasoning is no
+    answer. If the last box is not closed (a truncated response) or empty there is no answer either, even when
+    an earlier box is complete: the response had moved on from it.
+    """
+    boxed = _last_boxed(response.rpartition(END_OF_THINKING)[2])
+    return None if boxed is None else _without_delimiters(boxed) or None
+
+
+def normalize_gold(answer: str) -> str:
+    r"""The gold answer without ``\boxed{}`` and without the math delimiters around it."""
+    boxed = _last_boxed(answer)
+    return _without_delimiters(answer.strip() if boxed is None else boxed)
+
+
+def _without_delimiters(text: str) -> str:
+    for opening, closing in _MATH_DELIMITERS:
+        inner = text[len(opening) : len(text) - len(closing)]
+        if len(text) >= len(opening) + len(closing) and text == opening + inner + closing:
+            # "$1$ and $2$" opens and closes twice: what is between the outer two is no single formula.
+            return text if "$" in inner.replace(r"\$", "") else inner.strip()
+    return text
+
+
+def _last_boxed(text: str) -> str | None:
+    start = -1
+    for match in _BOXED.finditer(text):
+        start = match.end()
+    if start < 0:
+        return None
+    end = _closing_brace(text, start)
+    return text[start:end].strip() or None if end >= 0 else None
+
+
+def _closing_brace(text: str, start: int) -> int:
+    r"""Index of the brace closing the group that opened just before ``start``; -1 if it is never closed.
+
+    A backslash takes the next character with it, so the braces of ``\{1, 2\}`` do not count and those after a
+    ``\\`` do.
+    """
+    depth = 1
+    position = start
+    while position < len(text):
+        character = text[position]
+        if character == "\\":
+            position += 1
+        elif character == "{":
+            depth += 1
+        elif character == "}":
+            depth -= 1
+            if depth == 0:
+                return position
+        position += 1
+    return -1

@@ -1,0 +1,257 @@
+"""Verify many responses in worker processes that are killed and replaced when they run past the time limit."""
+
+import asyncio
+import atexit
+import concurrent.futures
+import logging
+import math
+import os
+import threading
+from collections.abc import Iterable
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from types import TracebackType
+
+from pebble import ProcessExpired, ProcessPool
+
+from hpt.verifier.extract import extract_answer, normalize_gold
+from hpt.verifier.judge import check_kind, judge, screen
+from hpt.verifier.verdict import Verdict
+from hpt.verifier.workers import WorkerContext, prepare_worker
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_WORKERS = 2
+DEFAULT_TIMEOUT_S = 5.0
+# Interpreter start and imports of the first worker, on a machine busy with everything else that a run starts.
+STARTUP_TIMEOUT_S = 180.0
+# Ending a worker and forking its successor takes well under a second; this is for a machine short of time.
+REPLACEMENT_ALLOWANCE_S = 5.0
+# A worker that dies between two tasks (the kernel short of memory) takes pebble's whole pool with it. The tasks
+# that were waiting did not cause that, so they are put into a new pool, this often at most.
+MAX_ATTEMPTS = 3
+# sympy's caches grow with every new expression.
+MAX_TASKS_PER_WORKER = 1000
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A comparison handed to the workers. It waits patience_s at most, its turn in the queue included."""
+
+    extracted: str
+    gold: str
+    kind: str
+    pool: ProcessPool
+    future: "Future[Verdict]"
+    patience_s: float
+    attempt: int
+
+
+class VerifierPool:
+    """Worker processes for symbolic comparisons. Use it as a context manager; any thread may call any method.
+
+    workers:    processes, at least 1; they start with the first comparison that needs one
+    timeout_s:  seconds for one comparison, counted from the moment a ready worker takes it up
+    """
+
+    def __init__(
+        self, workers: int = DEFAULT_WORKERS, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> None:
+        if workers < 1:
+            raise ValueError(f"workers must be at least 1, got {workers}")
+        if not 0 < timeout_s < math.inf:
+            raise ValueError(f"timeout_s must be a positive number of seconds, got {timeout_s}")
+        self.workers = workers
+        self.timeout_s = timeout_s
+        self._lock = threading.RLock()
+        self._context: WorkerContext | None = None
+        self._pool: ProcessPool | None = None
+        self._waiting: set[Future[Verdict]] = set()
+        self._closed = False
+
+    def __enter__(self) -> "VerifierPool":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the workers and see one of them do its work. Repeated calls do nothing."""
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("This VerifierPool is closed; make a new one")
+            if self._pool is not None:
+                return
+            self._context = WorkerContext()
+            self._pool = self._new_pool()
+            trial = self._pool.schedule(judge, args=("1/2", r"\frac{1}{2}"))
+            try:
+                verdict = trial.result(timeout=STARTUP_TIMEOUT_S)
+            except Exception as error:
+                self._discard(self._pool)
+                self._pool = None
+                raise RuntimeError(
+                    f"The verifier's worker processes do not work ({type(error).__name__}: {error}); what they "
+                    "printed on standard error says why. Is math-verify installed?"
+                ) from error
+            assert verdict.score == 1.0
+
+    def close(self) -> None:
+        """End the workers. Whoever still waits for a verdict gets a RuntimeError."""
+        with self._lock:
+            self._closed = True
+            pool, self._pool = self._pool, None
+            self._cancel_waiting()
+            if pool is not None:
+                self._discard(pool)
+            if self._context is not None:
+                self._context.stop()
+                self._context = None
+
+    def verify(self, response: str, answer: str, kind: str = "math") -> Verdict:
+        """One response against its gold answer."""
+        return self.verify_many([(response, answer, kind)])[0]
+
+    def verify_many(self, items: Iterable[tuple[str, str, str]]) -> list[Verdict]:
+        """(response, gold answer, kind) triples to verdicts, in the order of the input."""
+        begun = [self._begin(*item) for item in items]
+        return [self._wait(each) for each in begun]
+
+    async def verify_async(self, response: str, answer: str, kind: str = "math") -> Verdict:
+        """One response against its gold answer, without holding up the event loop."""
+        step = _examine(response, answer, kind)
+        if isinstance(step, Verdict):
+            return step
+        if self._pool is None:
+            await asyncio.to_thread(self.start)  # takes a second or more
+        job = self._schedule(*step)
+        while True:
+            settled = asyncio.wrap_future(job.future)
+            # An exception that nobody looks at is reported by the event loop; _conclude looks at the original.
+            settled.add_done_callback(lambda done: done.cancelled() or done.exception())
+            await asyncio.wait([settled], timeout=job.patience_s)
+            outcome = self._conclude(job)
+            if isinstance(outcome, Verdict):
+                return outcome
+            job = await asyncio.to_thread(self._reschedule, job)
+
+    def _begin(self, response: str, answer: str, kind: str) -> "Verdict | _Job":
+        step = _examine(response, answer, kind)
+        return step if isinstance(step, Verdict) else self._schedule(*step)
+
+    def _wait(self, step: "Verdict | _Job") -> Verdict:
+        while not isinstance(step, Verdict):
+            # Not concurrent.futures.wait: pebble's cancel does not wake it.
+            done = threading.Event()
+            step.future.add_done_callback(lambda _, done=done: done.set())  # type: ignore[misc]
+            done.wait(step.patience_s)
+            step = self._conclude(step) or self._reschedule(step)
+        return step
+
+    def _schedule(self, extracted: str, gold: str, kind: str, attempt: int = 1) -> _Job:
+        with self._lock:
+            self.start()
+            assert self._pool is not None
+            try:
+                future = self._submit(extracted, gold, kind)
+            except RuntimeError:  # broken since the last call
+                self._replace(self._pool)
+                future = self._submit(extracted, gold, kind)
+            self._waiting.add(future)
+            future.add_done_callback(self._waiting.discard)
+            rounds = math.ceil(len(self._waiting) / self.workers)
+            patience_s = STARTUP_TIMEOUT_S + rounds * (self.timeout_s + REPLACEMENT_ALLOWANCE_S)
+            return _Job(extracted, gold, kind, self._pool, future, patience_s, attempt)
+
+    def _submit(self, extracted: str, gold: str, kind: str) -> "Future[Verdict]":
+        assert self._pool is not None
+        return self._pool.schedule(judge, args=(extracted, gold, kind), timeout=self.timeout_s)
+
+    def _conclude(self, job: _Job) -> Verdict | None:
+        """The verdict of a job that was waited for; None if it has to be scheduled again."""
+        lost = not job.future.done() or job.future.cancelled()
+        error = None if lost else job.future.exception()
+        if not lost and error is None:
+            return job.future.result()
+        if isinstance(error, concurrent.futures.TimeoutError):
+            return Verdict("timeout", job.extracted)
+        if self._closed:
+            raise RuntimeError("The VerifierPool was closed while a verdict was awaited")
+        if lost or isinstance(error, BrokenProcessPool):
+            logger.warning(
+                "verifier workers lost (%s), attempt %d", error or "no answer", job.attempt
+            )
+            return None if job.attempt < MAX_ATTEMPTS else Verdict("crashed", job.extracted)
+        if not isinstance(error, ProcessExpired):
+            logger.warning("verifying %.200r raised", job.extracted, exc_info=error)
+        return Verdict("crashed", job.extracted)
+
+    def _reschedule(self, job: _Job) -> _Job:
+        with self._lock:
+            if self._pool is job.pool:
+                self._replace(job.pool)
+            return self._schedule(job.extracted, job.gold, job.kind, job.attempt + 1)
+
+    def _new_pool(self) -> ProcessPool:
+        return ProcessPool(
+            max_workers=self.workers,
+            max_tasks=MAX_TASKS_PER_WORKER,
+            initializer=prepare_worker,
+            context=self._context,  # type: ignore[arg-type]
+        )
+
+    def _replace(self, broken: ProcessPool) -> None:
+        self._pool = self._new_pool()
+        self._cancel_waiting()
+        # In a thread of its own: what broke the pool may also keep it from ending.
+        threading.Thread(target=self._discard, args=(broken,), daemon=True).start()
+
+    def _cancel_waiting(self) -> None:
+        """Wake those who wait for a pool that will not answer any more."""
+        for future in tuple(self._waiting):
+            future.cancel()
+
+    @staticmethod
+    def _discard(pool: ProcessPool) -> None:
+        pool.stop()
+        pool.join()
+
+
+def _examine(response: str, answer: str, kind: str) -> Verdict | tuple[str, str, str]:
+    """A verdict where the exact screen suffices, otherwise what a worker has to compare."""
+    check_kind(kind)
+    extracted = extract_answer(response)
+    gold = normalize_gold(answer)
+    verdict = screen(extracted, gold)
+    if verdict is not None:
+        return verdict
+    assert extracted is not None
+    return extracted, gold, kind
+
+
+_shared: dict[tuple[int, int, float], VerifierPool] = {}
+_shared_lock = threading.Lock()
+
+
+def shared_pool(
+    workers: int = DEFAULT_WORKERS, timeout_s: float = DEFAULT_TIMEOUT_S
+) -> VerifierPool:
+    """This process's pool with these settings, made on first use and closed when the interpreter exits."""
+    key = (os.getpid(), workers, timeout_s)  # a forked child cannot use its parent's workers
+    with _shared_lock:
+        if key not in _shared:
+            _shared[key] = VerifierPool(workers, timeout_s)
+        return _shared[key]
+
+
+@atexit.register
+def _close_shared_pools() -> None:
+    for (pid, *_), pool in _shared.items():
+        if pid == os.getpid():
+            pool.close()

@@ -1,0 +1,45 @@
+"""The reward function for verl.
+
+    reward.custom_reward_function.path=pkg://hpt.verifier.reward
+    reward.custom_reward_function.name=compute_score
+
+verl's reward workers (reward.num_workers Ray actors, reward manager ``naive``) await it in their event loop. Each
+of them keeps one pool of verifier processes; set ``verifier_workers`` and ``verifier_timeout_s`` under
+``reward.custom_reward_function.reward_kwargs``.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hpt.verifier.pool import DEFAULT_TIMEOUT_S, DEFAULT_WORKERS, shared_pool
+
+# Where a dataset row names its kind of answer; rows that name none hold mathematics.
+KIND_KEY = "verifier_kind"
+# The full response is logged beside it; a degenerate answer of thousands of characters need not travel twice.
+MAX_LOGGED_CHARACTERS = 200
+
+
+async def compute_score(
+    data_source: str,
+    solution_str: str,
+    ground_truth: str,
+    extra_info: Mapping[str, Any] | None = None,
+    *,
+    verifier_workers: int = DEFAULT_WORKERS,
+    verifier_timeout_s: float = DEFAULT_TIMEOUT_S,
+    **_: Any,
+) -> dict[str, float | str]:
+    """Score one response: 1.0 if its boxed answer equals ``ground_truth``, else 0.0.
+
+    Keys are the same for every response, as verl stacks them. Only ``score`` and ``acc`` are numbers: verl
+    bootstraps validation statistics of every numeric key, and skips strings.
+    """
+    kind = (extra_info or {}).get(KIND_KEY, "math")
+    pool = shared_pool(verifier_workers, verifier_timeout_s)
+    verdict = await pool.verify_async(solution_str, str(ground_truth), kind)
+    return {
+        "score": verdict.score,
+        "acc": verdict.score,
+        "reason": verdict.reason,
+        "extracted": (verdict.extracted or "")[:MAX_LOGGED_CHARACTERS],
+    }

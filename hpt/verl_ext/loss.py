@@ -1,0 +1,83 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""The loss function that verl's training worker runs on each micro-batch."""
+
+from typing import Any
+
+import torch
+from tensordict import TensorDict
+from verl.trainer.ppo.core_algos import get_policy_loss_fn, kl_penalty
+from verl.utils.metric import AggregationType, Metric
+from verl.workers.utils.padding import no_padding_2_padding
+
+import hpt.verl_ext.registration  # noqa: F401  (worker processes know the loss by its name only)
+from hpt.routing import RowKind
+
+TOKEN_FIELDS = (
+    "response_mask",
+    "advantages",
+    "old_log_probs",
+    "ref_log_prob",
+    "rollout_is_weights",
+)
+
+
+def actor_loss(
+    config: Any, model_output: dict[str, torch.Tensor], data: TensorDict, dp_group: Any = None
+) -> tuple[torch.Tensor, dict[str, Metric]]:
+    """Hybrid loss of one micro-batch and its parts as metrics.
+
+    Args:
+        config: verl's ActorConfig; read, never written.
+        model_output: ``log_probs`` (and ``entropy``), nested over whole sequences.
+        data: the micro-batch; token fields nested over responses, ``row_kind`` and ``row_weight``
+            one number per row.
+
+    Returns:
+        The loss to run backward on, and metrics that add up over micro-batches.
+    """
+    log_prob = no_padding_2_padding(model_output["log_probs"], data)  # (bs, T)
+    entropy = model_output.get("entropy")
+    if entropy is not None:
+        entropy = no_padding_2_padding(entropy, data)
+    tokens = data.select(*[name for name in TOKEN_FIELDS if name in data]).to_padded_tensor()
+    mask = tokens["response_mask"].bool()
+    # Without old_log_probs the rows were sampled by this very policy: the ratio is 1.
+    old_log_prob = tokens["old_log_probs"] if "old_log_probs" in tokens else log_prob.detach()
+    kl = None
+    if config.use_kl_loss:
+        kl = kl_penalty(log_prob, tokens["ref_log_prob"], config.kl_loss_type)
+
+    row_kind = data["row_kind"].reshape(-1)
+    loss = get_policy_loss_fn(config.policy_loss["loss_mode"])(
+        old_log_prob=old_log_prob,
+        log_prob=log_prob,
+        advantages=tokens["advantages"],
+        response_mask=mask,
+        config=config,
+        rollout_is_weights=tokens.get("rollout_is_weights", None),
+        row_kind=row_kind,
+        row_weight=data["row_weight"].reshape(-1),
+        entropy=entropy,
+        entropy_coeff=config.entropy_coeff,
+        kl=kl,
+        kl_coef=config.kl_loss_coef if config.use_kl_loss else 0.0,
+    )
+    # FSDP averages gradients over ranks, the loss is a sum over them. The reported parts carry the
+    # same factor, because verl averages metrics over ranks before adding up micro-batches.
+    dp_size = data["dp_size"]
+    parts = {"hpt/loss_rl": loss.rl, "hpt/loss_sft": loss.sft}
+    if config.entropy_coeff != 0.0:
+        parts["hpt/loss_entropy"] = loss.entropy
+    if config.use_kl_loss:
+        parts["hpt/loss_kl"] = loss.kl
+    if entropy is not None:
+        rollout_mask = mask & (row_kind == RowKind.ROLLOUT).unsqueeze(-1)
+        parts["hpt/entropy_sum"] = torch.where(
+            rollout_mask, entropy, torch.zeros_like(entropy)
+        ).sum()
+        parts["hpt/entropy_tokens"] = rollout_mask.sum().to(entropy.dtype)
+    metrics = {
+        name: Metric(AggregationType.SUM, part.detach() * dp_size) for name, part in parts.items()
+    }
+    return loss.total * dp_size, metrics

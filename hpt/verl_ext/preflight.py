@@ -1,0 +1,205 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""What happens between the composed configuration and Ray: every check that needs no cluster."""
+
+import glob
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+
+from hpt.config import ConfigError, HPTConfig, check_keys
+from hpt.data.checks import check_files
+from hpt.verl_ext import cpu_platform
+
+METRICS_FILE = "metrics.jsonl"
+# Settings of the section `data` that are ours; verl's struct knows all the others.
+DATA_KEYS = ("target_key", "max_target_length", "target_overlong", "prompt_template")
+
+
+def prepare(config: DictConfig) -> None:
+    """Validate ``config``, complete it in place, and set the environment that Ray will inherit.
+
+    Raises:
+        ConfigError: a setting that cannot work.
+        hpt.data.errors.DataError: files with bad rows.
+    """
+    if config.trainer.device == "cpu":
+        cpu_platform.select()
+    HPTConfig.from_mapping(OmegaConf.to_container(config.hpt, resolve=True))
+    check_verl_keys(config)
+    check_batch(config)
+    check_pairing(config)
+    check_model(config)
+    apply_prompt_template(config)
+    check_data(config)
+    check_with_verl(config)
+    direct_logs(config)
+
+
+def check_verl_keys(config: DictConfig) -> None:
+    """Refuse settings that nobody reads, which a ``+`` before an override lets through Hydra."""
+    import verl.trainer.config
+
+    reference = os.path.join(os.path.dirname(verl.trainer.config.__file__), "_generated_ppo_trainer.yaml")
+    known = OmegaConf.load(reference)
+    check_keys("", config, [*known, "model_engine", "hpt"])
+    check_keys("data", config.data, [*known.data, *DATA_KEYS])
+    check_keys("trainer", config.trainer, list(known.trainer))
+    check_keys("algorithm", config.algorithm, list(known.algorithm))
+
+
+def ranks(config: DictConfig) -> int:
+    """Data-parallel ranks of the actor."""
+    return config.trainer.n_gpus_per_node * config.trainer.nnodes
+
+
+def _positive(config: DictConfig, key: str) -> int:
+    value = OmegaConf.select(config, key)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"got {key}={value!r}; expected a whole number >= 1")
+    return value
+
+
+def check_batch(config: DictConfig) -> None:
+    """The arithmetic of questions, optimizer steps, rollouts and ranks."""
+    batch = _positive(config, "data.train_batch_size")
+    step = _positive(config, "actor_rollout_ref.actor.ppo_mini_batch_size")
+    rollouts = _positive(config, "actor_rollout_ref.rollout.n")
+    _positive(config, "trainer.n_gpus_per_node")
+    _positive(config, "trainer.nnodes")
+    _positive(config, "data.max_response_length")
+    if batch % step:
+        raise ConfigError(
+            f"got data.train_batch_size={batch} and actor_rollout_ref.actor.ppo_mini_batch_size={step}; expected "
+            "whole optimizer steps per batch: choose a ppo_mini_batch_size that divides train_batch_size"
+        )
+    if (step * rollouts) % ranks(config):
+        raise ConfigError(
+            f"got {step} questions x {rollouts} rollouts per optimizer step on {ranks(config)} ranks; expected a "
+            "number of rows that the ranks divide: change actor_rollout_ref.actor.ppo_mini_batch_size, "
+            "actor_rollout_ref.rollout.n or trainer.n_gpus_per_node"
+        )
+    generated = OmegaConf.select(config, "data.gen_batch_size")
+    if generated is not None and batch % generated:
+        raise ConfigError(
+            f"got data.gen_batch_size={generated} and data.train_batch_size={batch}; expected a divisor of it"
+        )
+    actor = config.actor_rollout_ref.actor
+    longest = config.data.max_prompt_length + max(
+        config.data.max_response_length, OmegaConf.select(config, "data.max_target_length") or 0
+    )
+    if actor.use_dynamic_bsz and actor.ppo_max_token_len_per_gpu < longest:
+        raise ConfigError(
+            f"got actor_rollout_ref.actor.ppo_max_token_len_per_gpu={actor.ppo_max_token_len_per_gpu}; expected at "
+            f"least the longest row, {longest} tokens (prompt and response or gold solution)"
+        )
+
+
+def check_pairing(config: DictConfig) -> None:
+    """Settings that only work together, or not at all with the hybrid trainer."""
+    expected = {
+        "actor_rollout_ref.actor.policy_loss.loss_mode": "hpt",
+        "algorithm.adv_estimator": "hpt",
+        "trainer.use_v1": True,
+    }
+    for key, value in expected.items():
+        got = OmegaConf.select(config, key)
+        if got != value:
+            raise ConfigError(f"got {key}={got}; the hybrid trainer works with {key}={value} only")
+    mode = config.trainer.v1.trainer_mode
+    if not str(mode).startswith("hpt_"):
+        raise ConfigError(f"got trainer.v1.trainer_mode={mode}; expected hpt_sync")
+    if OmegaConf.select(config, "distillation.enabled"):
+        raise ConfigError("got distillation.enabled=True; the hybrid loss has no distillation term: turn it off")
+    if config.trainer.device == "cpu":
+        have, need = OmegaConf.select(config, "ray_kwargs.ray_init.num_gpus"), ranks(config)
+        if have != need:
+            raise ConfigError(
+                f"got ray_kwargs.ray_init.num_gpus={have} on a CPU with {need} ranks; expected one logical slot per "
+                f"rank: set ray_kwargs.ray_init.num_gpus={need}"
+            )
+
+
+def check_model(config: DictConfig) -> None:
+    """A model path that looks like a local folder must be one (a hub id has at most one slash)."""
+    path = os.path.expanduser(str(config.actor_rollout_ref.model.path))
+    looks_local = path.startswith(("/", ".", "~")) or path.count("/") > 1
+    if os.path.isdir(path):
+        if not os.path.exists(os.path.join(path, "config.json")):
+            raise ConfigError(
+                f"got actor_rollout_ref.model.path={path}, a folder without config.json; expected a Hugging Face checkpoint"
+            )
+    elif looks_local:
+        raise ConfigError(
+            f"got actor_rollout_ref.model.path={path}, which does not exist; expected a Hugging Face checkpoint's "
+            "folder or a hub id"
+        )
+
+
+def apply_prompt_template(config: DictConfig) -> None:
+    """Turn ``data.prompt_template`` into the chat template that verl and the dataset both read."""
+    template = OmegaConf.select(config, "data.prompt_template")
+    if template is None:
+        return
+    if template.count("{prompt}") != 1:
+        raise ConfigError(
+            f"got data.prompt_template={template!r}; expected a text with {{prompt}} exactly once, in place of the question"
+        )
+    before, after = template.split("{prompt}")
+    jinja = "{{ " + repr(before) + " }}{{ messages[-1]['content'] }}{{ " + repr(after) + " }}"
+    with open_dict(config):
+        config.actor_rollout_ref.model.custom_chat_template = jinja
+
+
+def _files(value: Any) -> list[str]:
+    values: Iterable[str] = value if isinstance(value, list | ListConfig) else [value]
+    return [os.path.expanduser(str(item)) for item in values]
+
+
+def check_data(config: DictConfig) -> None:
+    """Open every training and validation file and look at every row."""
+    target_key = config.data.target_key
+    prompt_key = config.data.prompt_key
+    for key in ("train_files", "val_files"):
+        files = _files(config.data[key])
+        missing = [file for file in files if not os.path.exists(file)]
+        if missing:
+            raise ConfigError(
+                f"got data.{key}={missing[0]}, which does not exist; expected a parquet file "
+                "(for the built-in task: make quickstart, or python -m hpt.data.builtin_model --out DIR)"
+            )
+    check_files(_files(config.data.train_files), prompt_key=prompt_key, target_key=target_key)
+    check_files(_files(config.data.val_files), prompt_key=prompt_key, target_key=target_key)
+
+
+def check_with_verl(config: DictConfig) -> None:
+    """verl's own validation, its assertions turned into messages."""
+    from verl.trainer.ppo.utils import need_critic, need_reference_policy
+    from verl.utils.config import validate_config
+
+    try:
+        validate_config(
+            config=config,
+            use_reference_policy=need_reference_policy(config),
+            use_critic=need_critic(config),
+        )
+    except (AssertionError, ValueError) as error:
+        raise ConfigError(f"verl does not accept this configuration: {error}") from error
+
+
+def direct_logs(config: DictConfig) -> None:
+    """Let verl's file loggers write into the run's folder, and keep what an earlier launch wrote.
+
+    verl opens its metrics file anew on each launch; a resumed run's earlier metrics move aside to
+    ``metrics.1.jsonl``, ``metrics.2.jsonl``, ...
+    """
+    folder = os.path.abspath(os.path.expanduser(config.trainer.default_local_dir))
+    os.makedirs(folder, exist_ok=True)
+    metrics = os.environ.setdefault("VERL_FILE_LOGGER_PATH", os.path.join(folder, METRICS_FILE))
+    os.environ.setdefault("TENSORBOARD_DIR", os.path.join(folder, "tensorboard"))
+    if os.path.exists(metrics) and os.path.getsize(metrics):
+        stem = metrics.removesuffix(".jsonl")
+        number = 1 + len(glob.glob(f"{glob.escape(stem)}.*.jsonl"))
+        os.replace(metrics, f"{stem}.{number}.jsonl")

@@ -1,0 +1,360 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Training rows in TransferQueue: reading, adding, removing and laying them out over ranks.
+
+A row is a key with a tag (a dict on the driver) and fields (tensors in the storage). Fields of our
+own are one number per row, so that they never disagree with a row's length:
+
+    row_kind     int64    RowKind
+    row_weight   float32  weight of each response token, see hpt.routing
+    temperature  float32  only where rollouts are sampled at a temperature other than 1
+"""
+
+import copy
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import transfer_queue as tq
+from tensordict import TensorDict
+from transfer_queue import KVBatchMeta
+from verl.utils.seqlen_balancing import (
+    calculate_workload,
+    get_seqlen_balanced_partitions,
+    log_seqlen_unbalance,
+)
+from verl.utils.tensordict_utils import list_of_dict_to_tensordict
+
+from hpt.routing import Row, RowKind, micro_batches, rows_per_rank
+
+KIND_TAG = "hpt_kind"
+# A prompt token and a response token: the shortest row that verl's unpadding accepts.
+PADDING_LENGTH = 2
+# What the update reads; everything else stays in the storage.
+UPDATE_FIELDS = (
+    "prompts",
+    "responses",
+    "input_ids",
+    "position_ids",
+    "response_mask",
+    "loss_mask",
+    "advantages",
+    "row_kind",
+    "row_weight",
+)
+
+
+@dataclass(frozen=True)
+class PlacedRow:
+    """A planned row that is in TransferQueue."""
+
+    row: Row
+    key: str
+    tag: dict
+
+
+@dataclass
+class Layout:
+    """Rows in the order in which verl deals them out to ranks.
+
+    Attributes:
+        keys, tags: all rows; the first 1/ranks of them is rank 0's, and so on; within a rank one
+            optimizer step after the other.
+        step_rows: rows per rank of each optimizer step.
+        drop_padding: per step, whether a rank may leave its padding rows out of the forward pass.
+        metrics: verl's balance of sequence lengths over ranks.
+    """
+
+    keys: list[str] = field(default_factory=list)
+    tags: list[dict] = field(default_factory=list)
+    step_rows: list[int] = field(default_factory=list)
+    drop_padding: list[bool] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def read(keys: Sequence[str], partition_id: str, fields: Sequence[str]) -> TensorDict:
+    """Fields of rows, from the storage."""
+    return tq.kv_batch_get(keys=list(keys), partition_id=partition_id, select_fields=list(fields))
+
+
+def _row_fields(
+    kinds: Sequence[RowKind], weights: Sequence[float], temperatures: Sequence[float]
+) -> dict:
+    return {
+        "row_kind": torch.tensor([int(kind) for kind in kinds], dtype=torch.int64),
+        "row_weight": torch.tensor(weights, dtype=torch.float32),
+        "temperature": torch.tensor(temperatures, dtype=torch.float32),
+    }
+
+
+def mark_rollouts(
+    rows: Sequence[Row], tags: Mapping[str, dict], partition_id: str, temperature: float
+) -> list[PlacedRow]:
+    """Write kind, weight and temperature beside the rollouts that are trained on."""
+    if not rows:
+        return []
+    fields = _row_fields(
+        [RowKind.ROLLOUT] * len(rows), [row.weight for row in rows], [temperature] * len(rows)
+    )
+    keys = [str(row.key) for row in rows]
+    tq.kv_batch_put(
+        keys=keys, partition_id=partition_id, fields=TensorDict(fields, batch_size=len(rows))
+    )
+    return [
+        PlacedRow(row, key, {**tags[key], KIND_TAG: int(RowKind.ROLLOUT)})
+        for row, key in zip(rows, keys, strict=True)
+    ]
+
+
+def sequence_fields(
+    prompt: torch.Tensor, response: torch.Tensor, score: float, masked: bool
+) -> dict:
+    """Token fields of one row as verl's agent loop writes them.
+
+    Args:
+        prompt: (P,) token ids.
+        response: (R,) token ids.
+        score: verifier score, put on the last response token.
+        masked: whether the response counts for nothing (a padding row).
+    """
+    length = len(response)
+    mask = (
+        torch.zeros(length, dtype=torch.int64) if masked else torch.ones(length, dtype=torch.int64)
+    )
+    scores = torch.zeros(length, dtype=torch.float32)
+    scores[-1] = score
+    return {
+        "prompts": prompt,
+        "responses": response,
+        "input_ids": torch.cat([prompt, response]),
+        "position_ids": torch.arange(len(prompt) + length),
+        "response_mask": mask,
+        "loss_mask": mask.clone(),
+        "rm_scores": scores,
+        # Not used by the surrogate of these rows; verl reads the fields of a batch for all its rows.
+        "old_log_probs": torch.zeros(length, dtype=torch.float32),
+        "rollout_log_probs": torch.zeros(length, dtype=torch.float32),
+        "num_turns": 0,
+    }
+
+
+def put_demonstrations(
+    rows: Sequence[Row],
+    tokens: Mapping[str, Sequence[int]],
+    first_rollout: Mapping[str, str],
+    tags: Mapping[str, dict],
+    partition_id: str,
+) -> list[PlacedRow]:
+    """Add demonstration rows; must run before the dropped rollouts leave.
+
+    The prompt is taken from one of the question's rollouts, so that both are trained on the same
+    tokens. A demonstration is always trained at temperature 1: it was not sampled.
+
+    Args:
+        rows: planned demonstration rows.
+        tokens: gold solution with EOS per uid.
+        first_rollout: key of one rollout per uid.
+        tags: tag per rollout key.
+    """
+    if not rows:
+        return []
+    sources = read(
+        [first_rollout[row.uid] for row in rows], partition_id, ["prompts", "reward_model"]
+    )
+    prompts = sources["prompts"].unbind()
+    reward_models = (
+        list(sources["reward_model"]) if "reward_model" in sources else [None] * len(rows)
+    )
+    placed, fields = [], []
+    for row, prompt, reward_model in zip(rows, prompts, reward_models, strict=True):
+        solution = torch.tensor(tokens[row.uid], dtype=torch.int64)
+        label = f"{row.uid}-demonstration"  # a group of its own: its score is its advantage
+        tag = copy.deepcopy(tags[first_rollout[row.uid]])
+        tag.update(_lengths(len(prompt), len(solution)), **{KIND_TAG: int(RowKind.DEMONSTRATION)})
+        fields.append(
+            {
+                **sequence_fields(prompt, solution, score=1.0, masked=False),
+                "uid": label,
+                "reward_model": reward_model,
+            }
+        )
+        placed.append(PlacedRow(row, f"{label}_0_0", tag))
+    batch = list_of_dict_to_tensordict(fields)
+    count = len(rows)
+    batch.update(
+        _row_fields([RowKind.DEMONSTRATION] * count, [row.weight for row in rows], [1.0] * count)
+    )
+    tq.kv_batch_put(
+        keys=[row.key for row in placed],
+        partition_id=partition_id,
+        fields=batch,
+        tags=[row.tag for row in placed],
+    )
+    return placed
+
+
+def _lengths(prompt: int, response: int) -> dict:
+    return {"prompt_len": prompt, "response_len": response, "seq_len": prompt + response}
+
+
+def put_padding(count: int, like: dict, partition_id: str, eos_token_id: int) -> KVBatchMeta:
+    """Add ``count`` shortest possible rows that add nothing to any term.
+
+    Args:
+        like: tag of a real row, for the entries that verl's metrics expect of every tag.
+    """
+    if count == 0:
+        return KVBatchMeta(partition_id=partition_id)
+    label = f"padding-{uuid.uuid4().hex}"
+    token = torch.tensor([eos_token_id], dtype=torch.int64)
+    tag = copy.deepcopy(like)
+    tag.update(_lengths(1, 1), is_padding=True, **{KIND_TAG: int(RowKind.PADDING)})
+    fields = [
+        {
+            **sequence_fields(token, token.clone(), score=0.0, masked=True),
+            "uid": label,
+            "reward_model": None,
+        }
+        for _ in range(count)
+    ]
+    batch = list_of_dict_to_tensordict(fields)
+    batch.update(_row_fields([RowKind.PADDING] * count, [0.0] * count, [1.0] * count))
+    keys, tags = (
+        [f"{label}_{number}_0" for number in range(count)],
+        [dict(tag) for _ in range(count)],
+    )
+    tq.kv_batch_put(keys=keys, partition_id=partition_id, fields=batch, tags=tags)
+    return KVBatchMeta(keys=keys, tags=tags, partition_id=partition_id)
+
+
+def lay_out(
+    steps: Sequence[Sequence[PlacedRow]],
+    *,
+    ranks: int,
+    micro_batch_size: int | None,
+    token_budget: int | None,
+    partition_id: str,
+    eos_token_id: int,
+) -> Layout:
+    """Spread each optimizer step's rows over the ranks by workload, padded to equal counts.
+
+    Padding is at most ``ranks - 1`` rows of two tokens per step with dynamic batch size (and what
+    equal micro-batches need without it), and a rank leaves it out of its forward pass where the
+    number of micro-batches cannot depend on it: two rows fit into one micro-batch.
+
+    Args:
+        steps: rows per optimizer step, none empty.
+        ranks: data-parallel size.
+        micro_batch_size: rows per micro-batch, or None with dynamic batch size.
+        token_budget: tokens per micro-batch with dynamic batch size, else None.
+    """
+    layout = Layout()
+    per_rank: list[list[tuple[str, dict]]] = [[] for _ in range(ranks)]
+    for step in steps:
+        count = rows_per_rank(len(step), ranks, micro_batch_size)
+        padding = put_padding(count * ranks - len(step), step[0].tag, partition_id, eos_token_id)
+        entries = [(row.key, row.tag) for row in step] + list(
+            zip(padding.keys, padding.tags, strict=True)
+        )
+        lengths = [tag["seq_len"] for _, tag in entries]
+        for rank, members in enumerate(_balance(lengths, ranks)):
+            per_rank[rank] += [entries[member] for member in members]
+        layout.step_rows.append(count)
+        layout.drop_padding.append(token_budget is not None and token_budget >= 2 * max(lengths))
+    entries = [entry for rank in per_rank for entry in rank]
+    layout.keys, layout.tags = [key for key, _ in entries], [tag for _, tag in entries]
+    if entries:
+        size = len(entries) // ranks
+        layout.metrics = log_seqlen_unbalance(
+            seqlen_list=[tag["seq_len"] for tag in layout.tags],
+            partitions=[list(range(rank * size, (rank + 1) * size)) for rank in range(ranks)],
+            prefix="global_seqlen",
+        )
+    return layout
+
+
+def _balance(lengths: Sequence[int], ranks: int) -> list[list[int]]:
+    workload = calculate_workload(torch.tensor(lengths, dtype=torch.int64))
+    return get_seqlen_balanced_partitions(workload, k_partitions=ranks, equal_size=True)
+
+
+def kind_of(tag: dict) -> RowKind:
+    """The kind of a row, from its tag."""
+    return RowKind(tag[KIND_TAG])
+
+
+def response_tokens(rows: Sequence[PlacedRow], kind: RowKind) -> int:
+    """Response tokens in the rows of one kind."""
+    return sum(row.tag["response_len"] for row in rows if row.row.kind == kind)
+
+
+def select(batch: KVBatchMeta, kind: RowKind) -> KVBatchMeta:
+    """The batch's rows of one kind."""
+    return batch.select_keys(
+        [key for key, tag in zip(batch.keys, batch.tags, strict=True) if kind_of(tag) == kind]
+    )
+
+
+def pad_for_ranks(
+    batch: KVBatchMeta, *, ranks: int, micro_batch_size: int | None, eos_token_id: int
+) -> KVBatchMeta:
+    """A batch for a forward pass only: balanced over ranks and padded to equal counts."""
+    count = rows_per_rank(len(batch), ranks, micro_batch_size)
+    padding = put_padding(
+        count * ranks - len(batch), batch.tags[0], str(batch.partition_id), eos_token_id
+    )
+    keys, tags = batch.keys + padding.keys, batch.tags + padding.tags
+    order = [j for part in _balance([tag["seq_len"] for tag in tags], ranks) for j in part]
+    extra_info = dict(batch.extra_info or {})
+    if micro_batch_size is not None:
+        extra_info["micro_batch_size_per_gpu"] = micro_batches(count, micro_batch_size)[1]
+    return KVBatchMeta(
+        keys=[keys[j] for j in order],
+        tags=[tags[j] for j in order],
+        partition_id=batch.partition_id,
+        extra_info=extra_info,
+    )
+
+
+def for_update(
+    batch: KVBatchMeta, extra_info: Mapping[str, Any], temperature: float, optional: Iterable[str]
+) -> KVBatchMeta:
+    """The request for the update: rows, the fields it reads, and what goes with the batch as a whole."""
+    fields, info = [*UPDATE_FIELDS, *optional], dict(extra_info)
+    if temperature == 1.0:
+        info["temperature"] = 1.0  # one number lets the engine skip a copy of the logits
+    else:
+        fields.append("temperature")
+    return KVBatchMeta(
+        keys=batch.keys,
+        tags=batch.tags,
+        partition_id=batch.partition_id,
+        fields=fields,
+        extra_info=info,
+    )
+
+
+def demonstrations_as_padding(batch: KVBatchMeta) -> KVBatchMeta:
+    """The batch as verl's metrics should see it: they leave out rows tagged as padding.
+
+    verl's scores, rewards and response lengths are about rollouts. A batch without any keeps its
+    demonstrations, because those metrics fail on nothing at all; they are replaced afterwards.
+    """
+    kinds = [kind_of(tag) for tag in batch.tags]
+    if RowKind.ROLLOUT not in kinds:
+        return batch
+    tags = [
+        {**tag, "is_padding": True} if kind == RowKind.DEMONSTRATION else tag
+        for tag, kind in zip(batch.tags, kinds, strict=True)
+    ]
+    return KVBatchMeta(
+        keys=batch.keys, tags=tags, partition_id=batch.partition_id, extra_info=batch.extra_info
+    )
+
+
+def leftover_rows(batch: KVBatchMeta) -> int:
+    """Rows in the batch's partition that do not belong to it; in synchronous training there are none."""
+    held = (tq.kv_list(batch.partition_id) or {}).get(batch.partition_id, {})
+    return len(set(held) - set(batch.keys))

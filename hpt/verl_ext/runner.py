@@ -1,0 +1,77 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Start Ray, run verl's V1 task runner with the hybrid trainers, and leave nothing behind."""
+
+import os
+import signal
+from typing import Any
+
+import ray
+from omegaconf import DictConfig, OmegaConf
+from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
+from verl.trainer.main_ppo import TaskRunnerV1
+
+from hpt.verl_ext import cpu_platform
+
+# Read by worker processes on a CPU run; each with the reason it is set.
+CPU_ENVIRONMENT = {
+    cpu_platform.PLATFORM_ENV: cpu_platform.NAME,
+    "VLLM_TARGET_DEVICE": "cpu",
+    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take half of the memory
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # pinning to cores fights with the trainer's threads
+}
+
+
+class HybridTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
+    """verl's task runner, unwrapped from its Ray actor, with the hybrid trainers registered.
+
+    It runs in the launching process: one interpreter less to start, Ctrl-C reaches it, and its
+    progress bar is the user's.
+    """
+
+    def run(self, config: DictConfig) -> None:
+        """Train; raises what the training raised."""
+        import hpt.verl_ext.trainer  # noqa: F401  (registers)
+
+        super().run(config)
+
+
+def ray_init_arguments(config: DictConfig) -> dict[str, Any]:
+    """Arguments of ray.init: verl's runtime environment, the CPU platform's, the user's on top."""
+    user = OmegaConf.to_container(config.ray_kwargs.ray_init, resolve=True)
+    runtime_env = get_ppo_ray_runtime_env(config)
+    variables = runtime_env.setdefault("env_vars", {})
+    variables["TRANSFER_QUEUE_ENABLE"] = "1"
+    if cpu_platform.is_selected():
+        variables.update(
+            {name: os.environ.get(name, value) for name, value in CPU_ENVIRONMENT.items()}
+        )
+    user_env = {
+        name: value
+        for name, value in (user.pop("runtime_env", None) or {}).items()
+        if value is not None
+    }
+    variables.update(user_env.pop("env_vars", {}))
+    return {**user, "runtime_env": {**runtime_env, **user_env}}
+
+
+def _interrupt(signum: int, frame: Any) -> None:
+    raise KeyboardInterrupt(f"signal {signum}")
+
+
+def run(config: DictConfig) -> None:
+    """Run the training that ``config`` describes.
+
+    A TERM signal (a scheduler's) ends the run as Ctrl-C does: workers are shut down, and a checkpoint
+    that is being written is never taken for a finished one, because verl's tracker file names a
+    checkpoint only once it is complete.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    owns_ray = not ray.is_initialized()
+    if owns_ray:
+        ray.init(**ray_init_arguments(config))
+    try:
+        HybridTaskRunner().run(config)
+    finally:
+        if owns_ray:
+            ray.shutdown()

@@ -1,0 +1,299 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""The hybrid trainer: verl's V1 trainer with a gate between the rollouts and the update.
+
+A mixin over verl's trainers. Per batch it asks the gate about each question, drops the rollouts that
+are not trained on, puts demonstration rows beside the kept ones, and cuts the rows into optimizer
+steps by questions. Everything before (generation, scoring) and after (FSDP, weight sync,
+checkpoints, validation) is verl's.
+"""
+
+import itertools
+import logging
+import os
+from collections import defaultdict
+from functools import partial
+from typing import Any
+
+import ray
+import transfer_queue as tq
+from omegaconf import DictConfig, OmegaConf, open_dict
+from tensordict import TensorDict
+from transfer_queue import KVBatchMeta
+from verl.trainer.ppo.utils import Role
+from verl.trainer.ppo.v1.trainer_base import register_trainer
+from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.utils.config import omega_conf_to_dataclass
+from verl.utils.metric import reduce_metrics
+
+import hpt.verl_ext.registration  # noqa: F401  (the driver looks up the advantage estimator by name)
+from hpt.config import HPTConfig
+from hpt.metrics import BatchMetrics, update_metrics
+from hpt.routing import Plan, Question, RowKind, route
+from hpt.verl_ext import rows as row_io
+from hpt.verl_ext.loss import actor_loss
+from hpt.verl_ext.worker import HybridActorRolloutRefWorker
+
+logger = logging.getLogger(__name__)
+logger.setLevel(os.getenv("VERL_LOGGING_LEVEL", "INFO"))
+
+ACTOR_ROLES = (Role.Actor, Role.ActorRollout, Role.ActorRolloutRef)
+
+
+class HybridTrainerMixin:
+    """Gate and routing for a trainer of verl; goes before it in the bases.
+
+    ``base_mode`` names verl's own trainer mode: verl compares the configured mode with the literal
+    "sync" in several places, so the trainer shows the base mode to everything it inherits.
+    """
+
+    base_mode: str
+
+    def __init__(self, config: DictConfig):
+        self.settings = HPTConfig.from_mapping(OmegaConf.to_container(config.hpt, resolve=True))
+        with open_dict(config):
+            config.trainer.v1.trainer_mode = self.base_mode
+        self._arrival: dict[str, int] = {}
+        self._arrivals = itertools.count()
+        super().__init__(config)
+
+    # ---- what verl builds, with our parts in it ----
+
+    def _build_replay_buffer(self):
+        buffer = super()._build_replay_buffer()
+        buffer.poll_interval = (
+            self.settings.poll_interval
+        )  # verl's 2 s would be most of a short step
+        return buffer
+
+    def _init_resource_pool_mgr(self):
+        super()._init_resource_pool_mgr()
+        for role in ACTOR_ROLES:
+            if role in self.role_worker_mapping:
+                self.role_worker_mapping[role] = ray.remote(HybridActorRolloutRefWorker)
+
+    def _setup(self):
+        super()._setup()
+        actor_config = omega_conf_to_dataclass(self.config.actor_rollout_ref.actor)
+        self.actor_rollout_wg.set_loss_fn(partial(actor_loss, config=actor_config))
+
+    def _submit_batch_to_rollout(self, batch: TensorDict) -> int:
+        # Rollouts come back in the order in which they finish: short ones first. Optimizer steps are
+        # cut in the order in which the sampler drew the questions.
+        self._arrival.update(zip(list(batch["uid"]), self._arrivals, strict=False))
+        return super()._submit_batch_to_rollout(batch)
+
+    # ---- gate and routing ----
+
+    def _balance_batch(self, batch: KVBatchMeta, metrics: dict, **_: Any) -> KVBatchMeta:
+        """Route the batch's questions, then lay the rows out over steps and ranks."""
+        questions, tags = self._questions(batch, metrics)
+        actor = self.config.actor_rollout_ref.actor
+        plan = route(
+            questions,
+            self.settings.feedback,
+            questions_per_step=actor.ppo_mini_batch_size,
+            max_response_length=self.config.data.max_response_length,
+            sft_coef=self.settings.sft_coef,
+            keep_unanimous=actor.entropy_coeff != 0.0 or bool(actor.use_kl_loss),
+        )
+        rows = self._materialize(plan, questions, tags, batch.partition_id)
+        tokens = {
+            kind: row_io.response_tokens(rows, kind)
+            for kind in (RowKind.ROLLOUT, RowKind.DEMONSTRATION)
+        }
+        metrics.update(self._batch_metrics.of_plan(plan, tokens))
+        return self._lay_out(rows, len(questions), batch, metrics)
+
+    def _questions(
+        self, batch: KVBatchMeta, metrics: dict
+    ) -> tuple[list[Question], dict[str, dict]]:
+        """The batch as questions in order of arrival, and each rollout's tag."""
+        data = row_io.read(batch.keys, batch.partition_id, ["uid", "rm_scores", "demonstration_id"])
+        scores = data["rm_scores"].sum(dim=1).tolist()
+        keys, group_scores, demonstration_ids = defaultdict(list), defaultdict(list), {}
+        for key, uid, score, number in zip(
+            batch.keys, list(data["uid"]), scores, list(data["demonstration_id"]), strict=True
+        ):
+            keys[uid].append(key)
+            group_scores[uid].append(score)
+            demonstration_ids[uid] = int(number)
+        # A batch restored from a checkpoint has no order of arrival: its uids are random, a fair one.
+        order = sorted(keys, key=lambda uid: (self._arrival.pop(uid, -1), uid))
+        self._demonstrations = {
+            uid: self.train_dataset.demonstration(demonstration_ids[uid]) for uid in order
+        }
+        questions = [
+            Question(
+                uid=uid,
+                rollouts=keys[uid],
+                scores=group_scores[uid],
+                demonstration_length=len(tokens) if (tokens := self._demonstrations[uid]) else None,
+            )
+            for uid in order
+        ]
+        self._batch_metrics = BatchMetrics(
+            scores=scores, response_lengths=[tag["response_len"] for tag in batch.tags]
+        )
+        return questions, dict(zip(batch.keys, batch.tags, strict=True))
+
+    def _materialize(
+        self, plan: Plan, questions: list[Question], tags: dict[str, dict], partition_id: str
+    ) -> list[row_io.PlacedRow]:
+        """Make TransferQueue hold exactly the plan's rows; returns them with key and tag."""
+        kept = [row for row in plan.rows if row.kind == RowKind.ROLLOUT]
+        added = [row for row in plan.rows if row.kind == RowKind.DEMONSTRATION]
+        first_rollout = {question.uid: question.rollouts[0] for question in questions}
+        temperature = self.config.actor_rollout_ref.rollout.temperature
+        placed = row_io.mark_rollouts(kept, tags, partition_id, temperature)
+        placed += row_io.put_demonstrations(
+            added,
+            {row.uid: self._demonstrations[row.uid] for row in added},
+            {row.uid: first_rollout[row.uid] for row in added},
+            tags,
+            partition_id,
+        )
+        tq.kv_clear(keys=plan.dropped, partition_id=partition_id)
+        self._demonstrations = {}
+        return placed
+
+    def _lay_out(
+        self, rows: list[row_io.PlacedRow], num_questions: int, batch: KVBatchMeta, metrics: dict
+    ) -> KVBatchMeta:
+        actor = self.config.actor_rollout_ref.actor
+        num_steps = -(-num_questions // actor.ppo_mini_batch_size)
+        by_step = [[row for row in rows if row.row.step == step] for step in range(num_steps)]
+        filled = [step for step in by_step if step]
+        metrics["hpt/steps_skipped"] = (num_steps - len(filled)) * actor.ppo_epochs
+        dynamic = actor.use_dynamic_bsz
+        layout = row_io.lay_out(
+            filled,
+            ranks=self._data_parallel_size(),
+            micro_batch_size=None if dynamic else actor.ppo_micro_batch_size_per_gpu,
+            token_budget=actor.ppo_max_token_len_per_gpu if dynamic else None,
+            partition_id=batch.partition_id,
+            eos_token_id=self.tokenizer.eos_token_id,
+        )
+        metrics.update(layout.metrics)
+        self._step_rows, self._drop_padding = layout.step_rows, layout.drop_padding
+        return KVBatchMeta(
+            keys=layout.keys,
+            tags=layout.tags,
+            partition_id=batch.partition_id,
+            extra_info=batch.extra_info,
+        )
+
+    def _data_parallel_size(self) -> int:
+        group = self.actor_rollout_wg
+        if "actor" not in group._dispatch_info:
+            group._dispatch_info["actor"] = group._query_dispatch_info("actor")
+        return max(group._dispatch_info["actor"]) + 1
+
+    # ---- the passes over the rows ----
+
+    @property
+    def _is_on_policy(self) -> bool:
+        """Whether the batch makes one optimizer step, so that pi_old is pi_theta."""
+        actor = self.config.actor_rollout_ref.actor
+        one_step = (
+            self.config.data.train_batch_size == actor.ppo_mini_batch_size and actor.ppo_epochs == 1
+        )
+        return one_step and self.parameter_sync_step == 1 and self.base_mode == "sync"
+
+    @property
+    def _recomputes_old_log_probs(self) -> bool:
+        return self.settings.old_log_probs == "always" or not self._is_on_policy
+
+    def _compute_old_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
+        """verl's pass over the rollout rows only: a demonstration's surrogate has no use for pi_old."""
+        rollouts = row_io.select(batch, RowKind.ROLLOUT)
+        if not self._recomputes_old_log_probs or not len(rollouts):
+            return batch
+        padded = row_io.pad_for_ranks(
+            rollouts,
+            ranks=self._data_parallel_size(),
+            micro_batch_size=self._log_prob_micro_batch_size(),
+            eos_token_id=self.tokenizer.eos_token_id,
+        )
+        super()._compute_old_log_prob(padded, metrics)
+        metrics["hpt/entropy_rollout"] = metrics["actor/entropy"]
+        extra = sorted(set(padded.keys) - set(batch.keys))
+        tq.kv_clear(keys=extra, partition_id=batch.partition_id)
+        return batch
+
+    def _log_prob_micro_batch_size(self) -> int | None:
+        rollout = self.config.actor_rollout_ref.rollout
+        return (
+            None if rollout.log_prob_use_dynamic_bsz else rollout.log_prob_micro_batch_size_per_gpu
+        )
+
+    def _compute_ref_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
+        return super()._compute_ref_log_prob(batch, metrics) if len(batch) else batch
+
+    def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
+        return super()._compute_advantage(batch, metrics) if len(batch) else batch
+
+    def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
+        """One optimizer step per N questions, each over its own rows."""
+        if not len(batch):
+            logger.warning(
+                "step %d: no row to train on, the optimizer step is skipped", self.global_steps
+            )
+            return batch
+        actor = self.config.actor_rollout_ref.actor
+        extra_info = {
+            # Without a pass for pi_old the update is the only place that sees the entropy.
+            "calculate_entropy": actor.calculate_entropy
+            or actor.entropy_coeff != 0.0
+            or not self._recomputes_old_log_probs,
+            "epochs": actor.ppo_epochs,
+            "step_rows": self._step_rows,
+            "drop_padding": self._drop_padding,
+        }
+        optional = ["old_log_probs"] if self._recomputes_old_log_probs else []
+        if self.use_reference_policy:
+            optional.append("ref_log_prob")
+        if OmegaConf.select(self.config, "algorithm.rollout_correction.rollout_is") is not None:
+            optional.append("rollout_is_weights")
+        temperature = self.config.actor_rollout_ref.rollout.temperature
+        output = self.actor_rollout_wg.update_actor(
+            row_io.for_update(batch, extra_info, temperature, optional)
+        )
+        update = update_metrics(output["metrics"], reduce_metrics)
+        update["hpt/steps_skipped"] += metrics["hpt/steps_skipped"]
+        metrics.update(update)
+        return batch
+
+    # ---- metrics and checkpoints ----
+
+    def _compute_metrics(
+        self, batch: KVBatchMeta, metrics: dict, timing_raw: dict, global_steps: int, epoch: int
+    ):
+        """verl's metrics over the trained rows; scores and lengths over all rollouts, dropped ones too."""
+        if len(batch):
+            super()._compute_metrics(
+                row_io.demonstrations_as_padding(batch), metrics, timing_raw, global_steps, epoch
+            )
+        else:
+            metrics.update({"training/global_step": global_steps, "training/epoch": epoch})
+            metrics.update({f"timing_s/{name}": seconds for name, seconds in timing_raw.items()})
+        self._batch_metrics.replace_row_metrics(metrics)
+        metrics["hpt/leftover_rows"] = row_io.leftover_rows(batch)
+
+    def _save_checkpoint(self):
+        # The tracker file is verl's commit mark. It must not name a folder that is being rewritten.
+        tracker = os.path.join(
+            self.config.trainer.default_local_dir, "latest_checkpointed_iteration.txt"
+        )
+        if os.path.exists(tracker):
+            with open(tracker) as file:
+                if file.read().strip() == str(self.global_steps):
+                    os.remove(tracker)
+        super()._save_checkpoint()
+
+
+@register_trainer("hpt_sync")
+class HybridTrainerSync(HybridTrainerMixin, PPOTrainerSync):
+    """Hybrid post-training with colocated, synchronous rollouts; beside verl's ``sync``."""
+
+    base_mode = "sync"

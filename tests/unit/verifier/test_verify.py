@@ -1,0 +1,209 @@
+r"""What counts as the answer, and which answers are equal."""
+
+import subprocess
+import sys
+
+import pytest
+
+from hpt.verifier import REASONS, Verdict, extract_answer, normalize_gold
+from hpt.verifier.judge import MAX_SCREENED_DIGITS, judge, screen
+
+
+@pytest.mark.parametrize(
+    ("response", "extracted"),
+    [
+        (r"so \boxed{42}.", "42"),
+        (r"\boxed{1} no, \boxed{2}", "2"),
+        (r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
+        (r"\boxed{\frac{\sqrt{3}}{\sqrt{x^{2}}}} }", r"\frac{\sqrt{3}}{\sqrt{x^{2}}}"),
+        (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),
+        (r"\boxed{\left\{ 1 \right.}", r"\left\{ 1 \right."),
+        (
+            r"\boxed{\begin{pmatrix}1\\{2}\end{pmatrix}}",
+            r"\begin{pmatrix}1\\{2}\end{pmatrix}",
+        ),
+        (r"\boxed {7}", "7"),
+        ("\\boxed{\n 7 \n}", "7"),
+        (r"\boxed{$7$}", "7"),
+        (r"\boxed{x = \boxed{7}}", "7"),
+        (r"<think>\boxed{1}</think> hence \boxed{2}", "2"),
+        (r"<think>\boxed{1}</think> a <think> \boxed{2} </think> \boxed{3}", "3"),
+    ],
+)
+def test_the_last_complete_box_is_the_answer(response, extracted):
+    assert extract_answer(response) == extracted
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "",
+        "42",
+        r"\boxed{}",
+        r"\boxed{ }",
+        r"\boxed{$$}",
+        r"\boxed{\frac{1}{2}",
+        r"\boxed{1} then \boxed{2",  # truncated: the response had moved on from its first box
+        r"<think> \boxed{42} </think> done",
+        r"\boxed 42",
+        r"\boxed{42\}",
+        r"\fbox{42}",
+    ],
+)
+def test_no_answer(response):
+    assert extract_answer(response) is None
+    assert screen(extract_answer(response), "42") == Verdict("no_answer", None)
+
+
+def test_extraction_is_linear_in_the_response():
+    assert extract_answer(r"\boxed{" * 200_000) is None
+    assert extract_answer("{" * 1_000_000 + r"\boxed{" + "{" * 1_000_000) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "bare"),
+    [
+        ("42", "42"),
+        (" 42\n", "42"),
+        (r"\boxed{42}", "42"),
+        (r"$\boxed{42}$", "42"),
+        (r"\boxed{$42$}", "42"),
+        ("$42$", "42"),
+        ("$$42$$", "42"),
+        (r"\(42\)", "42"),
+        (r"\[ 42 \]", "42"),
+        ("$1$ and $2$", "$1$ and $2$"),
+        (r"$\$5$", r"\$5"),
+        (r"\$5", r"\$5"),
+        ("$", "$"),
+    ],
+)
+def test_gold_is_undressed(answer, bare):
+    assert normalize_gold(answer) == bare
+
+
+@pytest.mark.parametrize(
+    ("extracted", "gold", "reason"),
+    [
+        ("42", "42", "correct"),
+        ("042", "42", "correct"),
+        ("+42", "42", "correct"),
+        ("-0", "0", "correct"),
+        ("42", "43", "wrong"),
+        ("-42", "42", "wrong"),
+        ("12345678901234567890123", "12345678901234567890124", "wrong"),
+        (r"\text{east}", r"\text{east}", "correct"),
+        ("???", "???", "correct"),
+    ],
+)
+def test_the_screen_decides_identical_text_and_integers(extracted, gold, reason):
+    assert screen(extracted, gold) == Verdict(reason, extracted)
+
+
+@pytest.mark.parametrize(
+    ("extracted", "gold"),
+    [
+        ("42.0", "42"),
+        ("1,000", "1000"),
+        ("4 2", "42"),
+        ("\u0664\u0662", "42"),  # digits, but not the ones meant
+        ("9" * (MAX_SCREENED_DIGITS + 1), "9"),
+        (r"\frac{1}{2}", "0.5"),
+    ],
+)
+def test_the_screen_leaves_the_rest_alone(extracted, gold):
+    assert screen(extracted, gold) is None
+
+
+INTEGER_PAIRS = [
+    ("7", "7"),
+    ("007", "7"),
+    ("+7", "7"),
+    ("-7", "7"),
+    ("8", "7"),
+    ("10" * 9, "10" * 9 + "1"),
+]
+
+
+@pytest.mark.parametrize(("extracted", "gold"), INTEGER_PAIRS)
+def test_screen_and_algebra_agree_on_integers(extracted, gold):
+    assert screen(extracted, gold) == judge(extracted, gold)
+
+
+EQUAL = [
+    (r"\frac{1}{2}", "1/2"),
+    ("0.5", "1/2"),
+    (r"\dfrac12", r"\frac{1}{2}"),
+    (r"1\frac{1}{2}", "3/2"),
+    (r"-\frac{1}{2}", r"\frac{-1}{2}"),
+    ("6.0", "6"),
+    ("1,000", "1000"),
+    ("1{,}000", "1000"),
+    (r"\frac{\sqrt{2}}{2}", r"\frac{1}{\sqrt{2}}"),
+    (r"2\sqrt{3}", r"\sqrt{12}"),
+    ("x^2+2x+1", "(x+1)^2"),
+    ("x = 3", "3"),
+    ("y = 1 + 2x", "y=2x+1"),
+    ("[1,2]", "[1, 2]"),
+    (r"(-\infty, 3)", "x<3"),
+    (r"\{1, 2\}", r"\{2, 1\}"),
+    ("2, 1", r"\{1, 2\}"),
+    (r"\pm 2", r"\{-2, 2\}"),
+    (r"90^\circ", "90"),
+    (r"5\text{ cm}", "5"),
+    (r"50\%", "50"),
+    (r"\text{east}", "east"),
+    (r"\text{(C)}", "C"),
+    ("3+4i", "4i+3"),
+    (
+        r"\begin{pmatrix}1\\2\end{pmatrix}",
+        r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}",
+    ),
+]
+
+
+@pytest.mark.parametrize(("extracted", "gold"), EQUAL)
+def test_one_answer_in_two_dresses(extracted, gold):
+    assert judge(extracted, gold) == Verdict("correct", extracted)
+
+
+DIFFERENT = [
+    (r"\frac{1}{3}", "1/2"),
+    ("0.333", "1/3"),
+    ("3.14", r"\pi"),
+    ("x+1", "x+2"),
+    ("(1,2]", "[1,2)"),
+    ("[1,2]", "(1,2)"),
+    (r"\{1, 2\}", r"\{1, 3\}"),
+    ("(1,2,3)", "(1,3,2)"),
+    (r"\text{east}", "west"),
+    ("A", "B"),
+]
+
+
+@pytest.mark.parametrize(("extracted", "gold"), DIFFERENT)
+def test_different_answers(extracted, gold):
+    assert judge(extracted, gold) == Verdict("wrong", extracted)
+
+
+@pytest.mark.parametrize(("extracted", "gold"), [("???", "5"), ("5", "???")])
+def test_unparsable(extracted, gold):
+    assert judge(extracted, gold) == Verdict("unparsable", extracted)
+
+
+def test_the_score_follows_from_the_reason():
+    assert [Verdict(reason).score for reason in REASONS] == [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+
+
+def test_an_unknown_kind_lists_the_known_ones():
+    with pytest.raises(ValueError, match=r"'maths'\. Available: math"):
+        judge("1", "1", "maths")
+
+
+def test_importing_the_package_is_light():
+    heavy = "{'sympy', 'math_verify', 'torch', 'numpy', 'ray', 'verl'}"
+    code = f"import sys, hpt.verifier.reward; print({heavy} & set(sys.modules))"
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert printed.stdout.strip() == "set()"
