@@ -113,6 +113,11 @@ def check_pairing(config: DictConfig) -> None:
         raise ConfigError(f"got trainer.v1.trainer_mode={mode}; expected hpt_sync")
     if OmegaConf.select(config, "distillation.enabled"):
         raise ConfigError("got distillation.enabled=True; the hybrid loss has no distillation term: turn it off")
+    if config.hpt.old_log_probs != "always" and OmegaConf.select(config, "algorithm.rollout_correction") is not None:
+        raise ConfigError(
+            f"got hpt.old_log_probs={config.hpt.old_log_probs} and a section algorithm.rollout_correction, which compares "
+            "with log pi_old: set hpt.old_log_probs=always or algorithm.rollout_correction=null"
+        )
     if config.trainer.device == "cpu":
         have, need = OmegaConf.select(config, "ray_kwargs.ray_init.num_gpus"), ranks(config)
         if have != need:

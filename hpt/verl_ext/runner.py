@@ -18,6 +18,7 @@ CPU_ENVIRONMENT = {
     cpu_platform.PLATFORM_ENV: cpu_platform.NAME,
     "VLLM_TARGET_DEVICE": "cpu",
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take half of the memory
+    "TQ_NUM_THREADS": str(min(8, os.cpu_count() or 1)),  # TransferQueue warns about more than there are cores
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # pinning to cores fights with the trainer's threads
 }
 

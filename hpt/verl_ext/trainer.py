@@ -227,11 +227,17 @@ class HybridTrainerMixin:
             None if rollout.log_prob_use_dynamic_bsz else rollout.log_prob_micro_batch_size_per_gpu
         )
 
+    # verl's passes return what TransferQueue answers, without the tags that say what a row is.
+
     def _compute_ref_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
-        return super()._compute_ref_log_prob(batch, metrics) if len(batch) else batch
+        if len(batch):
+            super()._compute_ref_log_prob(batch, metrics)
+        return batch
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
-        return super()._compute_advantage(batch, metrics) if len(batch) else batch
+        if len(batch):
+            super()._compute_advantage(batch, metrics)
+        return batch
 
     def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """One optimizer step per N questions, each over its own rows."""
