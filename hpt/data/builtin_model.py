@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokenizer and base model of the built-in task, made from scratch offline.
 
-The tokenizer knows single characters and `\\boxed{` as one piece. The model is a Qwen3 of 0.64 M
-parameters, trained on levels 1 and 2 of `hpt.data.builtin_task` only: it solves those and none of
-the higher levels. It is no Qwen2, because for that type AutoTokenizer of transformers 5 ignores the
-tokenizer class of the checkpoint and puts Qwen2's pre-tokenizer in place of ours, without a word. Everything is saved in the Hugging Face layout, so verl, vLLM and
-`AutoModelForCausalLM` load it like any other checkpoint.
+The tokenizer is Qwen2's byte-level BPE with a vocabulary of 36 pieces: characters and `boxed`. The
+model is a Qwen2 of 0.65 M parameters, trained on levels 1 and 2 of `hpt.data.builtin_task` only: it
+solves those and none of the higher levels. Both are saved in the Hugging Face layout, so verl, vLLM
+and `AutoModelForCausalLM` load them like any other checkpoint.
 
     python -m hpt.data.builtin_model --out DIR --seed 0
 
@@ -28,15 +27,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from tqdm import tqdm
 from transformers import (
     GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    PreTrainedTokenizerFast,
-    Qwen3Config,
-    Qwen3ForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen2Tokenizer,
 )
 
 from hpt.data.builtin_task import (
@@ -53,12 +51,14 @@ from hpt.data.builtin_task import (
 )
 
 # Qwen's names: verl's agent loop looks up "<|im_end|>" and demands that "\n" be one token for
-# every model of a Qwen type. The unknown token is there because verl probes templates with an "x".
-PAD, EOS, UNKNOWN = "<|endoftext|>", "<|im_end|>", "<|unknown|>"
-_PIECES = (*"0123456789", *"+-*/=:,.()", " ", "\n", "\\boxed{", "}")
+# every model of a Qwen type. AutoTokenizer gives a Qwen2 checkpoint Qwen2's own pre-tokenizer whatever
+# was saved, so the pieces are those of its byte-level alphabet: a space is "Ġ", a newline "Ċ".
+PAD, EOS = "<|endoftext|>", "<|im_end|>"
+_CHARACTERS = (*"0123456789", *"+-*/=:,.(){}\\", *"boxed", "Ġ", "Ċ")
+_MERGES = (("b", "o"), ("bo", "x"), ("box", "e"), ("boxe", "d"))
 _CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Part of the manifest; raise it when the same settings would give another model."""
 MANIFEST = "manifest.json"
 _FILES = (
@@ -111,21 +111,19 @@ class BaseModelSettings:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """A tokenizer with one token per character of the task, and one for `\\boxed{`.
+def build_tokenizer() -> Qwen2Tokenizer:
+    """A Qwen2 tokenizer with one token per character of the task, and one for `boxed`.
 
     Its chat template renders the contents of the messages and nothing else. It pads on the left,
     as generation needs.
     """
-    vocabulary = {piece: i for i, piece in enumerate((PAD, EOS, UNKNOWN, *_PIECES))}
-    backend = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
-    backend.pre_tokenizer = pre_tokenizers.Split(Regex(r"\\boxed\{|[\s\S]"), behavior="isolated")
-    backend.decoder = decoders.Fuse()  # without it decoding puts a space between tokens
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend,
+    pieces = (PAD, EOS, *_CHARACTERS, *("".join(pair) for pair in _MERGES))
+    tokenizer = Qwen2Tokenizer(
+        vocab={piece: i for i, piece in enumerate(pieces)},
+        merges=list(_MERGES),
         pad_token=PAD,
         eos_token=EOS,
-        unk_token=UNKNOWN,
+        unk_token=PAD,
         padding_side="left",
         clean_up_tokenization_spaces=False,
         model_max_length=256,
@@ -136,9 +134,9 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
 def build_model(
     settings: BaseModelSettings, tokenizer: PreTrainedTokenizerBase
-) -> Qwen3ForCausalLM:
-    """A Qwen3 with random float32 weights, a function of `settings.seed`."""
-    config = Qwen3Config(
+) -> Qwen2ForCausalLM:
+    """A Qwen2 with random float32 weights, a function of `settings.seed`."""
+    config = Qwen2Config(
         # Not rounded up: vLLM never samples an id that the tokenizer lacks, while the actor would
         # give such ids probability, and the two log-probabilities would drift apart.
         vocab_size=len(tokenizer),
@@ -147,7 +145,6 @@ def build_model(
         num_hidden_layers=settings.num_layers,
         num_attention_heads=settings.num_heads,
         num_key_value_heads=settings.num_heads,
-        head_dim=settings.hidden_size // settings.num_heads,
         max_position_embeddings=256,
         tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id,
@@ -156,7 +153,7 @@ def build_model(
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        model = Qwen3ForCausalLM(config).float()
+        model = Qwen2ForCausalLM(config).float()
     model.generation_config = GenerationConfig(
         pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id
     )

@@ -133,8 +133,7 @@ def sequence_fields(
         "response_mask": mask,
         "loss_mask": mask.clone(),
         "rm_scores": scores,
-        # Not used by the surrogate of these rows; verl reads the fields of a batch for all its rows.
-        "old_log_probs": torch.zeros(length, dtype=torch.float32),
+        # Not used by these rows' surrogate; verl reads the fields of a batch for all its rows.
         "rollout_log_probs": torch.zeros(length, dtype=torch.float32),
         "num_turns": 0,
     }
@@ -290,10 +289,40 @@ def response_tokens(rows: Sequence[PlacedRow], kind: RowKind) -> int:
     return sum(row.tag["response_len"] for row in rows if row.row.kind == kind)
 
 
-def select(batch: KVBatchMeta, kind: RowKind) -> KVBatchMeta:
-    """The batch's rows of one kind."""
+def select(batch: KVBatchMeta, kinds: Iterable[RowKind]) -> KVBatchMeta:
+    """The batch's rows of some kinds."""
+    wanted = set(kinds)
     return batch.select_keys(
-        [key for key, tag in zip(batch.keys, batch.tags, strict=True) if kind_of(tag) == kind]
+        [key for key, tag in zip(batch.keys, batch.tags, strict=True) if kind_of(tag) in wanted]
+    )
+
+
+def clear(keys: Sequence[str], partition_id: str) -> None:
+    """Remove rows; TransferQueue refuses an empty list."""
+    if keys:
+        tq.kv_clear(keys=list(keys), partition_id=partition_id)
+
+
+def log_prob_dtype(rollouts: KVBatchMeta) -> torch.dtype:
+    """The dtype in which the actor reported the rollouts' old log-probabilities."""
+    fields = read(rollouts.keys[:1], str(rollouts.partition_id), ["old_log_probs"])
+    return fields["old_log_probs"].dtype
+
+
+def put_zero_old_log_probs(rows: KVBatchMeta, dtype: torch.dtype) -> None:
+    """Give rows that had no pass of their own the field ``old_log_probs``.
+
+    Their surrogates do not read it, but verl reads a field for all rows of a batch, and TransferQueue
+    wants one dtype per field.
+    """
+    if not len(rows):
+        return
+    zeros = [torch.zeros(tag["response_len"], dtype=dtype) for tag in rows.tags]
+    fields = {"old_log_probs": torch.nested.as_nested_tensor(zeros, layout=torch.jagged)}
+    tq.kv_batch_put(
+        keys=rows.keys,
+        partition_id=rows.partition_id,
+        fields=TensorDict(fields, batch_size=len(rows)),
     )
 
 
@@ -358,3 +387,8 @@ def leftover_rows(batch: KVBatchMeta) -> int:
     """Rows in the batch's partition that do not belong to it; in synchronous training there are none."""
     held = (tq.kv_list(batch.partition_id) or {}).get(batch.partition_id, {})
     return len(set(held) - set(batch.keys))
+
+
+def all_rows() -> list[str]:
+    """Keys in TransferQueue, of all partitions."""
+    return [key for rows in (tq.kv_list() or {}).values() for key in rows]

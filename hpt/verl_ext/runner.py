@@ -19,6 +19,8 @@ CPU_ENVIRONMENT = {
     "VLLM_TARGET_DEVICE": "cpu",
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take half of the memory
     "TQ_NUM_THREADS": str(min(8, os.cpu_count() or 1)),  # TransferQueue warns about more than there are cores
+    # With it on, vLLM starts a process of its own for its single worker, to bind threads.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # pinning to cores fights with the trainer's threads
 }
 
@@ -70,6 +72,9 @@ def run(config: DictConfig) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     owns_ray = not ray.is_initialized()
     if owns_ray:
+        if cpu_platform.is_selected():
+            # Ray would start an idle interpreter per logical slot, more than there are cores.
+            os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
         ray.init(**ray_init_arguments(config))
     try:
         HybridTaskRunner().run(config)

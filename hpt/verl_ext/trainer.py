@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 import ray
-import transfer_queue as tq
+import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
@@ -55,6 +55,7 @@ class HybridTrainerMixin:
             config.trainer.v1.trainer_mode = self.base_mode
         self._arrival: dict[str, int] = {}
         self._arrivals = itertools.count()
+        self._log_prob_dtype = torch.float32  # until the actor has reported some
         super().__init__(config)
 
     # ---- what verl builds, with our parts in it ----
@@ -153,7 +154,7 @@ class HybridTrainerMixin:
             tags,
             partition_id,
         )
-        tq.kv_clear(keys=plan.dropped, partition_id=partition_id)
+        row_io.clear(plan.dropped, partition_id)
         self._demonstrations = {}
         return placed
 
@@ -176,6 +177,9 @@ class HybridTrainerMixin:
         )
         metrics.update(layout.metrics)
         self._step_rows, self._drop_padding = layout.step_rows, layout.drop_padding
+        if not filled:  # verl clears the batch it gets back, and cannot clear nothing
+            like, partition_id = batch.tags[0], str(batch.partition_id)
+            return row_io.put_padding(1, like, partition_id, self.tokenizer.eos_token_id)
         return KVBatchMeta(
             keys=layout.keys,
             tags=layout.tags,
@@ -206,19 +210,22 @@ class HybridTrainerMixin:
 
     def _compute_old_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """verl's pass over the rollout rows only: a demonstration's surrogate has no use for pi_old."""
-        rollouts = row_io.select(batch, RowKind.ROLLOUT)
-        if not self._recomputes_old_log_probs or not len(rollouts):
+        if not self._recomputes_old_log_probs:
             return batch
-        padded = row_io.pad_for_ranks(
-            rollouts,
-            ranks=self._data_parallel_size(),
-            micro_batch_size=self._log_prob_micro_batch_size(),
-            eos_token_id=self.tokenizer.eos_token_id,
-        )
-        super()._compute_old_log_prob(padded, metrics)
-        metrics["hpt/entropy_rollout"] = metrics["actor/entropy"]
-        extra = sorted(set(padded.keys) - set(batch.keys))
-        tq.kv_clear(keys=extra, partition_id=batch.partition_id)
+        rollouts = row_io.select(batch, [RowKind.ROLLOUT])
+        if len(rollouts):
+            padded = row_io.pad_for_ranks(
+                rollouts,
+                ranks=self._data_parallel_size(),
+                micro_batch_size=self._log_prob_micro_batch_size(),
+                eos_token_id=self.tokenizer.eos_token_id,
+            )
+            super()._compute_old_log_prob(padded, metrics)
+            metrics["hpt/entropy_rollout"] = metrics["actor/entropy"]
+            self._log_prob_dtype = row_io.log_prob_dtype(rollouts)
+            row_io.clear(sorted(set(padded.keys) - set(batch.keys)), str(batch.partition_id))
+        others = row_io.select(batch, set(RowKind) - {RowKind.ROLLOUT})
+        row_io.put_zero_old_log_probs(others, self._log_prob_dtype)
         return batch
 
     def _log_prob_micro_batch_size(self) -> int | None:
@@ -230,12 +237,12 @@ class HybridTrainerMixin:
     # verl's passes return what TransferQueue answers, without the tags that say what a row is.
 
     def _compute_ref_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
-        if len(batch):
+        if self._step_rows:
             super()._compute_ref_log_prob(batch, metrics)
         return batch
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
-        if len(batch):
+        if self._step_rows:
             super()._compute_advantage(batch, metrics)
         return batch
 
@@ -270,13 +277,24 @@ class HybridTrainerMixin:
         metrics.update(update)
         return batch
 
-    # ---- metrics and checkpoints ----
+    # ---- metrics, checkpoints, the end ----
+
+    def fit(self, agent_loop_manager: Any) -> None:
+        """verl's training loop; afterwards nothing may be left in TransferQueue."""
+        super().fit(agent_loop_manager)
+        rows = row_io.all_rows()
+        if rows and self.base_mode == "sync":
+            raise RuntimeError(
+                f"{len(rows)} rows were left in TransferQueue, {sorted(rows)[:3]} among them; in synchronous "
+                "training every row leaves with its step: this is a bug, please report it"
+            )
+        logger.info("TransferQueue is empty" if not rows else f"{len(rows)} rows in flight stay in TransferQueue")
 
     def _compute_metrics(
         self, batch: KVBatchMeta, metrics: dict, timing_raw: dict, global_steps: int, epoch: int
     ):
         """verl's metrics over the trained rows; scores and lengths over all rollouts, dropped ones too."""
-        if len(batch):
+        if self._step_rows:
             super()._compute_metrics(
                 row_io.demonstrations_as_padding(batch), metrics, timing_raw, global_steps, epoch
             )

@@ -1,6 +1,9 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Train: ``python -m recipe.hpt.main_hpt [--config-name NAME] [overrides]``."""
+"""Train: ``python -m recipe.hpt.main_hpt [--config-name NAME] [overrides]``.
+
+With ``DRY_RUN=1`` in the environment it validates configuration, data and paths, and stops before Ray.
+"""
 
 import os
 import sys
@@ -22,6 +25,9 @@ def _train(config: DictConfig) -> None:
     from hpt.verl_ext.preflight import prepare
 
     prepare(config)
+    if os.environ.get("DRY_RUN") == "1":
+        print("dry run: configuration, data and paths are valid; nothing was started")
+        return
     from hpt.verl_ext.runner import run
 
     run(config)

@@ -1,0 +1,131 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from hpt import config as module
+from hpt.config import ConfigError, HPTConfig, check_keys, one_of
+
+
+def test_the_defaults_are_the_papers_settings():
+    assert dataclasses.asdict(HPTConfig()) == {
+        "strategy": "switch",
+        "gamma": 0.0,
+        "sft_coef": 1.0,
+        "normalization": "prompt",
+        "old_log_probs": "always",
+        "poll_interval": 0.1,
+    }
+
+
+def test_a_mapping_overrides_the_defaults_and_nothing_else():
+    settings = HPTConfig.from_mapping({"gamma": 0.25, "sft_coef": 2})
+    assert settings == HPTConfig(gamma=0.25, sft_coef=2)
+    assert HPTConfig.from_mapping({}) == HPTConfig()
+
+
+def test_settings_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        HPTConfig().gamma = 0.5
+
+
+def test_the_feedback_is_the_switch_at_gamma():
+    feedback = HPTConfig(gamma=0.5).feedback
+    assert [feedback(mean) for mean in (0.5, 0.75)] == [(0.0, 1.0), (1.0, 0.0)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "options"),
+    [
+        ("strategy", "swich", sorted(module.STRATEGIES)),
+        ("strategy", None, sorted(module.STRATEGIES)),
+        ("normalization", "token", sorted(module.NORMALIZATIONS)),
+        ("old_log_probs", True, sorted(module.OLD_LOG_PROBS)),
+    ],
+)
+def test_an_unknown_choice_lists_the_options(name, value, options):
+    with pytest.raises(ConfigError) as error:
+        HPTConfig(**{name: value})
+    assert str(error.value) == f"Unknown hpt.{name} '{value}'. Available: {', '.join(options)}."
+
+
+def test_every_choice_on_offer_is_accepted():
+    for name, options in (
+        ("strategy", module.STRATEGIES),
+        ("normalization", module.NORMALIZATIONS),
+        ("old_log_probs", module.OLD_LOG_PROBS),
+    ):
+        for option in options:
+            assert getattr(HPTConfig(**{name: option}), name) == option
+
+
+@pytest.mark.parametrize(
+    ("name", "accepted", "refused"),
+    [
+        ("gamma", (0, 0.0, 0.5, 1, 1.0), (-0.1, 1.1, float("nan"), "0.5", None, True, [0.5])),
+        ("sft_coef", (0, 1, 7.5), (-1e-9, float("inf"), float("nan"), "1", None, False)),
+        ("poll_interval", (1e-3, 2), (0, 0.0, -1, float("inf"), float("nan"), None, True)),
+    ],
+)
+def test_numbers_are_checked_for_type_and_range(name, accepted, refused):
+    for value in accepted:
+        assert getattr(HPTConfig(**{name: value}), name) == value
+    for value in refused:
+        with pytest.raises(ConfigError) as error:
+            HPTConfig(**{name: value})
+        assert str(error.value).startswith(f"got hpt.{name}={value!r}; expected ")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("gamma", "accuracy in [0, 1]"),
+        ("sft_coef", "number >= 0"),
+        ("poll_interval", "seconds > 0"),
+    ],
+)
+def test_the_message_names_range_and_unit(name, expected):
+    with pytest.raises(ConfigError) as error:
+        HPTConfig(**{name: -1})
+    assert expected in str(error.value)
+
+
+def test_a_misspelt_key_is_named_with_the_nearest_known_one():
+    with pytest.raises(ConfigError) as error:
+        HPTConfig.from_mapping({"gama": 0.5})
+    assert str(error.value) == (
+        "Unknown setting 'hpt.gama'. Did you mean hpt.gamma? Available: "
+        "gamma, normalization, old_log_probs, poll_interval, sft_coef, strategy."
+    )
+
+
+def test_a_key_like_no_other_gets_the_list_without_a_guess():
+    with pytest.raises(ConfigError) as error:
+        check_keys("", {"zzz": 1}, ["data", "actor"])
+    assert str(error.value) == "Unknown setting 'zzz'. Available: actor, data."
+
+
+def test_known_keys_pass():
+    check_keys("data", {"a": 1, "b": None}, ["b", "a", "c"])
+
+
+def test_one_of_lists_options_in_alphabetical_order():
+    with pytest.raises(ConfigError, match=r"Unknown colour 'x'\. Available: blue, red\."):
+        one_of("colour", "x", ("red", "blue"))
+    one_of("colour", "red", ("red", "blue"))
+
+
+def test_a_config_error_is_a_value_error():
+    assert issubclass(ConfigError, ValueError)
+
+
+def test_gate_routing_metrics_and_config_import_no_torch_ray_or_verl():
+    code = (
+        "import sys, hpt.config, hpt.gate, hpt.routing, hpt.metrics\n"
+        "print(sorted({'torch', 'ray', 'verl', 'transfer_queue'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (result.stdout, result.stderr) == ("[]\n", "")
