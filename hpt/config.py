@@ -86,4 +86,6 @@ def check_keys(section: str, got: Mapping[str, Any], known: list[str]) -> None:
             prefix = f"{section}." if section else ""
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"Did you mean {prefix}{near[0]}? " if near else ""
-            raise ConfigError(f"Unknown setting '{prefix}{key}'. {hint}Available: {', '.join(sorted(known))}.")
+            raise ConfigError(
+                f"Unknown setting '{prefix}{key}'. {hint}Available: {', '.join(sorted(known))}."
+            )

@@ -129,9 +129,11 @@ def route(
             ]
         else:
             plan.dropped += question.rollouts
-        if beta > 0.0 and question.demonstration_length is None:
+        if beta == 0.0:
+            continue
+        if question.demonstration_length is None:
             plan.skipped.append(question.uid)
-        elif beta > 0.0:
+        else:
             plan.sft.append(question.uid)
             weight = sft_coef * beta / (questions_per_step * question.demonstration_length)
             plan.rows.append(Row(RowKind.DEMONSTRATION, question.uid, None, weight, step))

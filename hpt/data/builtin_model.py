@@ -40,12 +40,12 @@ from transformers import (
 from hpt.data.builtin_task import (
     MAX_SOLUTION_TOKENS,
     VAL_LEVELS,
-    Terms,
+    Problem,
+    all_problems,
     answer_text,
     boxed_answer,
-    level_questions,
+    level_problems,
     question_text,
-    sample_terms,
     solution_text,
     write_task,
 )
@@ -54,11 +54,11 @@ from hpt.data.builtin_task import (
 # every model of a Qwen type. AutoTokenizer gives a Qwen2 checkpoint Qwen2's own pre-tokenizer whatever
 # was saved, so the pieces are those of its byte-level alphabet: a space is "Ġ", a newline "Ċ".
 PAD, EOS = "<|endoftext|>", "<|im_end|>"
-_CHARACTERS = (*"0123456789", *"+-*/=:,.(){}\\", *"boxed", "Ġ", "Ċ")
+_CHARACTERS = (*"0123456789", *"+-*/=:,.x(){}\\", *"boed", "Ġ", "Ċ")
 _MERGES = (("b", "o"), ("bo", "x"), ("box", "e"), ("boxe", "d"))
 _CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Part of the manifest; raise it when the same settings would give another model."""
 MANIFEST = "manifest.json"
 _FILES = (
@@ -89,9 +89,9 @@ class BaseModelSettings:
 
     seed: int = 0
     levels: tuple[int, ...] = (1, 2)
-    steps: int = 600
+    steps: int = 400
     batch_size: int = 64
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     hidden_size: int = 128
     num_layers: int = 3
     num_heads: int = 4
@@ -161,16 +161,16 @@ def build_model(
 
 
 def supervised_batch(
-    questions: Sequence[Terms], tokenizer: PreTrainedTokenizerBase
+    questions: Sequence[Problem], tokenizer: PreTrainedTokenizerBase
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids (b, T) and labels (b, T), padded on the right to the longest row.
 
     Labels are the ids of the solution and the end token, and -100 on question and padding.
     """
     rows = []
-    for terms in questions:
-        prompt = tokenizer.encode(question_text(terms), add_special_tokens=False)
-        solution = tokenizer.encode(solution_text(terms), add_special_tokens=False)
+    for problem in questions:
+        prompt = tokenizer.encode(question_text(problem), add_special_tokens=False)
+        solution = tokenizer.encode(solution_text(problem), add_special_tokens=False)
         rows.append((prompt, [*solution, tokenizer.eos_token_id]))
     longest = max(len(prompt) + len(solution) for prompt, solution in rows)
     ids = torch.full((len(rows), longest), tokenizer.pad_token_id)
@@ -201,14 +201,12 @@ def fit(
         optimizer, lambda step: _learning_rate_factor(step, settings.steps)
     )
     rng = random.Random(f"{settings.seed}/base")
+    pools = [all_problems(level, held_out=False) for level in settings.levels]
     losses: list[float] = []
     model.train()
     bar = tqdm(range(settings.steps), desc="base model", unit="step", disable=not progress)
     for _ in bar:
-        questions = [
-            sample_terms(rng.choice(settings.levels), rng, held_out=False)
-            for _ in range(settings.batch_size)
-        ]
+        questions = [rng.choice(rng.choice(pools)) for _ in range(settings.batch_size)]
         ids, labels = supervised_batch(questions, tokenizer)
         # Right padding without an attention mask: no scored position attends to the padding.
         logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
@@ -254,14 +252,14 @@ def accuracy_per_level(
     levels: Sequence[int] = VAL_LEVELS,
 ) -> dict[int, float]:
     """Greedy accuracy on up to `per_level` held-out questions of each level, in [0, 1]."""
-    questions: list[Terms] = []
+    questions: list[Problem] = []
     for level in levels:
         rng = random.Random(f"{seed}/accuracy/{level}")
-        questions += level_questions(level, per_level, rng, held_out=True)
-    texts = greedy_texts(model, tokenizer, [question_text(terms) for terms in questions])
+        questions += level_problems(level, per_level, rng, held_out=True)
+    texts = greedy_texts(model, tokenizer, [question_text(problem) for problem in questions])
     right: dict[int, list[bool]] = {level: [] for level in levels}
-    for text, terms in zip(texts, questions, strict=True):
-        right[len(terms)].append(boxed_answer(text) == answer_text(terms))
+    for text, problem in zip(texts, questions, strict=True):
+        right[problem.level].append(boxed_answer(text) == answer_text(problem))
     return {level: sum(hits) / len(hits) for level, hits in right.items()}
 
 

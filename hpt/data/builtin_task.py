@@ -1,23 +1,21 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The built-in task: chained addition modulo 100, generated offline from a seed.
+"""The built-in task: repeated addition modulo 100, generated offline from a seed.
 
-A question is `37+5+8+2=`, its gold solution `37+5:42,42+8:50,50+2:52 \\boxed{52}`: every partial
-sum spelled out, then the answer. The level of a question is its number of terms; the first term is
-in 0..99, the others in 0..9. The first term and all sums are written with two digits (`97+5:02`):
-fixed positions make the demonstrations several times faster to learn. A level-1 question is a
-single number, and its solution is the box alone.
+A question is `37+8x3=` (start at 37, add 8 three times), its gold solution
+`3:37+8,2:45+8,1:53+8,0:61 \\boxed{61}`: a countdown with the running sum, then the answer. The level
+of a question is its number of additions. The start is in 0..99, the addend in 1..9, and all sums are
+written with two digits, so that every step looks at the step before it in the same places.
 
-A model that knows levels 1 and 2 knows every step of a longer chain, but not that steps follow one
-another: it scores zero on the higher levels, so RL alone has no signal there, while demonstrations
-teach them within about a hundred optimizer steps. Level 8 is never trained on.
+A model that knows levels 1 and 2 knows every addition of a longer countdown, but not how to count
+down from 3 or more: it scores about zero on the higher levels, so RL alone has no signal there, while
+demonstrations teach them within some dozen optimizer steps. Level 7 is never trained on.
 
 One fifth of all questions is held out. A hash of the question decides which, not the seed: the
 training data and the base model's data of any seed are therefore disjoint from the validation data
-of any other. Level 1 has only 100 questions, 22 of them held out, and level 2 has 1000, 194 of
-them held out: a validation split that asks for more gets those, and a training split that asks for
-more than the rest repeats them. No other level repeats a question within a split. Only whole
-questions are held out: their single steps, such as `42+8:50`, do occur in training.
+of any other. A level has 900 questions, about 180 of them held out; a validation split that asks for
+more gets those, and a training split that asks for more than the rest repeats them. Only whole
+questions are held out: their single steps, such as `45+8` to `53`, do occur in training.
 """
 
 import hashlib
@@ -25,51 +23,53 @@ import os
 import random
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 MODULUS = 100
-"""The first term and all sums are in [0, MODULUS)."""
-STEP_TERMS = 10
-"""All terms after the first are in [0, STEP_TERMS)."""
+"""The start and all sums are in [0, MODULUS)."""
+ADDENDS = range(1, 10)
 TRAIN_LEVELS = (1, 2, 3, 4, 5, 6)
-VAL_LEVELS = (*TRAIN_LEVELS, 8)
+VAL_LEVELS = (*TRAIN_LEVELS, 7)
 """The training levels and one that is harder than any of them."""
+MAX_LEVEL = 9
+"""The countdown has one digit."""
 HELD_OUT_ONE_IN = 5
 MAX_SOLUTION_TOKENS = 64
-"""Bound on a gold solution of level 8 in tokens of `hpt.data.builtin_model`, end token included."""
+"""Bound on a gold solution of level 7 in tokens of `hpt.data.builtin_model`, end token included."""
 
-_ENUMERABLE_LEVEL = 2
-"""Up to this level (1000 questions) all questions are listed; beyond it they are drawn."""
 _BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
 
-Terms = tuple[int, ...]
+
+class Problem(NamedTuple):
+    """Start at `start` and add `addend`, `level` times."""
+
+    start: int
+    addend: int
+    level: int
 
 
-def question_text(terms: Sequence[int]) -> str:
-    """`(37, 5)` -> `37+5=`."""
-    return "+".join((_two_digits(terms[0]), *map(str, terms[1:]))) + "="
+def question_text(problem: Problem) -> str:
+    """`37+8x3=`."""
+    return f"{_two_digits(problem.start)}+{problem.addend}x{problem.level}="
 
 
-def answer_text(terms: Sequence[int]) -> str:
-    """The sum of the terms modulo 100, in two digits."""
-    return _two_digits(sum(terms))
+def answer_text(problem: Problem) -> str:
+    """The result modulo 100, in two digits."""
+    return _two_digits(problem.start + problem.addend * problem.level)
 
 
-def solution_text(terms: Sequence[int]) -> str:
-    """The gold solution: every partial sum, then the boxed answer."""
-    sums = [_two_digits(total) for total in accumulate(terms)]
+def solution_text(problem: Problem) -> str:
+    """The gold solution: the countdown with the running sums, then the boxed answer."""
+    sums = [_two_digits(problem.start + problem.addend * done) for done in range(problem.level + 1)]
     steps = [
-        f"{before}+{term}:{after}"
-        for (before, after), term in zip(pairwise(sums), terms[1:], strict=True)
+        f"{problem.level - done}:{total}+{problem.addend}" for done, total in enumerate(sums[:-1])
     ]
-    boxed = f"\\boxed{{{sums[-1]}}}"
-    return f"{','.join(steps)} {boxed}" if steps else boxed
+    return f"{','.join(steps)},0:{sums[-1]} \\boxed{{{sums[-1]}}}"
 
 
 def _two_digits(number: int) -> str:
@@ -82,38 +82,32 @@ def boxed_answer(text: str) -> str | None:
     return found[-1] if found else None
 
 
-def is_held_out(terms: Sequence[int]) -> bool:
+def is_held_out(problem: Problem) -> bool:
     """Whether the question belongs to the validation fifth. It depends on the question alone."""
-    digest = hashlib.sha256(question_text(terms).encode()).digest()
+    digest = hashlib.sha256(question_text(problem).encode()).digest()
     return int.from_bytes(digest[:8], "big") % HELD_OUT_ONE_IN == 0
 
 
-def sample_terms(level: int, rng: random.Random, held_out: bool) -> Terms:
-    """One question of `level`, uniform over the held-out questions or over all others."""
-    while True:
-        terms = (rng.randrange(MODULUS), *(rng.randrange(STEP_TERMS) for _ in range(level - 1)))
-        if is_held_out(terms) == held_out:
-            return terms
+def all_problems(level: int, held_out: bool) -> list[Problem]:
+    """Every held-out question of `level`, or every other, in a fixed order.
+
+    Raises:
+        ValueError: a level outside 1..MAX_LEVEL.
+    """
+    if not 1 <= level <= MAX_LEVEL:
+        raise ValueError(f"got level {level}; expected a number of additions from 1 to {MAX_LEVEL}")
+    problems = (Problem(start, addend, level) for start in range(MODULUS) for addend in ADDENDS)
+    return [problem for problem in problems if is_held_out(problem) == held_out]
 
 
-def all_terms(level: int, held_out: bool) -> list[Terms]:
-    """Every held-out question of `level`, or every other, in a fixed order."""
-    chains: Iterable[Terms] = ((first,) for first in range(MODULUS))
-    for _ in range(level - 1):
-        chains = [(*chain, term) for chain in chains for term in range(STEP_TERMS)]
-    return [chain for chain in chains if is_held_out(chain) == held_out]
-
-
-def level_questions(level: int, count: int, rng: random.Random, held_out: bool) -> list[Terms]:
+def level_problems(level: int, count: int, rng: random.Random, held_out: bool) -> list[Problem]:
     """`count` questions of `level`, distinct while there are enough of them.
 
     A training split that asks for more than there are repeats them, as evenly as possible; a
     held-out split holds each at most once, since a repetition would measure nothing new.
     """
-    if level > _ENUMERABLE_LEVEL:
-        return _distinct_questions(level, count, rng, held_out)
-    pool = all_terms(level, held_out)
-    drawn: list[Terms] = []
+    pool = all_problems(level, held_out)
+    drawn: list[Problem] = []
     while len(drawn) < count:
         drawn += rng.sample(pool, min(len(pool), count - len(drawn)))
         if held_out:
@@ -121,33 +115,18 @@ def level_questions(level: int, count: int, rng: random.Random, held_out: bool) 
     return drawn
 
 
-def _distinct_questions(level: int, count: int, rng: random.Random, held_out: bool) -> list[Terms]:
-    held_share = 1 / HELD_OUT_ONE_IN if held_out else 1 - 1 / HELD_OUT_ONE_IN
-    limit = int(MODULUS * STEP_TERMS ** (level - 1) * held_share / 2)
-    if count > limit:  # drawing the last few of a pool by rejection would take for ever
-        raise ValueError(
-            f"{count} distinct questions of level {level} were asked for, at most {limit} can be "
-            "drawn: ask for fewer, or for more levels"
-        )
-    drawn: dict[Terms, None] = {}
-    while len(drawn) < count:
-        drawn[sample_terms(level, rng, held_out)] = None
-    return list(drawn)
-
-
-def example_row(terms: Terms, index: int, split: str) -> dict[str, Any]:
+def example_row(problem: Problem, index: int, split: str) -> dict[str, Any]:
     """One row in verl's data format, with the gold solution in the column `target`.
 
     The level is part of `data_source`, by which verl groups its validation metrics.
     """
-    level = len(terms)
     return {
-        "data_source": f"builtin/level_{level}",
-        "prompt": [{"role": "user", "content": question_text(terms)}],
+        "data_source": f"builtin/level_{problem.level}",
+        "prompt": [{"role": "user", "content": question_text(problem)}],
         "ability": "arithmetic",
-        "reward_model": {"style": "rule", "ground_truth": answer_text(terms)},
-        "extra_info": {"index": index, "level": level, "split": split},
-        "target": solution_text(terms),
+        "reward_model": {"style": "rule", "ground_truth": answer_text(problem)},
+        "extra_info": {"index": index, "level": problem.level, "split": split},
+        "target": solution_text(problem),
     }
 
 
@@ -165,16 +144,14 @@ def make_split(
     """
     if split not in ("train", "val"):
         raise ValueError(f"Unknown split {split!r}. Available: train, val")
-    if any(level < 1 for level in counts):
-        raise ValueError(f"A level is a number of terms, at least 1; got {sorted(counts)}")
-    chosen: list[Terms] = []
+    chosen: list[Problem] = []
     for level, count in counts.items():
         # A string seeds random.Random through SHA-512: the same draw in every process.
         rng = random.Random(f"{seed}/{split}/{level}")
-        chosen += level_questions(level, count, rng, held_out=split == "val")
+        chosen += level_problems(level, count, rng, held_out=split == "val")
     if shuffle:
         random.Random(f"{seed}/{split}/order").shuffle(chosen)
-    return [example_row(terms, index, split) for index, terms in enumerate(chosen)]
+    return [example_row(problem, index, split) for index, problem in enumerate(chosen)]
 
 
 def spread(total: int, levels: Sequence[int]) -> dict[int, int]:

@@ -56,7 +56,9 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
     current = folder / METRICS_FILE
     files = [*earlier, *([str(current)] if current.exists() else [])]
     if not files:
-        raise FileNotFoundError(f"no {METRICS_FILE} in {folder}; expected the folder of a run (trainer.default_local_dir)")
+        raise FileNotFoundError(
+            f"no {METRICS_FILE} in {folder}; expected the folder of a run (trainer.default_local_dir)"
+        )
     run = Run(folder)
     for file in files:
         for line in Path(file).read_text().splitlines():
@@ -78,7 +80,10 @@ def thirds(series: dict[int, float], parts: int = 5) -> list[tuple[str, float]]:
     size = -(-len(steps) // parts)
     stretches = [steps[start : start + size] for start in range(0, len(steps), size)]
     return [
-        (f"{part[0]}-{part[-1]}" if len(part) > 1 else f"{part[0]}", _mean([series[step] for step in part]))
+        (
+            f"{part[0]}-{part[-1]}" if len(part) > 1 else f"{part[0]}",
+            _mean([series[step] for step in part]),
+        )
         for part in stretches
     ]
 
@@ -134,7 +139,10 @@ def plot(run: Run, training_levels: tuple[int, ...], path: str | os.PathLike[str
         )  # fmt: skip
     accuracy.set(title="Held-out accuracy", xlabel="step", ylim=(-0.03, 1.03))
     accuracy.legend(fontsize=7)
-    for name, label, style in ((SFT_SHARE, "questions on their gold solution", "-"), ("hpt/rollout_accuracy", "rollout accuracy", "--")):
+    for name, label, style in (
+        (SFT_SHARE, "questions on their gold solution", "-"),
+        ("hpt/rollout_accuracy", "rollout accuracy", "--"),
+    ):
         series = run.series(name)
         share.plot(list(series), list(series.values()), style, label=label)
     share.set(title="Gate", xlabel="step", ylim=(-0.03, 1.03))

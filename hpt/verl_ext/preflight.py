@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happens between the composed configuration and Ray: every check that needs no cluster."""
 
+import dataclasses
+import difflib
 import glob
 import os
+import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
@@ -27,7 +30,7 @@ def prepare(config: DictConfig) -> None:
     """
     if config.trainer.device == "cpu":
         cpu_platform.select()
-    HPTConfig.from_mapping(OmegaConf.to_container(config.hpt, resolve=True))
+    HPTConfig.from_mapping(dict(config.hpt))
     check_verl_keys(config)
     check_batch(config)
     check_pairing(config)
@@ -38,12 +41,37 @@ def prepare(config: DictConfig) -> None:
     direct_logs(config)
 
 
-def check_verl_keys(config: DictConfig) -> None:
-    """Refuse settings that nobody reads, which a ``+`` before an override lets through Hydra."""
+def _verl_reference() -> DictConfig:
+    """verl's own trainer configuration, with every key it reads."""
     import verl.trainer.config
 
-    reference = os.path.join(os.path.dirname(verl.trainer.config.__file__), "_generated_ppo_trainer.yaml")
-    known = OmegaConf.load(reference)
+    folder = os.path.dirname(verl.trainer.config.__file__)
+    return cast(DictConfig, OmegaConf.load(os.path.join(folder, "_generated_ppo_trainer.yaml")))
+
+
+def explain(message: str) -> str:
+    """Hydra's message on an unknown key, with the nearest known keys in place of its advice to add it."""
+    found = re.match(r"Could not override '([^']+)'", message)
+    if not found:
+        return message
+    section, _, key = found[1].rpartition(".")
+    ours = {"hpt": [field.name for field in dataclasses.fields(HPTConfig)], "data": list(DATA_KEYS)}
+    known = OmegaConf.select(_verl_reference(), section) if section else _verl_reference()
+    keys = [*(known if isinstance(known, DictConfig) else []), *ours.get(section, [])]
+    near = [
+        ".".join(filter(None, (section, name))) for name in difflib.get_close_matches(key, keys)
+    ]
+    advice = (
+        f"Did you mean {' or '.join(near)}?"
+        if near
+        else f"Available: {', '.join(sorted(map(str, keys)))}."
+    )
+    return f"Unknown setting '{found[1]}'. {advice}"
+
+
+def check_verl_keys(config: DictConfig) -> None:
+    """Refuse settings that nobody reads, which a ``+`` before an override lets through Hydra."""
+    known = _verl_reference()
     check_keys("", config, [*known, "model_engine", "hpt"])
     check_keys("data", config.data, [*known.data, *DATA_KEYS])
     check_keys("trainer", config.trainer, list(known.trainer))
@@ -112,8 +140,13 @@ def check_pairing(config: DictConfig) -> None:
     if not str(mode).startswith("hpt_"):
         raise ConfigError(f"got trainer.v1.trainer_mode={mode}; expected hpt_sync")
     if OmegaConf.select(config, "distillation.enabled"):
-        raise ConfigError("got distillation.enabled=True; the hybrid loss has no distillation term: turn it off")
-    if config.hpt.old_log_probs != "always" and OmegaConf.select(config, "algorithm.rollout_correction") is not None:
+        raise ConfigError(
+            "got distillation.enabled=True; the hybrid loss has no distillation term: turn it off"
+        )
+    if (
+        config.hpt.old_log_probs != "always"
+        and OmegaConf.select(config, "algorithm.rollout_correction") is not None
+    ):
         raise ConfigError(
             f"got hpt.old_log_probs={config.hpt.old_log_probs} and a section algorithm.rollout_correction, which compares "
             "with log pi_old: set hpt.old_log_probs=always or algorithm.rollout_correction=null"

@@ -4,7 +4,7 @@
 
 import os
 import signal
-from typing import Any
+from typing import Any, cast
 
 import ray
 from omegaconf import DictConfig, OmegaConf
@@ -18,7 +18,9 @@ CPU_ENVIRONMENT = {
     cpu_platform.PLATFORM_ENV: cpu_platform.NAME,
     "VLLM_TARGET_DEVICE": "cpu",
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take half of the memory
-    "TQ_NUM_THREADS": str(min(8, os.cpu_count() or 1)),  # TransferQueue warns about more than there are cores
+    "TQ_NUM_THREADS": str(
+        min(8, os.cpu_count() or 1)
+    ),  # TransferQueue warns about more than there are cores
     # With it on, vLLM starts a process of its own for its single worker, to bind threads.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # pinning to cores fights with the trainer's threads
@@ -41,7 +43,7 @@ class HybridTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
 
 def ray_init_arguments(config: DictConfig) -> dict[str, Any]:
     """Arguments of ray.init: verl's runtime environment, the CPU platform's, the user's on top."""
-    user = OmegaConf.to_container(config.ray_kwargs.ray_init, resolve=True)
+    user = cast(dict[str, Any], OmegaConf.to_container(config.ray_kwargs.ray_init, resolve=True))
     runtime_env = get_ppo_ray_runtime_env(config)
     variables = runtime_env.setdefault("env_vars", {})
     variables["TRANSFER_QUEUE_ENABLE"] = "1"

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.utils import Role
-from verl.trainer.ppo.v1.trainer_base import register_trainer
+from verl.trainer.ppo.v1.trainer_base import PPOTrainer, register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.metric import reduce_metrics
@@ -40,7 +40,7 @@ logger.setLevel(os.getenv("VERL_LOGGING_LEVEL", "INFO"))
 ACTOR_ROLES = (Role.Actor, Role.ActorRollout, Role.ActorRolloutRef)
 
 
-class HybridTrainerMixin:
+class HybridTrainerMixin(PPOTrainer):
     """Gate and routing for a trainer of verl; goes before it in the bases.
 
     ``base_mode`` names verl's own trainer mode: verl compares the configured mode with the literal
@@ -50,7 +50,7 @@ class HybridTrainerMixin:
     base_mode: str
 
     def __init__(self, config: DictConfig):
-        self.settings = HPTConfig.from_mapping(OmegaConf.to_container(config.hpt, resolve=True))
+        self.settings = HPTConfig.from_mapping(dict(config.hpt))
         with open_dict(config):
             config.trainer.v1.trainer_mode = self.base_mode
         self._arrival: dict[str, int] = {}
@@ -288,7 +288,11 @@ class HybridTrainerMixin:
                 f"{len(rows)} rows were left in TransferQueue, {sorted(rows)[:3]} among them; in synchronous "
                 "training every row leaves with its step: this is a bug, please report it"
             )
-        logger.info("TransferQueue is empty" if not rows else f"{len(rows)} rows in flight stay in TransferQueue")
+        logger.info(
+            "TransferQueue is empty"
+            if not rows
+            else f"{len(rows)} rows in flight stay in TransferQueue"
+        )
 
     def _compute_metrics(
         self, batch: KVBatchMeta, metrics: dict, timing_raw: dict, global_steps: int, epoch: int

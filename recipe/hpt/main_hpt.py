@@ -24,7 +24,11 @@ from hpt.data.errors import DataError
 def _train(config: DictConfig) -> None:
     from hpt.verl_ext.preflight import prepare
 
-    prepare(config)
+    try:
+        prepare(config)
+    except (ConfigError, DataError) as error:
+        # Not through Hydra, which would print the launch's overrides before the reason.
+        raise SystemExit(_refuse(error)) from None
     if os.environ.get("DRY_RUN") == "1":
         print("dry run: configuration, data and paths are valid; nothing was started")
         return
@@ -33,13 +37,19 @@ def _train(config: DictConfig) -> None:
     run(config)
 
 
+def _refuse(error: Exception | str) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return 2
+
+
 def main() -> int:
     """Exit status: 0 done, 1 failed (with a traceback), 2 bad settings or data, 130 interrupted."""
     try:
         _train()
-    except (HydraException, OmegaConfBaseException, ConfigError, DataError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    except (HydraException, OmegaConfBaseException) as error:
+        from hpt.verl_ext.preflight import explain
+
+        return _refuse(explain(str(error)))
     except KeyboardInterrupt:
         print("interrupted; the last complete checkpoint is kept", file=sys.stderr)
         return 130

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole job on a laptop: make the built-in task and its base model, train with HPT, show what came out.
 
-    python -m recipe.hpt.quickstart [--seed S] [--out DIR] [overrides of config/quickstart.yaml]
+python -m recipe.hpt.quickstart [--seed S] [--out DIR] [overrides of config/quickstart.yaml]
 """
 
 import argparse
@@ -27,8 +27,12 @@ def _arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, lis
         prog="python -m recipe.hpt.quickstart",
         description="Train the built-in task on this machine's CPU. Further arguments override config/quickstart.yaml.",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the task, the base model and the run")
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "quickstart", help="folder to write into")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the task, the base model and the run"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "runs" / "quickstart", help="folder to write into"
+    )
     options, overrides = parser.parse_known_args(arguments)
     wrong = [item for item in overrides if item.startswith("-") or "=" not in item]
     if wrong:
@@ -44,7 +48,9 @@ def make_task(folder: Path, seed: int) -> None:
 
     write_task(folder, seed=seed)
     manifest = train_base_model(folder / "base_model", BaseModelSettings(seed=seed))
-    print(f"Base model ({manifest['parameters']:,} parameters, trained on levels 1 and 2), held-out accuracy:")
+    print(
+        f"Base model ({manifest['parameters']:,} parameters, trained on levels 1 and 2), held-out accuracy:"
+    )
     print(accuracy_table(manifest), flush=True)
 
 
@@ -98,12 +104,25 @@ def train(folder: Path, task: Path, seed: int, overrides: Sequence[str]) -> int:
         f"trainer.default_local_dir={folder}",
         f"hydra.run.dir={folder / 'hydra'}",
     ]
-    command = [sys.executable, "-m", "recipe.hpt.main_hpt", "--config-name", "quickstart", *own, *overrides]
+    command = [
+        sys.executable,
+        "-m",
+        "recipe.hpt.main_hpt",
+        "--config-name",
+        "quickstart",
+        *own,
+        *overrides,
+    ]
     total = _total_steps(own, overrides)
     environment = {"OMP_NUM_THREADS": "1", **os.environ}
     with open(folder / LOG_FILE, "wb") as log:
         process = subprocess.Popen(
-            command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            command,
+            cwd=ROOT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
         )
         try:
             _watch(process, folder / "metrics.jsonl", total)
@@ -123,7 +142,10 @@ def _total_steps(own: Sequence[str], overrides: Sequence[str]) -> int:
     from hydra import compose, initialize_config_dir
 
     with initialize_config_dir(str(ROOT / "recipe" / "hpt" / "config"), version_base=None):
-        config = compose("quickstart", overrides=[item for item in (*own, *overrides) if not item.startswith("hydra.")])
+        config = compose(
+            "quickstart",
+            overrides=[item for item in (*own, *overrides) if not item.startswith("hydra.")],
+        )
     return config.trainer.total_training_steps
 
 
@@ -134,7 +156,9 @@ def report(folder: Path) -> None:
 
     run = read_run(folder)
     plot(run, TRAIN_LEVELS, folder / PLOT_FILE)
-    checkpoints = sorted(folder.glob("global_step_*"), key=lambda path: int(path.name.split("_")[-1]))
+    checkpoints = sorted(
+        folder.glob("global_step_*"), key=lambda path: int(path.name.split("_")[-1])
+    )
     places = {
         "checkpoint": checkpoints[-1] / "actor" if checkpoints else "none (trainer.save_freq=-1)",
         "metrics": folder / "metrics.jsonl",
@@ -158,14 +182,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         make_task(task, options.seed)
         status = train(folder, task, options.seed, overrides)
     except HydraException as error:
-        print(f"error: {error}", file=sys.stderr)
+        from hpt.verl_ext.preflight import explain
+
+        print(f"error: {explain(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     if status:
         tail = (folder / LOG_FILE).read_text(errors="replace").splitlines()[-15:]
-        print("\n".join(tail), f"\nerror: the training ended with status {status}; its log: {folder / LOG_FILE}", sep="\n", file=sys.stderr)
+        print(
+            "\n".join(tail),
+            f"\nerror: the training ended with status {status}; its log: {folder / LOG_FILE}",
+            sep="\n",
+            file=sys.stderr,
+        )
         return 2 if status == 2 else 1
     report(folder)
     return 0

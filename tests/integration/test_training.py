@@ -28,7 +28,12 @@ def first_half(launch, tmp_path_factory):
     """Two ranks, two steps, a checkpoint."""
     folder = tmp_path_factory.mktemp("two_ranks")
     run = launch(
-        folder, *TWO_RANKS, *COMPARE, "trainer.total_training_steps=2", "trainer.save_freq=2", "trainer.test_freq=2"
+        folder,
+        *TWO_RANKS,
+        *COMPARE,
+        "trainer.total_training_steps=2",
+        "trainer.save_freq=2",
+        "trainer.test_freq=2",
     )
     assert run.wait(400) == 0, run.log[-3000:]
     return run, dict(run.steps())
@@ -39,7 +44,12 @@ def second_half(launch, first_half):
     """The same command with more steps: resumes."""
     run, _ = first_half
     resumed = launch(
-        run.folder, *TWO_RANKS, *COMPARE, "trainer.total_training_steps=4", "trainer.save_freq=4", "trainer.test_freq=-1"
+        run.folder,
+        *TWO_RANKS,
+        *COMPARE,
+        "trainer.total_training_steps=4",
+        "trainer.save_freq=4",
+        "trainer.test_freq=-1",
     )
     assert resumed.wait(400) == 0, resumed.log[-3000:]
     return resumed
@@ -51,7 +61,10 @@ def parameters(folder: Path) -> dict[str, torch.Tensor]:
 
 def test_both_kinds_of_rows_are_trained_and_the_weights_change(first_half, task):
     run, steps = first_half
-    assert all(steps[step]["hpt/rows_rollout"] + steps[step]["hpt/rows_demonstration"] > 0 for step in (1, 2))
+    assert all(
+        steps[step]["hpt/rows_rollout"] + steps[step]["hpt/rows_demonstration"] > 0
+        for step in (1, 2)
+    )
     assert sum(steps[step]["hpt/rows_rollout"] for step in (1, 2)) > 0
     assert sum(steps[step]["hpt/rows_demonstration"] for step in (1, 2)) > 0
     before = parameters(task / "base_model")
@@ -105,9 +118,16 @@ def test_a_checkpoint_resumes_and_no_metric_is_lost(first_half, second_half):
 
 
 def test_every_metric_of_ours_is_defined(second_half):
-    names = {name for row in second_half.steps().values() for name in row if name.startswith("hpt/")}
+    names = {
+        name for row in second_half.steps().values() for name in row if name.startswith("hpt/")
+    }
     assert names <= set(DEFINITIONS)
-    assert {"hpt/sft_share_questions", "hpt/rollout_accuracy", "hpt/grad_norm", "hpt/entropy_rollout"} <= names
+    assert {
+        "hpt/sft_share_questions",
+        "hpt/rollout_accuracy",
+        "hpt/grad_norm",
+        "hpt/entropy_rollout",
+    } <= names
 
 
 def relatives(marker: str) -> list[psutil.Process]:
@@ -115,7 +135,10 @@ def relatives(marker: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get("HPT_TEST_RUN") == marker:
+            if (
+                process.status() != psutil.STATUS_ZOMBIE
+                and process.environ().get("HPT_TEST_RUN") == marker
+            ):
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue

@@ -3,7 +3,6 @@
 """Tokenizer and base model of the built-in task, with a model trained for a few steps only."""
 
 import json
-import random
 import warnings
 
 import pytest
@@ -26,14 +25,15 @@ from hpt.data.builtin_model import (
 from hpt.data.builtin_task import (
     MAX_SOLUTION_TOKENS,
     VAL_LEVELS,
+    Problem,
+    all_problems,
     question_text,
-    sample_terms,
     solution_text,
 )
 
 TINY = BaseModelSettings(steps=3, batch_size=4, hidden_size=32, num_layers=1, num_heads=1,
                          eval_per_level=2)  # fmt: skip
-FULL_TEXT = r"37+5+8+2=37+5:42,42+8:50,50+2:52 \boxed{52}"
+FULL_TEXT = r"37+8x3=3:37+8,2:45+8,1:53+8,0:61 \boxed{61}"
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +57,7 @@ def test_text_survives_the_tokenizer(tokenizer):
         assert tokenizer.unk_token_id not in ids
         assert tokenizer.decode(ids) == text
         assert tokenizer.decode(ids, skip_special_tokens=True) == text
-    assert tokenizer.convert_tokens_to_ids("\\boxed{") in encode(tokenizer, FULL_TEXT)
-    assert len(encode(tokenizer, FULL_TEXT)) == len(FULL_TEXT) - len("\\boxed{") + 1
+    assert len(encode(tokenizer, FULL_TEXT)) == len(FULL_TEXT) - len("boxed") + 1
 
 
 def test_what_verl_asks_of_a_qwen_tokenizer(tokenizer):
@@ -68,37 +67,30 @@ def test_what_verl_asks_of_a_qwen_tokenizer(tokenizer):
     assert encode(tokenizer, EOS) == [tokenizer.eos_token_id]
     assert encode(tokenizer, PAD) == [tokenizer.pad_token_id]
     builder = QwenContinuousTokenBuilder(tokenizer)
-    message = [{"role": "user", "content": "37+5="}]
-    assert builder.build_initial_tokens(message) == encode(tokenizer, "37+5=")
-
-
-def test_unknown_characters_do_not_vanish(tokenizer):
-    assert encode(tokenizer, "x1") == [tokenizer.unk_token_id, *encode(tokenizer, "1")]
+    message = [{"role": "user", "content": "37+5x1="}]
+    assert builder.build_initial_tokens(message) == encode(tokenizer, "37+5x1=")
 
 
 @pytest.mark.parametrize("generation_prompt", [False, True])
 def test_the_chat_template_renders_the_content_only(tokenizer, generation_prompt):
-    message = [{"role": "user", "content": "37+5="}]
+    message = [{"role": "user", "content": "37+5x1="}]
     rendered = tokenizer.apply_chat_template(
         message, tokenize=False, add_generation_prompt=generation_prompt
     )
-    assert rendered == "37+5="
+    assert rendered == "37+5x1="
 
 
 def test_gold_solutions_fit_the_documented_bound(tokenizer):
-    rng = random.Random(0)
     longest = max(
-        len(encode(tokenizer, solution_text(terms))) + 1
-        for terms in [(99,) * max(VAL_LEVELS)]
-        + [sample_terms(max(VAL_LEVELS), rng, False) for _ in range(50)]
-        if terms[1] < 10
+        len(encode(tokenizer, solution_text(problem))) + 1
+        for problem in all_problems(max(VAL_LEVELS), held_out=True)
     )
     assert longest <= MAX_SOLUTION_TOKENS
 
 
 def test_vocabulary_of_the_model_is_that_of_the_tokenizer(tokenizer):
     model = build_model(TINY, tokenizer)
-    assert model.config.vocab_size == len(tokenizer) == 27
+    assert model.config.vocab_size == len(tokenizer) == 36
     assert model.get_input_embeddings().weight.shape[0] == len(tokenizer)
 
 
@@ -107,16 +99,16 @@ def test_default_model_has_the_documented_size(tokenizer):
 
 
 def test_supervised_batch_scores_solution_and_end_only(tokenizer):
-    questions = [(37, 5), (7,)]
+    questions = [Problem(37, 5, 1), Problem(7, 5, 3)]
     ids, labels = supervised_batch(questions, tokenizer)
-    for row_ids, row_labels, terms in zip(ids, labels, questions, strict=True):
+    for row_ids, row_labels, problem in zip(ids, labels, questions, strict=True):
         scored = row_labels != -100
         assert torch.equal(row_ids[scored], row_labels[scored])
-        assert tokenizer.decode(row_labels[scored]) == solution_text(terms) + EOS
+        assert tokenizer.decode(row_labels[scored]) == solution_text(problem) + EOS
         start = int(scored.int().argmax())
-        assert tokenizer.decode(row_ids[:start]) == question_text(terms)
+        assert tokenizer.decode(row_ids[:start]) == question_text(problem)
         assert (row_ids[start + int(scored.sum()) :] == tokenizer.pad_token_id).all()
-    assert ids.shape[1] == len(encode(tokenizer, "37+5=" + solution_text((37, 5)))) + 1
+    assert ids.shape[1] == len(encode(tokenizer, "07+5x3=" + solution_text(Problem(7, 5, 3)))) + 1
 
 
 def test_checkpoint_loads_through_the_auto_classes(saved, monkeypatch, caplog):
@@ -134,9 +126,9 @@ def test_checkpoint_loads_through_the_auto_classes(saved, monkeypatch, caplog):
     assert model.generation_config.pad_token_id == tokenizer.pad_token_id
     assert tokenizer.decode(encode(tokenizer, FULL_TEXT)) == FULL_TEXT
     assert len(encode(tokenizer, "\n")) == 1
-    message = [{"role": "user", "content": "37+5="}]
-    assert tokenizer.apply_chat_template(message, tokenize=False) == "37+5="
-    texts = greedy_texts(model, tokenizer, ["01=", "37+5+8="], max_new_tokens=4)
+    message = [{"role": "user", "content": "37+5x1="}]
+    assert tokenizer.apply_chat_template(message, tokenize=False) == "37+5x1="
+    texts = greedy_texts(model, tokenizer, ["01+1x1=", "37+5x3="], max_new_tokens=4)
     assert len(texts) == 2
 
 
@@ -144,8 +136,8 @@ def test_left_padding_does_not_change_a_greedy_answer(saved):
     model_dir, _ = saved
     tokenizer = AutoTokenizer.from_pretrained(model_dir)
     model = AutoModelForCausalLM.from_pretrained(model_dir)
-    together = greedy_texts(model, tokenizer, ["01=", "37+5+8="], max_new_tokens=8)
-    assert together[0] == greedy_texts(model, tokenizer, ["01="], max_new_tokens=8)[0]
+    together = greedy_texts(model, tokenizer, ["01+1x1=", "37+5x3="], max_new_tokens=8)
+    assert together[0] == greedy_texts(model, tokenizer, ["01+1x1="], max_new_tokens=8)[0]
 
 
 def test_training_learns_and_is_reproducible(tokenizer):
@@ -203,7 +195,7 @@ def test_interrupted_write_is_not_cached(tmp_path, monkeypatch):
 
     # After the weights are saved and before the manifest: the worst moment.
     with monkeypatch.context() as patch:
-        patch.setattr(builtin_model.PreTrainedTokenizerFast, "save_pretrained", interrupted)
+        patch.setattr(builtin_model.Qwen2Tokenizer, "save_pretrained", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train_base_model(model_dir, TINY, threads=1, progress=False)
     assert list(tmp_path.iterdir()) == []

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The built-in task: arithmetic, splits, files."""
 
-import random
 import re
 import subprocess
 import sys
@@ -13,8 +12,8 @@ import pytest
 
 from hpt.data import builtin_task as task
 
-SMALL_TRAIN = {1: 120, 2: 60, 3: 60, 4: 60, 5: 60, 6: 60}
-SMALL_VAL = {1: 30, 2: 30, 3: 30, 4: 30, 5: 30, 6: 30, 8: 30}
+SMALL_TRAIN = {1: 800, 2: 60, 3: 60, 4: 60, 5: 60, 6: 60}
+SMALL_VAL = {1: 30, 2: 30, 3: 30, 4: 30, 5: 30, 6: 30, 7: 30}
 
 
 def questions(rows):
@@ -22,32 +21,29 @@ def questions(rows):
 
 
 def test_the_documented_example():
-    terms = (37, 5, 8, 2)
-    assert task.question_text(terms) == "37+5+8+2="
-    assert task.solution_text(terms) == r"37+5:42,42+8:50,50+2:52 \boxed{52}"
-    assert task.answer_text(terms) == "52"
+    problem = task.Problem(37, 8, 3)
+    assert task.question_text(problem) == "37+8x3="
+    assert task.solution_text(problem) == r"3:37+8,2:45+8,1:53+8,0:61 \boxed{61}"
+    assert task.answer_text(problem) == "61"
 
 
-def test_level_one_is_the_box_alone_and_sums_wrap_at_one_hundred():
-    assert task.solution_text((7,)) == r"\boxed{07}"
-    assert task.question_text((7,)) == "07="
-    assert task.question_text((7, 5)) == "07+5="
-    assert task.solution_text((97, 5, 0)) == r"97+5:02,02+0:02 \boxed{02}"
+def test_numbers_have_two_digits_and_wrap_at_one_hundred():
+    assert task.question_text(task.Problem(7, 5, 1)) == "07+5x1="
+    assert task.solution_text(task.Problem(97, 5, 2)) == r"2:97+5,1:02+5,0:07 \boxed{07}"
 
 
 @pytest.mark.parametrize("split, counts", [("train", SMALL_TRAIN), ("val", SMALL_VAL)])
 def test_every_solution_is_right_step_by_step(split, counts):
     for row in task.make_split(split, counts, seed=3):
-        terms = [int(term) for term in row["prompt"][0]["content"].rstrip("=").split("+")]
-        steps = [tuple(map(int, step)) for step in re.findall(r"(\d+)\+(\d+):(\d+)", row["target"])]
-        assert len(steps) == len(terms) - 1
-        carried = terms[0]
-        for (left, right, result), term in zip(steps, terms[1:], strict=True):
-            assert (left, right) == (carried, term)
-            assert result == (left + right) % 100
-            carried = result
+        start, addend, level = map(int, re.findall(r"\d+", row["prompt"][0]["content"]))
+        steps = re.findall(r"(\d):(\d\d)\+(\d)", row["target"])
+        total = start
+        for done, (left, before, added) in enumerate(steps):
+            assert (int(left), int(before), int(added)) == (level - done, total, addend)
+            total = (total + addend) % 100
+        assert len(steps) == level == row["extra_info"]["level"]
         answer = row["reward_model"]["ground_truth"]
-        assert int(answer) == carried == sum(terms) % 100
+        assert int(answer) == total == (start + addend * level) % 100
         assert len(answer) == 2
         assert task.boxed_answer(row["target"]) == answer
 
@@ -77,20 +73,11 @@ def test_splits_are_disjoint_even_across_seeds(train_seed, val_seed):
     assert not set(train) & set(val)
 
 
-def test_sampled_questions_stay_on_their_side():
-    rng = random.Random(0)
-    for held_out in (False, True):
-        for level in (1, 2, 5):
-            terms = task.sample_terms(level, rng, held_out)
-            assert len(terms) == level and task.is_held_out(terms) == held_out
-            assert 0 <= terms[0] < 100 and all(0 <= term < 10 for term in terms[1:])
-
-
 def test_documented_size_of_the_held_out_pools():
-    assert len(task.all_terms(1, True)) == 22
-    assert len(task.all_terms(1, False)) == 78
-    assert len(task.all_terms(2, True)) == 194
-    assert len(task.all_terms(2, False)) == 806
+    for level in task.VAL_LEVELS:
+        held, rest = task.all_problems(level, True), task.all_problems(level, False)
+        assert len(held) + len(rest) == 900 and 150 < len(held) < 210
+        assert all(task.is_held_out(problem) for problem in held)
 
 
 def test_only_exhausted_levels_repeat_questions_and_only_in_training():
@@ -98,11 +85,11 @@ def test_only_exhausted_levels_repeat_questions_and_only_in_training():
     times = Counter(questions(train))
     assert len(train) == sum(SMALL_TRAIN.values())
     for question, count in times.items():
-        assert count <= (2 if "+" not in question else 1)
-    val = task.make_split("val", SMALL_VAL, seed=0)
+        assert count <= (2 if question.endswith("x1=") else 1)
+    val = task.make_split("val", {**SMALL_VAL, 1: 500}, seed=0)
     assert max(Counter(questions(val)).values()) == 1
     levels = Counter(row["extra_info"]["level"] for row in val)
-    assert levels == {**SMALL_VAL, 1: 22}
+    assert levels == {**SMALL_VAL, 1: len(task.all_problems(1, True))}
 
 
 def test_the_seed_decides_everything():
@@ -124,10 +111,9 @@ def test_spread_is_even():
 def test_errors_name_the_problem():
     with pytest.raises(ValueError, match=r"Unknown split 'test'\. Available: train, val"):
         task.make_split("test", {1: 1}, seed=0)
-    with pytest.raises(ValueError, match="at least 1"):
-        task.make_split("train", {0: 1}, seed=0)
-    with pytest.raises(ValueError, match="distinct questions of level 4"):
-        task.make_split("val", {4: 50_000}, seed=0)
+    for level in (0, 10):
+        with pytest.raises(ValueError, match=f"got level {level}; expected .* from 1 to 9"):
+            task.make_split("train", {level: 1}, seed=0)
     with pytest.raises(ValueError, match="must be positive"):
         task.write_task("unused", train_size=0)
 

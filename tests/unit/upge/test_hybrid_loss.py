@@ -104,8 +104,13 @@ def make_rows(
     old_table: torch.Tensor,
     padding_rows: int = 2,
     garbage: float = 0.0,
+    only: str | None = None,
 ) -> Rows:
-    """Gate, route and pad the batch; ``garbage`` fills everything outside the mask."""
+    """Gate, route and pad the batch; ``garbage`` fills one field, or all, outside the mask."""
+
+    def filler(name: str) -> float:
+        return garbage if only in (None, name) else 0.0
+
     questions = [
         Question(str(i), [f"{i}_{j}" for j in range(len(x.scores))], x.scores, len(x.solution))
         for i, x in enumerate(batch)
@@ -136,10 +141,19 @@ def make_rows(
     weights += [123.0] * padding_rows  # must not matter
     per_row = group_advantages(torch.tensor(scores, dtype=F64), groups).tolist()
     return Rows(
-        log_prob=pad([log_probs(table, x) for x in tokens], padding_rows, garbage),
-        old_log_prob=pad([log_probs(old_table, x) for x in tokens], padding_rows, garbage).detach(),
+        # Also what fills the padding hangs on the policy, so that its gradient can be seen to be zero.
+        log_prob=pad(
+            [log_probs(table, x) for x in tokens],
+            padding_rows,
+            filler("log_prob") + 0 * table.sum(),
+        ),
+        old_log_prob=pad(
+            [log_probs(old_table, x) for x in tokens], padding_rows, filler("old_log_prob")
+        ).detach(),
         advantages=pad(
-            [[a] * len(x) for a, x in zip(per_row, tokens, strict=True)], padding_rows, garbage
+            [[a] * len(x) for a, x in zip(per_row, tokens, strict=True)],
+            padding_rows,
+            filler("advantages"),
         ),
         response_mask=pad([[1] * len(x) for x in tokens], padding_rows, 0).bool(),
         row_kind=torch.tensor([int(kind) for kind in kinds]),
@@ -147,7 +161,7 @@ def make_rows(
     )
 
 
-def pad(rows: list[list], padding_rows: int, value: float) -> torch.Tensor:
+def pad(rows: list[list], padding_rows: int, value: float | torch.Tensor) -> torch.Tensor:
     def cell(x) -> torch.Tensor:
         return x if isinstance(x, torch.Tensor) else torch.tensor(x, dtype=F64)
 
@@ -236,11 +250,14 @@ def test_the_sum_over_micro_batches_does_not_depend_on_how_rows_are_packed(setti
 
 
 @pytest.mark.parametrize("garbage", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("field", [None, "log_prob", "old_log_prob", "advantages"])
 @pytest.mark.parametrize("clip_ratio", [None, 0.2])
-def test_garbage_outside_the_mask_reaches_neither_value_nor_gradient(setting, garbage, clip_ratio):
+def test_garbage_outside_the_mask_reaches_neither_value_nor_gradient(
+    setting, garbage, field, clip_ratio
+):
     table = setting.table
-    rows = make_rows(setting.batch, table, setting.old, garbage=garbage)
-    assert not rows.log_prob.isfinite().all()
+    rows = make_rows(setting.batch, table, setting.old, garbage=garbage, only=field)
+    assert not getattr(rows, field or "log_prob").isfinite().all()
     loss = rows.loss(clip_ratio=clip_ratio)
     rl, sft = naive_loss(setting.batch, table, setting.old, clip_ratio)
     equal(loss.total, rl + sft)
@@ -287,8 +304,6 @@ def test_only_padding_runs_backward_and_gives_a_gradient_of_zero(setting, garbag
     """Every rank has to join FSDP's collectives, also the one whose only row is padding."""
     rows = make_rows(setting.batch, setting.table, setting.old, garbage=garbage)
     padding = only(rows, RowKind.PADDING)
-    # A padding row goes through the model as any other: its log-probs hang on the parameters.
-    padding.log_prob = padding.log_prob + 0 * setting.table.sum()
     loss = padding.loss(
         clip_ratio=0.2,
         entropy=padding.log_prob,
@@ -301,13 +316,17 @@ def test_only_padding_runs_backward_and_gives_a_gradient_of_zero(setting, garbag
 
 
 def test_padding_adds_nothing_even_if_its_mask_and_weight_say_otherwise(setting):
-    rows = make_rows(setting.batch, setting.table, setting.old, padding_rows=3)
-    expected = rows[rows.row_kind != RowKind.PADDING].loss().total
-    rows.response_mask[rows.row_kind == RowKind.PADDING] = True
-    extra = torch.ones_like(rows.log_prob)
-    equal(rows.loss().total, expected)
-    with_terms = rows.loss(entropy=extra, entropy_coeff=1.0, kl=extra, kl_coef=1.0)
-    equal(with_terms.total, expected)  # +1 and -1 per rollout token cancel
+    rows = make_rows(setting.batch, setting.table, setting.old, padding_rows=3, garbage=-1.0)
+    is_padding = rows.row_kind == RowKind.PADDING
+    extra = {"entropy": torch.rand_like(rows.log_prob), "kl": torch.rand_like(rows.log_prob)}
+    coefficients = {"entropy_coeff": 0.5, "kl_coef": 0.25}
+    expected = rows[~is_padding].loss(
+        **{name: values[~is_padding] for name, values in extra.items()}, **coefficients
+    )
+    rows.response_mask[is_padding] = True
+    for got, value in zip(rows.loss(**extra, **coefficients), expected, strict=True):
+        equal(got, value)
+        assert value != 0
 
 
 # ---- entropy and KL ----

@@ -128,7 +128,9 @@ def test_every_entry_is_covered_and_zero_outside_the_mask(name, params):
 
 @pytest.mark.parametrize(("name", "params"), CASES, ids=str)
 @pytest.mark.parametrize("garbage", [math.nan, math.inf, -math.inf, 1e30])
-def test_garbage_outside_the_mask_reaches_neither_value_nor_gradient(name, params, garbage):
+@pytest.mark.parametrize("places", [(0, 1, 2), (0,), (1,), (2,)])
+def test_garbage_outside_the_mask_reaches_neither_value_nor_gradient(name, params, garbage, places):
+    """Each input alone, too: a NaN in one of them can hide what another would do."""
     sample = Sample(2)
     clean = sample.log_prob.detach().requires_grad_()
     expected = token_surrogate(
@@ -137,8 +139,8 @@ def test_garbage_outside_the_mask_reaches_neither_value_nor_gradient(name, param
     expected.sum().backward()
 
     dirty = [x.detach().clone() for x in (clean, sample.old_log_prob, sample.advantages)]
-    for x in dirty:
-        x[~sample.mask] = garbage
+    for place in places:
+        dirty[place][~sample.mask] = garbage
     dirty[0].requires_grad_()
     values = token_surrogate(name, *dirty, sample.mask, **params)
     values.sum().backward()

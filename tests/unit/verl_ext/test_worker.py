@@ -326,7 +326,7 @@ def make_model(folder: Path) -> Any:
             num_key_value_heads=1,
             max_position_embeddings=32,
             tie_word_embeddings=False,
-            initializer_range=0.3,
+            initializer_range=0.1,
             bos_token_id=None,
             eos_token_id=0,
             pad_token_id=0,
