@@ -74,17 +74,17 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def thirds(series: dict[int, float], parts: int = 5) -> list[tuple[str, float]]:
+def stretches(series: dict[int, float], parts: int = 5) -> list[tuple[str, float]]:
     """The series as means over ``parts`` equal stretches of steps: (label of the steps, mean)."""
     steps = list(series)
     size = -(-len(steps) // parts)
-    stretches = [steps[start : start + size] for start in range(0, len(steps), size)]
+    parts_of_run = [steps[start : start + size] for start in range(0, len(steps), size)]
     return [
         (
             f"{part[0]}-{part[-1]}" if len(part) > 1 else f"{part[0]}",
             _mean([series[step] for step in part]),
         )
-        for part in stretches
+        for part in parts_of_run
     ]
 
 
@@ -115,9 +115,9 @@ def summary(run: Run, training_levels: tuple[int, ...]) -> str:
     share = run.series(SFT_SHARE)
     if share:
         lines += ["", "Share of questions trained on their gold solution"]
-        stretches = thirds(share)
-        lines.append("  steps   " + "".join(f"{label:>10}" for label, _ in stretches))
-        lines.append("  share   " + "".join(f"{value:>10.2f}" for _, value in stretches))
+        over_time = stretches(share)
+        lines.append("  steps   " + "".join(f"{label:>10}" for label, _ in over_time))
+        lines.append("  share   " + "".join(f"{value:>10.2f}" for _, value in over_time))
     return "\n".join(lines)
 
 

@@ -21,6 +21,16 @@ from verl.plugin.platform.platform_manager import PlatformRegistry
 
 NAME = "cpu"
 PLATFORM_ENV = "VERL_PLATFORM"
+# Set by `select` and inherited by every process of the run; the user's own values win.
+ENVIRONMENT = {
+    "VLLM_TARGET_DEVICE": "cpu",
+    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take half of the memory
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # pinning to cores fights with the trainer's threads
+    # With it on, vLLM starts a process of its own for its single worker, to bind threads.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    # Ray would start an idle interpreter per logical slot, and there are more of those than cores.
+    "RAY_prestart_worker_first_driver": "0",
+}
 
 
 def _resident_bytes(*_args, **_kwargs) -> int:
@@ -167,6 +177,8 @@ def select() -> None:
     from hpt.verl_ext.vllm_name import answer_for_vllm_cpu
 
     os.environ[PLATFORM_ENV] = NAME
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     answer_for_vllm_cpu()
 
 

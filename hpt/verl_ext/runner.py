@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start Ray, run verl's V1 task runner with the hybrid trainers, and leave nothing behind."""
 
-import os
 import signal
 from typing import Any, cast
 
@@ -10,21 +9,6 @@ import ray
 from omegaconf import DictConfig, OmegaConf
 from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
 from verl.trainer.main_ppo import TaskRunnerV1
-
-from hpt.verl_ext import cpu_platform
-
-# Read by worker processes on a CPU run; each with the reason it is set.
-CPU_ENVIRONMENT = {
-    cpu_platform.PLATFORM_ENV: cpu_platform.NAME,
-    "VLLM_TARGET_DEVICE": "cpu",
-    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take half of the memory
-    "TQ_NUM_THREADS": str(
-        min(8, os.cpu_count() or 1)
-    ),  # TransferQueue warns about more than there are cores
-    # With it on, vLLM starts a process of its own for its single worker, to bind threads.
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # pinning to cores fights with the trainer's threads
-}
 
 
 class HybridTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
@@ -47,10 +31,6 @@ def ray_init_arguments(config: DictConfig) -> dict[str, Any]:
     runtime_env = get_ppo_ray_runtime_env(config)
     variables = runtime_env.setdefault("env_vars", {})
     variables["TRANSFER_QUEUE_ENABLE"] = "1"
-    if cpu_platform.is_selected():
-        variables.update(
-            {name: os.environ.get(name, value) for name, value in CPU_ENVIRONMENT.items()}
-        )
     user_env = {
         name: value
         for name, value in (user.pop("runtime_env", None) or {}).items()
@@ -74,9 +54,6 @@ def run(config: DictConfig) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     owns_ray = not ray.is_initialized()
     if owns_ray:
-        if cpu_platform.is_selected():
-            # Ray would start an idle interpreter per logical slot, more than there are cores.
-            os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
         ray.init(**ray_init_arguments(config))
     try:
         HybridTaskRunner().run(config)

@@ -10,6 +10,8 @@ import sys
 
 # Hydra then raises what went wrong instead of printing its own summary and exiting; `main` does that.
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+# Read when TransferQueue is imported; it warns, at each operation, about more threads than cores.
+os.environ.setdefault("TQ_NUM_THREADS", str(min(8, os.cpu_count() or 1)))
 
 import hydra
 from hydra.errors import HydraException

@@ -25,7 +25,7 @@ CONFIG_DIR = Path(__file__).parents[3] / "recipe" / "hpt" / "config"
 PRIMARY = sorted(file.stem for file in CONFIG_DIR.glob("*.yaml") if file.stem != "hybrid")
 ACTOR = "actor_rollout_ref.actor"
 ROLLOUT = "actor_rollout_ref.rollout"
-# What a run sets in its environment, and where.
+# Read by a launch, so absent unless a test sets them.
 VARIABLES = ("VERL_FILE_LOGGER_PATH", "TENSORBOARD_DIR", "VERL_PLATFORM", "VLLM_TARGET_DEVICE")
 
 
@@ -56,10 +56,15 @@ def config(composed) -> DictConfig:
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch):
+    """A launch sets variables for the processes it starts; none of them may reach another test."""
+    before = dict(os.environ)
     for name in VARIABLES:
-        monkeypatch.setenv(name, "")  # so that the value from before, or none, comes back
-        monkeypatch.delenv(name)
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="module")
