@@ -14,6 +14,7 @@ STRATEGIES: dict[str, Callable[["HPTConfig"], gate.Feedback]] = {
     "switch": lambda config: gate.switch(config.gamma),
 }
 NORMALIZATIONS = ("prompt",)
+TRAINER_MODES = ("hpt_sync",)
 OLD_LOG_PROBS = ("always", "when_off_policy")
 
 
@@ -23,7 +24,7 @@ class ConfigError(ValueError):
 
 def one_of(name: str, value: Any, options) -> None:
     """Raise ConfigError unless ``value`` is one of ``options``."""
-    if value not in options:
+    if not isinstance(value, str) or value not in options:
         raise ConfigError(f"Unknown {name} '{value}'. Available: {', '.join(sorted(options))}.")
 
 

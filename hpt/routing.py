@@ -43,6 +43,12 @@ class Question:
     scores: Sequence[float]
     demonstration_length: int | None = None
 
+    def __post_init__(self):
+        if len(self.rollouts) != len(self.scores):
+            raise ValueError(
+                f"got {len(self.rollouts)} rollouts and {len(self.scores)} scores; expected one score each"
+            )
+
     @property
     def is_unanimous(self) -> bool:
         """All scores equal: every group-relative advantage is exactly zero."""

@@ -67,7 +67,9 @@ def hybrid_loss(
 
     def weighted_sum(per_token: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         per_token = torch.where(mask[rows], per_token, torch.zeros_like(per_token))
-        return (per_token.sum(dim=-1) * row_weight[rows].to(per_token.dtype)).sum()
+        # Sums over thousands of tokens, and weights that differ by orders of magnitude, are not for bfloat16.
+        wide = torch.promote_types(per_token.dtype, torch.float32)
+        return (per_token.to(wide).sum(dim=-1) * row_weight[rows].to(wide)).sum()
 
     def term(name: str, rows: torch.Tensor, **params) -> torch.Tensor:
         inputs = (x[rows] for x in (log_prob, old_log_prob, advantages, mask))

@@ -4,15 +4,15 @@
 
 import dataclasses
 import difflib
-import glob
 import os
 import re
 from collections.abc import Iterable
 from typing import Any, cast
 
+from hydra.errors import InstantiationException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
-from hpt.config import ConfigError, HPTConfig, check_keys
+from hpt.config import TRAINER_MODES, ConfigError, HPTConfig, check_keys
 from hpt.data.checks import check_files
 from hpt.verl_ext import cpu_platform
 
@@ -23,6 +23,8 @@ DATA_KEYS = ("target_key", "max_target_length", "target_overlong", "prompt_templ
 
 def prepare(config: DictConfig) -> None:
     """Validate ``config``, complete it in place, and set the environment that Ray will inherit.
+
+    Writes nothing to disk.
 
     Raises:
         ConfigError: a setting that cannot work.
@@ -38,7 +40,6 @@ def prepare(config: DictConfig) -> None:
     apply_prompt_template(config)
     check_data(config)
     check_with_verl(config)
-    direct_logs(config)
 
 
 def _verl_reference() -> DictConfig:
@@ -109,8 +110,11 @@ def check_batch(config: DictConfig) -> None:
             "number of rows that the ranks divide: change actor_rollout_ref.actor.ppo_mini_batch_size, "
             "actor_rollout_ref.rollout.n or trainer.n_gpus_per_node"
         )
-    generated = OmegaConf.select(config, "data.gen_batch_size")
-    if generated is not None and batch % generated:
+    if OmegaConf.select(config, "data.gen_batch_size") is None:
+        generated = batch
+    else:
+        generated = _positive(config, "data.gen_batch_size")
+    if batch % generated:
         raise ConfigError(
             f"got data.gen_batch_size={generated} and data.train_batch_size={batch}; expected a divisor of it"
         )
@@ -137,8 +141,8 @@ def check_pairing(config: DictConfig) -> None:
         if got != value:
             raise ConfigError(f"got {key}={got}; the hybrid trainer works with {key}={value} only")
     mode = config.trainer.v1.trainer_mode
-    if not str(mode).startswith("hpt_"):
-        raise ConfigError(f"got trainer.v1.trainer_mode={mode}; expected hpt_sync")
+    if mode not in TRAINER_MODES:
+        raise ConfigError(f"got trainer.v1.trainer_mode={mode}; expected {' or '.join(TRAINER_MODES)}")
     if OmegaConf.select(config, "distillation.enabled"):
         raise ConfigError(
             "got distillation.enabled=True; the hybrid loss has no distillation term: turn it off"
@@ -181,7 +185,7 @@ def apply_prompt_template(config: DictConfig) -> None:
     template = OmegaConf.select(config, "data.prompt_template")
     if template is None:
         return
-    if template.count("{prompt}") != 1:
+    if not isinstance(template, str) or template.count("{prompt}") != 1:
         raise ConfigError(
             f"got data.prompt_template={template!r}; expected a text with {{prompt}} exactly once, in place of the question"
         )
@@ -202,6 +206,8 @@ def check_data(config: DictConfig) -> None:
     prompt_key = config.data.prompt_key
     for key in ("train_files", "val_files"):
         files = _files(config.data[key])
+        if not files:
+            raise ConfigError(f"got data.{key}=[]; expected at least one parquet file")
         missing = [file for file in files if not os.path.exists(file)]
         if missing:
             raise ConfigError(
@@ -223,7 +229,7 @@ def check_with_verl(config: DictConfig) -> None:
             use_reference_policy=need_reference_policy(config),
             use_critic=need_critic(config),
         )
-    except (AssertionError, ValueError) as error:
+    except (AssertionError, ValueError, InstantiationException) as error:
         raise ConfigError(f"verl does not accept this configuration: {error}") from error
 
 
@@ -239,5 +245,10 @@ def direct_logs(config: DictConfig) -> None:
     os.environ.setdefault("TENSORBOARD_DIR", os.path.join(folder, "tensorboard"))
     if os.path.exists(metrics) and os.path.getsize(metrics):
         stem = metrics.removesuffix(".jsonl")
-        number = 1 + len(glob.glob(f"{glob.escape(stem)}.*.jsonl"))
-        os.replace(metrics, f"{stem}.{number}.jsonl")
+        pattern = re.compile(re.escape(os.path.basename(stem)) + r"\.(\d+)\.jsonl")
+        kept = [
+            int(found[1])
+            for name in os.listdir(os.path.dirname(stem))
+            if (found := pattern.fullmatch(name))
+        ]
+        os.replace(metrics, f"{stem}.{1 + max(kept, default=0)}.jsonl")

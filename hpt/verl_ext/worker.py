@@ -37,6 +37,8 @@ class HybridTrainingWorker(TrainingWorker):
         drop_padding = tu.pop(data, key="drop_padding")
         epochs = tu.pop(data, key="epochs", default=1)
         disable_auto_offload = tu.pop(data, key="disable_auto_offload", default=False)
+        if isinstance(data.get("temperature", None), torch.Tensor):
+            data["temperature"] = data["temperature"].reshape(-1)  # some storages answer (bs, 1)
         metrics: dict = {}
         with self.engine.train_mode(disable_auto_offload=disable_auto_offload):
             for epoch in range(epochs):

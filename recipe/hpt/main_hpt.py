@@ -24,7 +24,7 @@ from hpt.data.errors import DataError
 
 @hydra.main(config_path="config", config_name="hpt_trainer", version_base=None)
 def _train(config: DictConfig) -> None:
-    from hpt.verl_ext.preflight import prepare
+    from hpt.verl_ext.preflight import direct_logs, prepare
 
     try:
         prepare(config)
@@ -36,6 +36,7 @@ def _train(config: DictConfig) -> None:
         return
     from hpt.verl_ext.runner import run
 
+    direct_logs(config)
     run(config)
 
 

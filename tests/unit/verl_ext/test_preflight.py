@@ -112,6 +112,8 @@ def test_there_are_a_gpu_default_and_a_quickstart():
 def test_each_shipped_configuration_passes_all_checks(shipped, files, tmp_path):
     config = with_files(shipped, files, tmp_path / "run")
     preflight.prepare(config)
+    assert not (tmp_path / "run").exists()  # checking writes nothing
+    preflight.direct_logs(config)
     assert (tmp_path / "run").is_dir()
     assert os.environ["VERL_FILE_LOGGER_PATH"] == str(tmp_path / "run" / "metrics.jsonl")
     assert os.environ["TENSORBOARD_DIR"] == str(tmp_path / "run" / "tensorboard")
