@@ -142,7 +142,9 @@ def check_pairing(config: DictConfig) -> None:
             raise ConfigError(f"got {key}={got}; the hybrid trainer works with {key}={value} only")
     mode = config.trainer.v1.trainer_mode
     if mode not in TRAINER_MODES:
-        raise ConfigError(f"got trainer.v1.trainer_mode={mode}; expected {' or '.join(TRAINER_MODES)}")
+        raise ConfigError(
+            f"got trainer.v1.trainer_mode={mode}; expected {' or '.join(TRAINER_MODES)}"
+        )
     if OmegaConf.select(config, "distillation.enabled"):
         raise ConfigError(
             "got distillation.enabled=True; the hybrid loss has no distillation term: turn it off"
