@@ -288,11 +288,7 @@ class HybridTrainerMixin(PPOTrainer):
                 f"{len(rows)} rows were left in TransferQueue, {sorted(rows)[:3]} among them; in synchronous "
                 "training every row leaves with its step: this is a bug, please report it"
             )
-        logger.info(
-            "TransferQueue is empty"
-            if not rows
-            else f"{len(rows)} rows in flight stay in TransferQueue"
-        )
+        print(f"TransferQueue holds {len(rows)} rows" if rows else "TransferQueue is empty")
 
     def _compute_metrics(
         self, batch: KVBatchMeta, metrics: dict, timing_raw: dict, global_steps: int, epoch: int
