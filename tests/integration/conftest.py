@@ -86,6 +86,9 @@ def launch(task):
             f"hydra.run.dir={folder / 'hydra'}",
             "data.train_batch_size=8",
             "actor_rollout_ref.actor.ppo_mini_batch_size=4",
+            # Large steps from the first on: an update that went missing would show at once.
+            "actor_rollout_ref.actor.optim.lr=2e-3",
+            "actor_rollout_ref.actor.optim.lr_warmup_steps=0",
             *overrides,
         ]  # fmt: skip
         with open(folder / "train.log", "ab") as log:

@@ -86,7 +86,8 @@ def test_a_lost_weight_update_is_seen(launch, tmp_path):
     run = launch(
         tmp_path / "lost",
         *COMPARE,
-        "trainer.total_training_steps=3",
+        "data.train_batch_size=16",
+        "trainer.total_training_steps=4",
         "trainer.save_freq=-1",
         "trainer.test_freq=-1",
         "trainer.val_before_train=false",
@@ -95,7 +96,7 @@ def test_a_lost_weight_update_is_seen(launch, tmp_path):
     )
     assert run.wait(300) == 0, run.log[-3000:]
     steps = run.steps()
-    gaps = [steps[step][PROBABILITY_GAP] for step in (2, 3) if PROBABILITY_GAP in steps[step]]
+    gaps = [steps[step][PROBABILITY_GAP] for step in (2, 3, 4) if PROBABILITY_GAP in steps[step]]
     assert gaps and max(gaps) > 1e-3
 
 
