@@ -288,7 +288,7 @@ def read_manifest(
 def train_base_model(
     out_dir: str | os.PathLike[str],
     settings: BaseModelSettings | None = None,
-    threads: int | None = None,
+    threads: int = 1,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Train the base model into `out_dir` unless it is there already; return its manifest.
@@ -299,7 +299,8 @@ def train_base_model(
 
     Args:
         settings: default `BaseModelSettings()`.
-        threads: of torch while training; default all cores.
+        threads: of torch while training. More than one gains little on a model this small, and each
+            waits for the other: with a busy neighbour two were measured ten times slower than one.
         progress: show a progress bar.
     """
     settings = settings or BaseModelSettings()
@@ -311,7 +312,7 @@ def train_base_model(
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out_dir.parent, prefix=f".{out_dir.name}.") as scratch:
         new_dir, old_dir = Path(scratch) / "new", Path(scratch) / "old"
-        with _torch_threads(threads or os.cpu_count() or 1):
+        with _torch_threads(threads):
             manifest = _train_into(new_dir, settings, progress)
         if out_dir.exists():  # a directory with content cannot be replaced by a rename
             os.replace(out_dir, old_dir)
@@ -378,7 +379,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--train-size", type=int, default=9600, help="training questions")
     parser.add_argument("--val-per-level", type=int, default=64, help="held-out questions a level")
     parser.add_argument("--steps", type=int, default=BaseModelSettings.steps, help="base training")
-    parser.add_argument("--threads", type=int, default=None, help="torch threads (default: all)")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads")
     options = parser.parse_args(arguments)
 
     train_path, val_path = write_task(
