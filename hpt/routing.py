@@ -135,7 +135,7 @@ def route(
             ]
         else:
             plan.dropped += question.rollouts
-        if beta == 0.0:
+        if sft_coef * beta == 0.0:
             continue
         if question.demonstration_length is None:
             plan.skipped.append(question.uid)

@@ -63,14 +63,12 @@ class Layout:
         keys, tags: all rows; the first 1/ranks of them is rank 0's, and so on; within a rank one
             optimizer step after the other.
         step_rows: rows per rank of each optimizer step.
-        drop_padding: per step, whether a rank may leave its padding rows out of the forward pass.
         metrics: verl's balance of sequence lengths over ranks.
     """
 
     keys: list[str] = field(default_factory=list)
     tags: list[dict] = field(default_factory=list)
     step_rows: list[int] = field(default_factory=list)
-    drop_padding: list[bool] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
 
 
@@ -233,35 +231,32 @@ def lay_out(
     *,
     ranks: int,
     micro_batch_size: int | None,
-    token_budget: int | None,
     partition_id: str,
     eos_token_id: int,
 ) -> Layout:
     """Spread each optimizer step's rows over the ranks by workload, padded to equal counts.
 
-    Padding is at most ``ranks - 1`` rows of two tokens per step with dynamic batch size (and what
-    equal micro-batches need without it), and a rank leaves it out of its forward pass where the
-    number of micro-batches cannot depend on it: two rows fit into one micro-batch.
+    Padding is at most ``ranks - 1`` rows of two tokens per step with dynamic batch size, and what
+    equal micro-batches need without it. The worker leaves it out of its forward passes.
 
     Args:
         steps: rows per optimizer step, none empty.
         ranks: data-parallel size.
         micro_batch_size: rows per micro-batch, or None with dynamic batch size.
-        token_budget: tokens per micro-batch with dynamic batch size, else None.
     """
     layout = Layout()
     per_rank: list[list[tuple[str, dict]]] = [[] for _ in range(ranks)]
     for step in steps:
-        count = rows_per_rank(len(step), ranks, micro_batch_size)
-        padding = put_padding(count * ranks - len(step), step[0].tag, partition_id, eos_token_id)
-        entries = [(row.key, row.tag) for row in step] + list(
-            zip(padding.keys, padding.tags, strict=True)
+        dealt = _deal(
+            [(row.key, row.tag) for row in step],
+            ranks,
+            micro_batch_size,
+            partition_id,
+            eos_token_id,
         )
-        lengths = [tag["seq_len"] for _, tag in entries]
-        for rank, members in enumerate(_balance(lengths, ranks)):
-            per_rank[rank] += [entries[member] for member in members]
-        layout.step_rows.append(count)
-        layout.drop_padding.append(token_budget is not None and token_budget >= 2 * max(lengths))
+        for rank, entries in enumerate(dealt):
+            per_rank[rank] += entries
+        layout.step_rows.append(len(dealt[0]))
     entries = [entry for rank in per_rank for entry in rank]
     layout.keys, layout.tags = [key for key, _ in entries], [tag for _, tag in entries]
     if entries:
@@ -274,9 +269,32 @@ def lay_out(
     return layout
 
 
-def _balance(lengths: Sequence[int], ranks: int) -> list[list[int]]:
-    workload = calculate_workload(torch.tensor(lengths, dtype=torch.int64))
-    return get_seqlen_balanced_partitions(workload, k_partitions=ranks, equal_size=True)
+def _deal(
+    entries: Sequence[tuple[str, dict]],
+    ranks: int,
+    micro_batch_size: int | None,
+    partition_id: str,
+    eos_token_id: int,
+) -> list[list[tuple[str, dict]]]:
+    """(key, tag) of each rank's rows, balanced by workload and padded to equal counts."""
+    count = rows_per_rank(len(entries), ranks, micro_batch_size)
+    padding = put_padding(count * ranks - len(entries), entries[0][1], partition_id, eos_token_id)
+    entries = [*entries, *zip(padding.keys, padding.tags, strict=True)]
+    workload = calculate_workload(
+        torch.tensor([tag["seq_len"] for _, tag in entries], dtype=torch.int64)
+    )
+    partitions = get_seqlen_balanced_partitions(workload, k_partitions=ranks, equal_size=True)
+    dealt = [[entries[member] for member in members] for members in partitions]
+    if micro_batch_size is None:
+        return dealt
+    number = count // micro_batches(count, micro_batch_size)[1]
+    return [spread_padding(rank, number) for rank in dealt]
+
+
+def spread_padding(entries: Sequence[tuple[str, dict]], number: int) -> list[tuple[str, dict]]:
+    """A rank's rows in ``number`` equal micro-batches, each with a real row if there are enough."""
+    real_first = sorted(entries, key=lambda entry: kind_of(entry[1]) == RowKind.PADDING)
+    return [entry for first in range(number) for entry in real_first[first::number]]
 
 
 def kind_of(tag: dict) -> RowKind:
@@ -303,14 +321,13 @@ def clear(keys: Sequence[str], partition_id: str) -> None:
         tq.kv_clear(keys=list(keys), partition_id=partition_id)
 
 
-def log_prob_dtype(rollouts: KVBatchMeta) -> torch.dtype:
-    """The dtype in which the actor reported the rollouts' old log-probabilities."""
-    fields = read(rollouts.keys[:1], str(rollouts.partition_id), ["old_log_probs"])
-    return fields["old_log_probs"].dtype
+def dtype_of(name: str, rows: KVBatchMeta) -> torch.dtype:
+    """The dtype of a token field, e.g. in which the actor reported log-probabilities."""
+    return read(rows.keys[:1], str(rows.partition_id), [name])[name].dtype
 
 
-def put_zero_old_log_probs(rows: KVBatchMeta, dtype: torch.dtype) -> None:
-    """Give rows that had no pass of their own the field ``old_log_probs``.
+def put_zeros(name: str, rows: KVBatchMeta, dtype: torch.dtype) -> None:
+    """Give rows that had no pass of their own the token field ``name``.
 
     Their surrogates do not read it, but verl reads a field for all rows of a batch, and TransferQueue
     wants one dtype per field.
@@ -318,7 +335,7 @@ def put_zero_old_log_probs(rows: KVBatchMeta, dtype: torch.dtype) -> None:
     if not len(rows):
         return
     zeros = [torch.zeros(tag["response_len"], dtype=dtype) for tag in rows.tags]
-    fields = {"old_log_probs": torch.nested.as_nested_tensor(zeros, layout=torch.jagged)}
+    fields = {name: torch.nested.as_nested_tensor(zeros, layout=torch.jagged)}
     tq.kv_batch_put(
         keys=rows.keys,
         partition_id=rows.partition_id,
@@ -330,18 +347,20 @@ def pad_for_ranks(
     batch: KVBatchMeta, *, ranks: int, micro_batch_size: int | None, eos_token_id: int
 ) -> KVBatchMeta:
     """A batch for a forward pass only: balanced over ranks and padded to equal counts."""
-    count = rows_per_rank(len(batch), ranks, micro_batch_size)
-    padding = put_padding(
-        count * ranks - len(batch), batch.tags[0], str(batch.partition_id), eos_token_id
+    dealt = _deal(
+        list(zip(batch.keys, batch.tags, strict=True)),
+        ranks,
+        micro_batch_size,
+        str(batch.partition_id),
+        eos_token_id,
     )
-    keys, tags = batch.keys + padding.keys, batch.tags + padding.tags
-    order = [j for part in _balance([tag["seq_len"] for tag in tags], ranks) for j in part]
+    entries = [entry for rank in dealt for entry in rank]
     extra_info = dict(batch.extra_info or {})
     if micro_batch_size is not None:
-        extra_info["micro_batch_size_per_gpu"] = micro_batches(count, micro_batch_size)[1]
+        _, extra_info["micro_batch_size_per_gpu"] = micro_batches(len(dealt[0]), micro_batch_size)
     return KVBatchMeta(
-        keys=[keys[j] for j in order],
-        tags=[tags[j] for j in order],
+        keys=[key for key, _ in entries],
+        tags=[tag for _, tag in entries],
         partition_id=batch.partition_id,
         extra_info=extra_info,
     )

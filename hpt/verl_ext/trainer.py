@@ -12,6 +12,7 @@ import itertools
 import logging
 import os
 from collections import defaultdict
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -166,17 +167,17 @@ class HybridTrainerMixin(PPOTrainer):
         by_step = [[row for row in rows if row.row.step == step] for step in range(num_steps)]
         filled = [step for step in by_step if step]
         metrics["hpt/steps_skipped"] = (num_steps - len(filled)) * actor.ppo_epochs
-        dynamic = actor.use_dynamic_bsz
         layout = row_io.lay_out(
             filled,
             ranks=self._data_parallel_size(),
-            micro_batch_size=None if dynamic else actor.ppo_micro_batch_size_per_gpu,
-            token_budget=actor.ppo_max_token_len_per_gpu if dynamic else None,
+            micro_batch_size=(
+                None if actor.use_dynamic_bsz else actor.ppo_micro_batch_size_per_gpu
+            ),
             partition_id=batch.partition_id,
             eos_token_id=self.tokenizer.eos_token_id,
         )
         metrics.update(layout.metrics)
-        self._step_rows, self._drop_padding = layout.step_rows, layout.drop_padding
+        self._step_rows = layout.step_rows
         if not filled:  # verl clears the batch it gets back, and cannot clear nothing
             like, partition_id = batch.tags[0], str(batch.partition_id)
             return row_io.put_padding(1, like, partition_id, self.tokenizer.eos_token_id)
@@ -210,38 +211,56 @@ class HybridTrainerMixin(PPOTrainer):
 
     def _compute_old_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """verl's pass over the rollout rows only: a demonstration's surrogate has no use for pi_old."""
-        if not self._recomputes_old_log_probs:
-            return batch
+        if self._recomputes_old_log_probs:
+            section = self.config.actor_rollout_ref.rollout
+            self._pass_over_rollouts(
+                "old_log_probs", super()._compute_old_log_prob, section, batch, metrics
+            )
+            if "actor/entropy" in metrics:
+                metrics["hpt/entropy_rollout"] = metrics["actor/entropy"]
+        return batch
+
+    def _compute_ref_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
+        """verl's pass over the rollout rows only: the KL term does not act on demonstrations."""
+        references = self.config.actor_rollout_ref
+        section = references.rollout if self.ref_in_actor else references.ref
+        self._pass_over_rollouts(
+            "ref_log_prob", super()._compute_ref_log_prob, section, batch, metrics
+        )
+        return batch
+
+    def _pass_over_rollouts(
+        self,
+        name: str,
+        forward_pass: Callable,
+        section: DictConfig,
+        batch: KVBatchMeta,
+        metrics: dict,
+    ) -> None:
+        """Run a pass of verl that writes the token field ``name``; other rows get zeros there.
+
+        ``section`` holds the pass's batch size, ``log_prob_*``.
+        """
         rollouts = row_io.select(batch, [RowKind.ROLLOUT])
         if len(rollouts):
             padded = row_io.pad_for_ranks(
                 rollouts,
                 ranks=self._data_parallel_size(),
-                micro_batch_size=self._log_prob_micro_batch_size(),
+                micro_batch_size=(
+                    None
+                    if section.log_prob_use_dynamic_bsz
+                    else section.log_prob_micro_batch_size_per_gpu
+                ),
                 eos_token_id=self.tokenizer.eos_token_id,
             )
-            super()._compute_old_log_prob(padded, metrics)
-            metrics["hpt/entropy_rollout"] = metrics["actor/entropy"]
-            self._log_prob_dtype = row_io.log_prob_dtype(rollouts)
+            forward_pass(padded, metrics)
+            self._log_prob_dtype = row_io.dtype_of(name, rollouts)
             row_io.clear(sorted(set(padded.keys) - set(batch.keys)), str(batch.partition_id))
         others = row_io.select(batch, set(RowKind) - {RowKind.ROLLOUT})
-        row_io.put_zero_old_log_probs(others, self._log_prob_dtype)
-        return batch
-
-    def _log_prob_micro_batch_size(self) -> int | None:
-        rollout = self.config.actor_rollout_ref.rollout
-        return (
-            None if rollout.log_prob_use_dynamic_bsz else rollout.log_prob_micro_batch_size_per_gpu
-        )
-
-    # verl's passes return what TransferQueue answers, without the tags that say what a row is.
-
-    def _compute_ref_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
-        if self._step_rows:
-            super()._compute_ref_log_prob(batch, metrics)
-        return batch
+        row_io.put_zeros(name, others, self._log_prob_dtype)
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
+        # verl returns what TransferQueue answers, without the tags that say what a row is.
         if self._step_rows:
             super()._compute_advantage(batch, metrics)
         return batch
@@ -261,7 +280,6 @@ class HybridTrainerMixin(PPOTrainer):
             or not self._recomputes_old_log_probs,
             "epochs": actor.ppo_epochs,
             "step_rows": self._step_rows,
-            "drop_padding": self._drop_padding,
         }
         optional = ["old_log_probs"] if self._recomputes_old_log_probs else []
         if self.use_reference_policy:

@@ -1,8 +1,11 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""verl's actor worker with optimizer steps of any number of rows."""
+"""verl's actor worker with optimizer steps of any number of rows and no forward pass for padding."""
 
+from collections.abc import Callable
+from functools import partial
 from itertools import chain
+from typing import Any
 
 import torch
 from tensordict import TensorDict
@@ -19,22 +22,25 @@ class HybridTrainingWorker(TrainingWorker):
 
     verl cuts a batch into mini-batches of a fixed number of rows. After the gate the number of rows
     of an optimizer step varies while its number of questions does not, so the driver says how many
-    rows of each step this rank holds (``step_rows``), one after the other.
+    rows of each step this rank holds (``step_rows``), one after the other. Padding that makes the
+    ranks' counts equal is left out of every forward pass.
     """
+
+    def __init__(self, config: Any):
+        super().__init__(config)
+        self.engine.forward_step = partial(forward_without_padding, self.engine.forward_step)
 
     def train_mini_batch(self, data: TensorDict) -> TensorDict | None:
         """One optimizer step per entry of ``step_rows`` and epoch; learning rate schedule once.
 
         Args:
             data: rows of all steps, in the order of the steps, with non-tensor entries
-                ``step_rows`` (rows of this rank per step, equal on all ranks), ``drop_padding`` (per
-                step, whether padding beside real rows may leave) and ``epochs``.
+                ``step_rows`` (rows of this rank per step, equal on all ranks) and ``epochs``.
 
         Returns:
             verl's metrics, one value per optimizer step in each list.
         """
         step_rows = tu.pop(data, key="step_rows")
-        drop_padding = tu.pop(data, key="drop_padding")
         epochs = tu.pop(data, key="epochs", default=1)
         disable_auto_offload = tu.pop(data, key="disable_auto_offload", default=False)
         if isinstance(data.get("temperature", None), torch.Tensor):
@@ -46,8 +52,6 @@ class HybridTrainingWorker(TrainingWorker):
                 for step, rows in enumerate(step_rows):
                     batch = tu.index_select_tensor_dict(data, list(range(start, start + rows)))
                     start += rows
-                    if drop_padding[step]:
-                        batch = without_padding(batch)
                     last = epoch == epochs - 1 and step == len(step_rows) - 1
                     output = self._optimizer_step(batch, update_lr_scheduler=last)
                     if output is not None:
@@ -81,13 +85,44 @@ class HybridTrainingWorker(TrainingWorker):
         return list(chain.from_iterable(lengths))  # type: ignore[arg-type]
 
 
-def without_padding(batch: TensorDict) -> TensorDict:
-    """The batch's real rows; unchanged if it has none, because FSDP wants a forward pass of each rank."""
-    kinds = batch["row_kind"].reshape(-1)
-    real = torch.nonzero(kinds != RowKind.PADDING).reshape(-1).tolist()
-    if not real or len(real) == len(kinds):
-        return batch
-    return tu.index_select_tensor_dict(batch, real)
+def forward_without_padding(
+    forward_step: Callable, micro_batch: TensorDict, loss_function: Any, forward_only: bool
+) -> tuple[torch.Tensor, dict]:
+    """The engine's forward step on the micro-batch's real rows.
+
+    A micro-batch of nothing but padding keeps one row of two tokens: FSDP's collectives want a
+    forward pass of every rank. What a forward-only pass answers has an entry for every row again,
+    zeros for padding.
+
+    Args:
+        forward_step: the engine's own.
+        micro_batch: rows with ``row_kind``.
+    """
+    is_padding = (micro_batch["row_kind"].reshape(-1) == RowKind.PADDING).tolist()
+    real = [row for row, padding in enumerate(is_padding) if not padding] or [0]
+    if len(real) == len(is_padding):
+        return forward_step(micro_batch, loss_function=loss_function, forward_only=forward_only)
+    loss, output = forward_step(
+        tu.index_select_tensor_dict(micro_batch, real),
+        loss_function=loss_function,
+        forward_only=forward_only,
+    )
+    if forward_only:  # an update has no use for the model's output
+        lengths = micro_batch["input_ids"].offsets().diff().tolist()
+        output["model_output"] = {
+            name: _with_zero_rows(values, real, lengths)
+            for name, values in output["model_output"].items()
+        }
+    return loss, output
+
+
+def _with_zero_rows(values: torch.Tensor, real: list[int], lengths: list[int]) -> torch.Tensor:
+    """Nested (rows, tokens) values of the ``real`` rows as one entry per row of the micro-batch."""
+    computed = values.unbind()
+    rows = [computed[0].new_zeros(length) for length in lengths]
+    for row, of_row in zip(real, computed, strict=True):
+        rows[row] = of_row
+    return torch.nested.as_nested_tensor(rows, layout=torch.jagged)
 
 
 def _over_ranks(value):
@@ -102,6 +137,7 @@ def _over_ranks(value):
 
 
 class HybridActorRolloutRefWorker(ActorRolloutRefWorker):
-    """verl's hybrid worker with :class:`HybridTrainingWorker` as its actor."""
+    """verl's hybrid worker with :class:`HybridTrainingWorker` as its actor and reference."""
 
     actor_worker_cls = HybridTrainingWorker
+    ref_worker_cls = HybridTrainingWorker

@@ -108,8 +108,7 @@ def train_step(tq, rng: random.Random, step: int) -> set[RowKind]:
             if (group := [row for row in placed if row.row.step == number])
         ],
         ranks=RANKS,
-        micro_batch_size=None,
-        token_budget=64,
+        micro_batch_size=rng.choice((None, 3)),
         partition_id=PARTITION,
         eos_token_id=EOS,
     )

@@ -131,6 +131,12 @@ def test_a_blended_feedback_gives_a_question_both_kinds_of_rows():
     assert plan.dropped == []
 
 
+def test_without_weight_a_demonstration_is_no_row():
+    plan = plan_of([question("a", 0, 0), question("b", 1, 0)], sft_coef=0.0)
+    assert [row.uid for row in plan.rows] == ["b", "b"]
+    assert (plan.sft, plan.skipped) == ([], [])
+
+
 def test_no_questions_make_an_empty_plan():
     plan = plan_of([])
     assert (plan.rows, plan.dropped, plan.means) == ([], [], [])
@@ -198,8 +204,9 @@ def test_the_gate_decides_alone_which_questions_go_to_sft(batch, gamma, n, sft_c
         assert mean == pytest.approx(math.fsum(q.scores) / len(q.scores))
         below = mean <= gamma + 1e-6
         assert (q.uid in plan.rl) == (not below)
-        assert (q.uid in plan.sft) == (below and q.demonstration_length is not None)
-        assert (q.uid in plan.skipped) == (below and q.demonstration_length is None)
+        to_sft = below and sft_coef > 0
+        assert (q.uid in plan.sft) == (to_sft and q.demonstration_length is not None)
+        assert (q.uid in plan.skipped) == (to_sft and q.demonstration_length is None)
     demonstrations = [row.uid for row in plan.rows if row.kind == DEMONSTRATION]
     assert demonstrations == plan.sft
 

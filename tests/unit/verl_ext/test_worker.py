@@ -54,11 +54,11 @@ class Scenario:
     steps: list[list[list[Item]]]
     micro_batch_size: int | None = None
     tokens: int = 4096
-    drop_padding: bool = False
     per_row_temperature: bool = False
     extra_terms: bool = False
     old_log_probs: bool = True
     epochs: int = 1
+    infer: bool = False  # a forward pass for log-probabilities instead of the update
 
     def unpickled(self) -> "Scenario":
         """The scenario with its rows, from what ``dataclasses.asdict`` made of it."""
@@ -138,7 +138,6 @@ def tensor_dict(scenario: Scenario, rank: int) -> Any:
     items = [item for step in scenario.steps for item in step[rank]]
     info = {
         "step_rows": [len(step[rank]) for step in scenario.steps],
-        "drop_padding": [scenario.drop_padding] * len(scenario.steps),
         "epochs": scenario.epochs,
         "calculate_entropy": scenario.extra_terms or not scenario.old_log_probs,
     }
@@ -206,8 +205,13 @@ def run_scenario(worker: Any, scenario: Scenario, rank: int) -> dict:
     hook = engine.module.register_forward_pre_hook(
         lambda _module, _args, kwargs: forwards.append(len(kwargs["input_ids"])), with_kwargs=True
     )
+    data = tensor_dict(scenario, rank)
+    if scenario.infer:
+        output = infer(worker, data, scenario)
+        hook.remove()
+        return {"forwards": forwards, **output}
     engine.optimizer_step = step_and_record
-    output = worker.train_mini_batch(tensor_dict(scenario, rank))
+    output = worker.train_mini_batch(data)
     del engine.optimizer_step
     hook.remove()
     parameters = {name: full(p) for name, p in engine.module.named_parameters()}
@@ -219,6 +223,19 @@ def run_scenario(worker: Any, scenario: Scenario, rank: int) -> dict:
         "forwards": forwards,
         "metrics": metrics,
         "parameters": parameters,
+    }
+
+
+def infer(worker: Any, data: Any, scenario: Scenario) -> dict:
+    """Log-probabilities and entropies per row, as the trainer's pass for log pi_old asks for them."""
+    from verl.utils import tensordict_utils as tu
+
+    worker.engine_config.infer_micro_batch_size_per_gpu = scenario.micro_batch_size
+    worker.engine_config.infer_max_token_len_per_gpu = scenario.tokens
+    tu.assign_non_tensor(data, calculate_entropy=True, compute_loss=False)
+    output = worker.infer_batch(data)
+    return {
+        name: [row.clone() for row in output[name].unbind()] for name in ("log_probs", "entropy")
     }
 
 
@@ -385,17 +402,20 @@ def make_scenarios(a: list[Item], b: list[Item]) -> dict[int, list[tuple[float, 
         "reversed": Scenario([[a[::-1]]], 2),
         "dynamic": Scenario([[a]]),
         "dynamic, small": Scenario([[a]], tokens=26),
-        "padding kept": Scenario([[a[:3] + padding(2) + a[3:]]]),
-        "padding dropped": Scenario([[a[:3] + padding(2) + a[3:]]], drop_padding=True),
-        "only padding": Scenario([[padding(2)]], drop_padding=True),
+        "padding": Scenario([[a[:3] + padding(2) + a[3:]]]),
+        "padding, fixed": Scenario([[a[:3] + padding(2) + a[3:] + padding(2)]], 4),
+        "only padding": Scenario([[padding(2)]]),
         "temperature": Scenario([[a]], 4, per_row_temperature=True),
         "temperature, dynamic": Scenario([[a]], tokens=26, per_row_temperature=True),
         "entropy and KL": Scenario([[a + padding(1)]], 3, extra_terms=True),
         "on policy": Scenario([[a]], 4, old_log_probs=False),
-        "two steps": Scenario([[a], [b[:5] + padding(1)]], drop_padding=True),
+        "two steps": Scenario([[a], [b[:5] + padding(1)]]),
         "second step alone": Scenario([[b[:5]]]),
         "two steps, fixed": Scenario([[a], [b[:5]]], 5),
         "two epochs": Scenario([[a], [b[:5]]], epochs=2),
+    }
+    inference = {
+        f"infer, {name}": replace(one[name], infer=True) for name in ("padding", "padding, fixed")
     }
     two = {
         "1 micro-batch": Scenario([split(a)], 4),
@@ -404,17 +424,19 @@ def make_scenarios(a: list[Item], b: list[Item]) -> dict[int, list[tuple[float, 
         "all on one rank": Scenario([[a, padding(8)]], 4),
         "dynamic": Scenario([split(a)]),
         "dynamic, small": Scenario([split(a)], tokens=26),
-        "padding dropped": Scenario([[a[:4] + padding(1), padding(1) + a[4:]]], drop_padding=True),
-        "a rank of padding": Scenario([[a[:1], padding(1)]], drop_padding=True),
+        "padding": Scenario([[a[:4] + padding(1), padding(1) + a[4:]]]),
+        "padding, fixed": Scenario([[a[:5] + padding(1), padding(1) + a[5:] + padding(2)]], 2),
+        "a rank of padding": Scenario([[a[:1], padding(1)]]),
         "a rank of demonstrations": Scenario([[a[:1], a[3:4]]]),
         "temperature": Scenario([split(a)], 2, per_row_temperature=True),
         "entropy and KL": Scenario([split(a)], 2, extra_terms=True),
         "on policy": Scenario([split(a)], 2, old_log_probs=False),
-        "two steps": Scenario([split(a), split(b[:5] + padding(1))], drop_padding=True),
+        "two steps": Scenario([split(a), split(b[:5] + padding(1))]),
     }
     return {
         1: [
             (0.0, one),
+            (0.1, inference),
             (0.5, {"both steps": Scenario([[a], [b[:5]]])}),
             (0.5, {"first step": Scenario([[a]]), "then second": Scenario([[b[:5]]])}),
         ],
@@ -516,25 +538,48 @@ def test_micro_batches_and_ranks_are_as_many_as_each_scenario_says(runs):
     assert forwards(1, "2 micro-batches") == [[4, 4]]
     assert forwards(1, "4 micro-batches") == [[2] * 4]
     assert forwards(1, "8 micro-batches") == [[1] * 8]
-    assert forwards(1, "3 equal micro-batches") == [[3, 3, 3]]
+    assert forwards(1, "3 equal micro-batches") == [[3, 3, 2]]
     assert forwards(1, "dynamic") == [[8]]
     assert len(forwards(1, "dynamic, small")[0]) > 2
     assert forwards(2, "1 micro-batch") == [[4], [4]]
     assert forwards(2, "2 micro-batches") == [[2, 2], [2, 2]]
     assert forwards(2, "4 micro-batches") == [[1] * 4, [1] * 4]
-    assert forwards(2, "all on one rank") == [[4, 4], [4, 4]]
+    assert forwards(2, "all on one rank") == [[4, 4], [1, 1]]
     first, second = forwards(2, "dynamic, small")
     assert len(first) == len(second) > 1
 
 
-def test_dropped_padding_is_not_forwarded(runs):
+def test_padding_is_not_forwarded(runs):
     def forwards(world, name):
         return runs.results[world, name].forwards_by_rank
 
-    assert forwards(1, "padding kept") == [[10]]
-    assert forwards(1, "padding dropped") == [[8]]
-    assert forwards(2, "padding dropped") == [[4], [4]]
+    assert forwards(1, "padding") == [[8]]
+    assert forwards(1, "padding, fixed") == [[3, 3, 2]]
+    assert forwards(2, "padding") == [[4], [4]]
+    assert forwards(2, "padding, fixed") == [
+        [2, 2, 1],
+        [1, 2, 1],
+    ]  # the last one: FSDP wants a pass
     assert forwards(2, "two steps") == [[4, 3], [4, 2]]
+
+
+@pytest.mark.parametrize("name", ["padding", "padding, fixed"])
+def test_a_pass_for_log_probabilities_leaves_padding_out_and_answers_for_every_row(runs, name):
+    result = runs.results[1, f"infer, {name}"]
+    scenario = runs.scenarios[1, name]
+    assert result.forwards_by_rank == runs.results[1, name].forwards_by_rank
+    (items,) = scenario.steps[0]
+    assert len(result.log_probs) == len(result.entropy) == len(items)
+    for item, log_probs, entropies in zip(items, result.log_probs, result.entropy, strict=True):
+        assert len(log_probs) == len(entropies) == len(item.prompt) + len(item.response)
+        if item.kind == RowKind.PADDING:
+            assert (log_probs == 0).all()
+            continue
+        with torch.no_grad():
+            expected, entropy = log_probs_and_entropy(runs.model, item, 1.0)
+        part = slice(len(item.prompt) - 1, -1)  # the position before a token predicts it
+        assert torch.allclose(log_probs[part].double(), expected, atol=1e-5)
+        assert torch.allclose(entropies[part].double(), entropy, atol=1e-5)
 
 
 def test_a_rank_whose_only_row_is_padding_still_takes_part(runs):
@@ -545,7 +590,7 @@ def test_a_rank_whose_only_row_is_padding_still_takes_part(runs):
 
 def test_only_padding_gives_a_gradient_of_zero(runs):
     result = runs.results[1, "only padding"]
-    assert result.forwards_by_rank == [[2]]
+    assert result.forwards_by_rank == [[1]]
     assert result.metrics["grad_norm"] == [0.0]
     assert result.metrics["hpt/loss_rl"] == result.metrics["hpt/loss_sft"] == [0.0]
 
