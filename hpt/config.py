@@ -41,6 +41,8 @@ class HPTConfig:
             ``when_off_policy`` leaves the pass out where a batch makes a single optimizer step, so
             that pi_old is pi_theta itself.
         poll_interval: seconds between two looks for finished rollouts, > 0.
+        fork_workers: make worker processes by fork from one that has everything imported
+            (:mod:`hpt.verl_ext.forkserver`); on the CPU platform only.
     """
 
     strategy: str = "switch"
@@ -49,6 +51,7 @@ class HPTConfig:
     normalization: str = "prompt"
     old_log_probs: str = "always"
     poll_interval: float = 0.1
+    fork_workers: bool = False
 
     def __post_init__(self):
         one_of("hpt.strategy", self.strategy, STRATEGIES)
@@ -56,6 +59,8 @@ class HPTConfig:
         one_of("hpt.old_log_probs", self.old_log_probs, OLD_LOG_PROBS)
         self._number("gamma", "a mean rollout accuracy in [0, 1]", lambda x: 0.0 <= x <= 1.0)
         self._number("sft_coef", "a number >= 0", lambda x: 0.0 <= x < float("inf"))
+        if not isinstance(self.fork_workers, bool):
+            raise ConfigError(f"got hpt.fork_workers={self.fork_workers!r}; expected true or false")
         self._number("poll_interval", "seconds > 0", lambda x: 0.0 < x < float("inf"))
 
     def _number(self, name: str, expected: str, accept: Callable[[float], bool]) -> None:

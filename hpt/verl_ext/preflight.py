@@ -164,6 +164,11 @@ def check_pairing(config: DictConfig) -> None:
                 f"got ray_kwargs.ray_init.num_gpus={have} on a CPU with {need} ranks; expected one logical slot per "
                 f"rank: set ray_kwargs.ray_init.num_gpus={need}"
             )
+    elif config.hpt.fork_workers:
+        raise ConfigError(
+            f"got hpt.fork_workers=True and trainer.device={config.trainer.device}; an accelerator's runtime does not "
+            "survive a fork: set hpt.fork_workers=false"
+        )
 
 
 def check_model(config: DictConfig) -> None:

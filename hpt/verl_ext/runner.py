@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start Ray, run verl's V1 task runner with the hybrid trainers, and leave nothing behind."""
 
+import contextlib
 import signal
 from typing import Any, cast
 
@@ -9,6 +10,17 @@ import ray
 from omegaconf import DictConfig, OmegaConf
 from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
 from verl.trainer.main_ppo import TaskRunnerV1
+
+from hpt.forkserver import serving
+
+# What the processes of a training import: first what does without Ray, then what imports it.
+IMPORT_AT_ONCE = ("torch", "transformers", "tensordict", "datasets", "math_verify")
+IMPORT_IN_CLUSTER = (
+    "hpt.verl_ext.trainer",
+    "verl.workers.rollout.vllm_rollout.vllm_async_server",
+    "vllm.v1.worker.cpu_worker",
+    "hpt.verifier",
+)
 
 
 class HybridTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
@@ -52,11 +64,14 @@ def run(config: DictConfig) -> None:
     checkpoint only once it is complete.
     """
     signal.signal(signal.SIGTERM, _interrupt)
-    owns_ray = not ray.is_initialized()
-    if owns_ray:
-        ray.init(**ray_init_arguments(config))
-    try:
+    with contextlib.ExitStack() as stack:
+        if not ray.is_initialized():
+            arguments = ray_init_arguments(config)
+            if config.hpt.fork_workers:
+                server = stack.enter_context(serving(IMPORT_AT_ONCE, IMPORT_IN_CLUSTER))
+                arguments["runtime_env"]["py_executable"] = server.launcher
+            ray.init(**arguments)
+            stack.callback(ray.shutdown)
+            if config.hpt.fork_workers:
+                stack.callback(server.closing.set)  # Ray's shutdown kills this process's children
         HybridTaskRunner().run(config)
-    finally:
-        if owns_ray:
-            ray.shutdown()

@@ -18,6 +18,7 @@ def test_the_defaults_are_the_papers_settings():
         "normalization": "prompt",
         "old_log_probs": "always",
         "poll_interval": 0.1,
+        "fork_workers": False,
     }
 
 
@@ -98,7 +99,7 @@ def test_a_misspelt_key_is_named_with_the_nearest_known_one():
         HPTConfig.from_mapping({"gama": 0.5})
     assert str(error.value) == (
         "Unknown setting 'hpt.gama'. Did you mean hpt.gamma? Available: "
-        "gamma, normalization, old_log_probs, poll_interval, sft_coef, strategy."
+        "fork_workers, gamma, normalization, old_log_probs, poll_interval, sft_coef, strategy."
     )
 
 

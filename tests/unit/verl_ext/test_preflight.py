@@ -340,7 +340,14 @@ def test_a_cpu_run_needs_a_logical_slot_per_rank(config):
     message = refused(preflight.check_pairing, change(config, ray_kwargs__ray_init__num_gpus=1))
     assert "num_gpus=1 on a CPU with 2 ranks" in message
     assert "set ray_kwargs.ray_init.num_gpus=2" in message
-    preflight.check_pairing(change(config, trainer__device="cuda"))
+    preflight.check_pairing(change(config, trainer__device="cuda", hpt__fork_workers=False))
+
+
+def test_workers_are_not_forked_with_an_accelerator(composed):
+    config = change(composed["hpt_trainer"], hpt__fork_workers=True)
+    message = refused(preflight.check_pairing, config)
+    assert "got hpt.fork_workers=True and trainer.device=cuda" in message
+    assert "set hpt.fork_workers=false" in message
 
 
 # ---- model ----
