@@ -308,10 +308,12 @@ def test_improbable_tokens_and_large_ratios_stay_finite(
 
 @pytest.mark.parametrize(("name", "params"), CASES, ids=str)
 @pytest.mark.parametrize(("log_prob", "old_log_prob"), [(-0.1, -300.0), (-300.0, -0.1)])
-def test_a_ratio_beyond_float32_does_not_become_nan(name, params, log_prob, old_log_prob):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_a_ratio_beyond_float32_does_not_become_nan(name, params, log_prob, old_log_prob, dtype):
     """Rollout and training engines disagree now and then; such a token must not cost the step."""
-    x = torch.full((1, 1), log_prob, requires_grad=True)
-    rest = (torch.full((1, 1), old_log_prob), torch.ones(1, 1), torch.ones(1, 1))
+    x = torch.full((1, 1), log_prob, dtype=dtype, requires_grad=True)
+    ones = torch.ones(1, 1, dtype=dtype)
+    rest = (torch.full((1, 1), old_log_prob, dtype=dtype), ones, ones)
     surrogate = token_surrogate(name, x, *rest, **params)
     surrogate.sum().backward()
     assert torch.isfinite(surrogate).all()
