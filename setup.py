@@ -17,6 +17,7 @@ BASE = [
     "omegaconf>=2.3,<2.4",
     "pebble>=5.1",
     "pyarrow>=19.0",
+    "rich>=13.0",
     "torch>=2.6",
     "tqdm>=4.66",
 ]

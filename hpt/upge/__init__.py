@@ -3,14 +3,21 @@
 """The unified policy gradient estimator (arXiv 2509.04419, Section 3): pure functions on tensors."""
 
 from hpt.upge.advantage import group_advantages
+from hpt.upge.algorithms import ALGORITHMS, Algorithm, register
 from hpt.upge.hybrid import HybridLoss, hybrid_loss
-from hpt.upge.surrogate import ALGORITHMS, token_coefficient, token_surrogate
+from hpt.upge.surrogate import token_coefficient, token_stabilisation, token_surrogate
+from hpt.upge.tokens import MAX_LOG_RATIO, probability_ratio
 
 __all__ = [
     "ALGORITHMS",
+    "MAX_LOG_RATIO",
+    "Algorithm",
     "HybridLoss",
     "group_advantages",
     "hybrid_loss",
+    "probability_ratio",
+    "register",
     "token_coefficient",
+    "token_stabilisation",
     "token_surrogate",
 ]

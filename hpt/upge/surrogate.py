@@ -1,82 +1,30 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Algorithms as entries of the unified estimator (arXiv 2509.04419, Table 1).
-
-Each entry chooses the parts of
+"""The unified estimator per token (arXiv 2509.04419, Table 1), for any entry of ``ALGORITHMS``.
 
     grad_Uni = 1_stable * (1 / pi_ref) * A * grad pi_theta      (per token)
 
 ``token_coefficient`` is the number in front of grad pi_theta; ``token_surrogate`` is a function whose
-gradient is minus that. Both work in log space: pi_theta -> 0 stays finite in the surrogate.
+gradient is minus that, and whose value is the algorithm's published loss per token. Both form the
+product in log space and in float32 at least, so the surrogate stays finite as pi_theta -> 0. The
+coefficient itself holds 1 / pi_ref: it leaves float32's range where log pi_ref < -88.
 Shapes: (bs, T) rows by response tokens.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import torch
 
-# exp(20) is about 5e8: far beyond any ratio that trains, and still finite in float32 and bfloat16.
-MAX_LOG_RATIO = 20.0
+from hpt.upge.algorithms import ALGORITHMS, Algorithm, find
+from hpt.upge.tokens import MAX_LOG_RATIO, Tokens, probability_ratio
 
-
-def probability_ratio(log_prob: torch.Tensor, old_log_prob: torch.Tensor) -> torch.Tensor:
-    """pi_theta / pi_theta_old per token, its logarithm clamped to +-MAX_LOG_RATIO. (bs, T)"""
-    return torch.exp(torch.clamp(log_prob - old_log_prob, -MAX_LOG_RATIO, MAX_LOG_RATIO))
-
-
-def _sft_surrogate(log_prob, old_log_prob, advantages, **_):
-    return -log_prob
-
-
-def _sft_coefficient(log_prob, old_log_prob, advantages, **_):
-    return torch.exp(-log_prob)
-
-
-def _clip_range(clip_ratio: float | tuple[float, float]) -> tuple[float, float]:
-    low, high = clip_ratio if isinstance(clip_ratio, tuple) else (clip_ratio, clip_ratio)
-    return 1.0 - low, 1.0 + high
-
-
-def _dr_grpo_surrogate(log_prob, old_log_prob, advantages, clip_ratio=0.2, **_):
-    ratio = probability_ratio(log_prob, old_log_prob)
-    if clip_ratio is None:
-        return -advantages * ratio
-    return -torch.minimum(
-        advantages * ratio, advantages * torch.clamp(ratio, *_clip_range(clip_ratio))
-    )
-
-
-def _dr_grpo_coefficient(log_prob, old_log_prob, advantages, clip_ratio=0.2, **_):
-    ratio = probability_ratio(log_prob, old_log_prob)
-    stable = torch.ones_like(ratio)
-    if clip_ratio is not None:
-        low, high = _clip_range(clip_ratio)
-        clipped = ((advantages > 0) & (ratio > high)) | ((advantages < 0) & (ratio < low))
-        stable = (~clipped).to(ratio.dtype)
-    return stable * advantages * torch.exp(-old_log_prob)
-
-
-@dataclass(frozen=True)
-class Algorithm:
-    """One entry: its surrogate and its coefficient, both (bs, T) -> (bs, T)."""
-
-    surrogate: Callable[..., torch.Tensor]
-    coefficient: Callable[..., torch.Tensor]
-
-
-ALGORITHMS: dict[str, Algorithm] = {
-    # pi_ref = pi_theta, A = 1
-    "sft": Algorithm(_sft_surrogate, _sft_coefficient),
-    # pi_ref = pi_theta_old, A = R - mean(R), PPO's clip (clip_ratio=None: none, as the released code)
-    "dr_grpo": Algorithm(_dr_grpo_surrogate, _dr_grpo_coefficient),
-}
-
-
-def _entry(name: str) -> Algorithm:
-    if name not in ALGORITHMS:
-        raise ValueError(f"Unknown algorithm '{name}'. Available: {', '.join(sorted(ALGORITHMS))}.")
-    return ALGORITHMS[name]
+__all__ = [
+    "ALGORITHMS",
+    "MAX_LOG_RATIO",
+    "Algorithm",
+    "probability_ratio",
+    "token_coefficient",
+    "token_stabilisation",
+    "token_surrogate",
+]
 
 
 def token_surrogate(
@@ -91,25 +39,29 @@ def token_surrogate(
 
     Args:
         name: a key of ``ALGORITHMS``.
-        log_prob: (bs, T) log pi_theta of the response tokens, with gradient.
-        old_log_prob: (bs, T) log pi_theta_old, without gradient; unused by ``sft``.
-        advantages: (bs, T); ignored by ``sft``, whose advantage is 1.
-        response_mask: (bs, T) true on response tokens.
-        params: the entry's own, e.g. ``clip_ratio`` (a number, (low, high), or None for no clip).
+        log_prob: (bs, T) log pi_theta of the response tokens in nats, with gradient.
+        old_log_prob: (bs, T) log pi_theta_old in nats, taken as a constant; unused by ``sft``,
+            ``reinforce`` and the offline entries.
+        advantages: (bs, T), taken as constants; ignored by ``sft``, whose advantage is 1.
+        response_mask: (bs, T) true on response tokens, of any dtype.
+        params: the entry's own. ``clip_ratio`` (default 0.2; a number, (low, high), or None for no
+            clip) of ppo, grpo, dr_grpo, gspo and cispo; ``clip_ratio_c`` (default None; dual clip) of
+            ppo, grpo and dr_grpo; ``shaping`` (default 0.1) of luffy_offline.
 
     Returns:
-        (bs, T), zero outside the mask, whatever the inputs hold there.
+        (bs, T) the published loss per token, in the promoted dtype of the inputs; zero outside the
+        mask, whatever the inputs hold there.
 
     Raises:
-        ValueError: unknown name.
+        ValueError: an unknown name or parameter, a value out of range, unequal shapes.
     """
-    mask = response_mask.bool()
-    # Mask the inputs, not only the result: 0 * inf in the backward pass would be NaN.
-    log_prob, old_log_prob, advantages = (
-        torch.where(mask, x, torch.zeros_like(x)) for x in (log_prob, old_log_prob, advantages)
-    )
-    surrogate = _entry(name).surrogate(log_prob, old_log_prob, advantages, **params)
-    return torch.where(mask, surrogate, torch.zeros_like(surrogate))
+    entry = _entry(name, params)
+    dtype, tokens = _prepare(log_prob, old_log_prob, advantages, response_mask)
+    constant = tokens.detached()
+    log_scale = entry.stabilisation(constant, **params) - entry.reference(constant, **params)
+    objective = entry.likelihood(tokens, log_scale, **params) + entry.constant(constant, **params)
+    loss = -entry.advantage(constant, **params) * objective
+    return torch.where(tokens.mask, loss, 0.0).to(dtype)
 
 
 def token_coefficient(
@@ -120,7 +72,69 @@ def token_coefficient(
     response_mask: torch.Tensor,
     **params,
 ) -> torch.Tensor:
-    """1_stable * A / pi_ref per token, the number that multiplies grad pi_theta; see ``token_surrogate``."""
+    """1_stable * A / pi_ref per token, the number that multiplies grad pi_theta.
+
+    For ``luffy_offline`` it includes the shaping's slope f'(pi_theta). Arguments, dtype and errors
+    as in ``token_surrogate``; (bs, T), without gradient, zero outside the mask.
+    """
+    entry = _entry(name, params)
+    dtype, tokens = _prepare(log_prob.detach(), old_log_prob, advantages, response_mask)
+    log_scale = entry.stabilisation(tokens, **params) - entry.reference(tokens, **params)
+    scale = torch.exp(log_scale + entry.factor(tokens, **params))
+    coefficient = entry.advantage(tokens, **params) * scale
+    return torch.where(tokens.mask, coefficient, 0.0).to(dtype)
+
+
+def token_stabilisation(
+    name: str,
+    log_prob: torch.Tensor,
+    old_log_prob: torch.Tensor,
+    advantages: torch.Tensor,
+    response_mask: torch.Tensor,
+    **params,
+) -> torch.Tensor:
+    """1_stable per token: 0 where the gradient is stopped, 1 where it is left alone.
+
+    Arguments, dtype and errors as in ``token_surrogate``; (bs, T), without gradient, zero outside
+    the mask.
+    """
+    entry = _entry(name, params)
+    dtype, tokens = _prepare(log_prob.detach(), old_log_prob, advantages, response_mask)
+    factor = torch.exp(entry.stabilisation(tokens, **params))
+    return torch.where(tokens.mask, factor, 0.0).to(dtype)
+
+
+def _entry(name: str, params: dict) -> Algorithm:
+    entry = find(name)
+    unknown = sorted(set(params) - set(entry.settings))
+    if unknown:
+        raise ValueError(
+            f"Algorithm '{name}' takes no parameter '{unknown[0]}'. "
+            f"Available: {', '.join(entry.settings) or 'none'}."
+        )
+    return entry
+
+
+def _prepare(
+    log_prob: torch.Tensor,
+    old_log_prob: torch.Tensor,
+    advantages: torch.Tensor,
+    response_mask: torch.Tensor,
+) -> tuple[torch.dtype, Tokens]:
+    """The result's dtype, and the inputs masked and wide enough for sums over a row."""
+    inputs = (log_prob, old_log_prob.detach(), advantages.detach())
+    if log_prob.dim() != 2 or any(x.shape != log_prob.shape for x in (*inputs, response_mask)):
+        raise ValueError(
+            f"got log_prob {tuple(log_prob.shape)}, old_log_prob {tuple(old_log_prob.shape)}, "
+            f"advantages {tuple(advantages.shape)}, response_mask {tuple(response_mask.shape)}; "
+            "expected one shape (bs, T): advantages per row need "
+            ".unsqueeze(-1).expand_as(log_prob)"
+        )
+    dtype = torch.promote_types(
+        torch.promote_types(log_prob.dtype, old_log_prob.dtype), advantages.dtype
+    )
+    wide = torch.promote_types(dtype, torch.float32)
     mask = response_mask.bool()
-    coefficient = _entry(name).coefficient(log_prob.detach(), old_log_prob, advantages, **params)
-    return torch.where(mask, coefficient, torch.zeros_like(coefficient))
+    # Mask the inputs, not only the result: 0 * inf in the backward pass would be NaN.
+    log_prob, old_log_prob, advantages = (torch.where(mask, x.to(wide), 0.0) for x in inputs)
+    return dtype, Tokens(log_prob, old_log_prob, advantages, mask)

@@ -1,0 +1,106 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``python -m hpt.upge``."""
+
+import importlib.util
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from hpt.upge import ALGORITHMS, parts
+from hpt.upge.__main__ import main
+from hpt.upge.proof import ADVANTAGES
+
+SMALL = ["--rows", "15", "--tokens", "6"]
+
+
+def markdown_rows(text: str) -> list[list[str]]:
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_the_table_is_read_off_the_entries(capsys, monkeypatch):
+    wrong = replace(ALGORITHMS["sft"], advantage=parts.given_advantage("[red]another"))
+    monkeypatch.setitem(ALGORITHMS, "one_more", wrong)
+    assert main(["--markdown"]) == 0
+    header, rule, *rows = markdown_rows(capsys.readouterr().out)
+    assert header == ["algorithm", "pi_ref", "A", "1_stable", "likelihood", "factor", "source"]
+    assert set("".join(rule)) == {"-"}
+    assert [row[0] for row in rows] == list(ALGORITHMS)
+    by_name = {row[0]: row[1:] for row in rows}
+    assert by_name["grpo"][:4] == ["pi_old", "(R - mean) / std", "mask of clip(r)", "w"]
+    assert by_name["luffy_offline"][3:5] == ["f(pi_theta)", "f'(pi_theta)"]
+    assert by_name["one_more"][1] == "[red]another"
+
+
+def test_the_terminal_table_is_aligned_and_followed_by_its_legend(capsys):
+    assert main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    column = lines[0].index("source")
+    for name, line in zip(ALGORITHMS, lines[2:], strict=False):
+        assert line.split()[0] == name
+        assert line[column - 1] == " " and line[column:].startswith(ALGORITHMS[name].source)
+    assert lines[2 + len(ALGORITHMS)].startswith("Gradient per token:")
+
+
+def test_check_compares_with_verl_and_succeeds(capsys):
+    assert main(["check", "--markdown", "--seed", "3", *SMALL]) == 0
+    out, err = capsys.readouterr()
+    header, _, *rows = markdown_rows(out)
+    assert header[4:] == ["coefficient", "published loss", "verl"]
+    assert [row[0] for row in rows] == [*ALGORITHMS, *(f"advantage of {x}" for x in ADVANTAGES)]
+    verls = {row[0]: row[-1] for row in rows}
+    without = {"sft", "luffy_offline", "srft_offline"}
+    assert {name for name, cell in verls.items() if cell == "none"} == without
+    assert all(float(cell) < 1e-7 for name, cell in verls.items() if name not in without)
+    assert "seed 3" in out
+    assert err == ""
+
+
+def test_check_says_that_verl_is_not_installed(capsys, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "verl" else find(name, *a)
+    )
+    assert main(["--markdown", "check", *SMALL]) == 0
+    out = capsys.readouterr().out
+    _, _, *rows = markdown_rows(out)
+    assert {row[-1] for row in rows} == {"not installed"}
+    assert "verl is not installed: it was not compared with." in out
+
+
+def test_check_fails_with_the_name_of_the_broken_entry(capsys, monkeypatch):
+    broken = replace(ALGORITHMS["gspo"], reference=parts.old_policy)
+    monkeypatch.setitem(ALGORITHMS, "gspo", broken)
+    assert main(["check", *SMALL]) == 1
+    assert capsys.readouterr().err == "error: above the tolerance: gspo\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check", "--rows", "0"], "argument --rows: got '0'; expected an integer >= 1"),
+        (["check", "--tokens", "x"], "argument --tokens: got 'x'; expected an integer >= 1"),
+        (["check", "--seed", "-1"], "argument --seed: got '-1'; expected an integer >= 0"),
+        (["chek"], "invalid choice: 'chek' (choose from"),
+        (["--latex"], "unrecognized arguments: --latex"),
+    ],
+)
+def test_bad_arguments_are_one_message(capsys, arguments, message):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
+    assert len(errors) == 1
+    assert message in errors[0]
+
+
+def test_it_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "hpt.upge"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "luffy_offline" in done.stdout
+    assert done.stderr == ""
