@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from hpt.forkserver.client import ANSWER, LENGTH
 
 FIRST_FREE = 512  # descriptors are moved up there before they take their places
-GRACE_SECONDS = 10.0  # for children to end by themselves after the training's process has
+GRACE_SECONDS = 5.0  # for children to end by themselves after the training's process has
 
 
 @dataclass
@@ -134,13 +134,11 @@ def take_place(command: Command) -> None:
     os.environ.update(command.environment)
     os.chdir(command.folder)
     # What libraries do once, when they are loaded, which was in the server.
-    import numpy
-    import torch
-
-    numpy.random.seed()
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()
     threads = os.environ.get("OMP_NUM_THREADS", "")
-    if threads.isdecimal():
-        torch.set_num_threads(int(threads))
+    if "torch" in sys.modules and threads.isdecimal():
+        sys.modules["torch"].set_num_threads(int(threads))
 
 
 def run_as_interpreter(arguments: list[str]) -> None:
