@@ -1,19 +1,43 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The gate: from the scores of a question's rollouts to the weights of its two losses.
+"""The gate: from the scores of a question's rollouts to the coefficients of its losses.
 
 Pure functions (arXiv 2509.04419, Section 3.2 and Algorithm 1): P is the mean verifier score of a
-question's rollouts, and a feedback function maps it to (alpha, beta), the coefficients of the
-RL and the SFT term.
+question's rollouts, and a feedback function maps it to coefficients. The paper's alpha = f(P) is
+``on``, its beta = g(P) is ``sft``; ``off`` is for methods that also reinforce the demonstration.
 """
 
+import bisect
+import itertools
+import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 # P is a mean of n scores and gamma a number typed by a user: 3 of 8 has to pass gamma=0.375 and
 # 1 of 3 gamma=0.333333, whatever the last bits say.
 TOLERANCE = 1e-6
 
-Feedback = Callable[[float], tuple[float, float]]
+
+class Coefficients(NamedTuple):
+    """What the three terms of a question are multiplied by, each >= 0.
+
+    Attributes:
+        on: RL on the question's rollouts.
+        off: off-policy RL on its demonstration.
+        sft: SFT on its demonstration.
+    """
+
+    on: float
+    off: float
+    sft: float
+
+
+Feedback = Callable[[float], Coefficients]
+Knot = tuple[float, float, float, float]  # P, on, off, sft
+
+RL = Coefficients(1.0, 0.0, 0.0)
+OFF_POLICY = Coefficients(0.0, 1.0, 0.0)
+SFT = Coefficients(0.0, 0.0, 1.0)
 
 
 def mean_score(scores: Sequence[float]) -> float:
@@ -36,19 +60,108 @@ def mean_score(scores: Sequence[float]) -> float:
     return sum(scores) / len(scores)
 
 
-def switch(gamma: float) -> Feedback:
-    """HPT's switch: SFT where P <= gamma, RL elsewhere (Algorithm 1).
+def constant(coefficients: Coefficients) -> Feedback:
+    """The same coefficients whatever P."""
+    return lambda mean: coefficients
+
+
+def switch(gamma: float, gated: Coefficients = SFT, gamma_off: float | None = None) -> Feedback:
+    """HPT's switch: ``gated`` (SFT) where P <= gamma, RL on the rollouts elsewhere (Algorithm 1).
 
     Args:
-        gamma: mean rollout accuracy at or below which a question goes to SFT, in [0, 1].
+        gamma: mean rollout accuracy at or below which a question is gated, in [0, 1].
+        gated: coefficients of a gated question.
+        gamma_off: upper end of the middle band gamma < P <= gamma_off, in which off-policy RL on the
+            demonstration takes the rollouts' place; None for no band.
 
-    Returns:
-        A feedback function P -> (alpha, beta): (0, 1) or (1, 0).
+    Raises:
+        ValueError: gamma outside [0, 1], or gamma_off outside [gamma, 1].
     """
     if not 0.0 <= gamma <= 1.0:
         raise ValueError(f"got gamma={gamma}; expected a mean rollout accuracy in [0, 1]")
+    if gamma_off is not None and not gamma <= gamma_off <= 1.0:
+        raise ValueError(
+            f"got gamma_off={gamma_off}; expected a mean rollout accuracy in [gamma, 1] = [{gamma}, 1]"
+        )
 
-    def feedback(mean: float) -> tuple[float, float]:
-        return (0.0, 1.0) if mean <= gamma + TOLERANCE else (1.0, 0.0)
+    def feedback(mean: float) -> Coefficients:
+        if mean <= gamma + TOLERANCE:
+            return gated
+        if gamma_off is not None and mean <= gamma_off + TOLERANCE:
+            return OFF_POLICY
+        return RL
 
     return feedback
+
+
+def schedule(knots: Sequence[Sequence[float]]) -> Feedback:
+    """Coefficients interpolated linearly in P between knots.
+
+    Args:
+        knots: rows (P, on, off, sft), P rising from 0 to 1.
+
+    Raises:
+        ValueError: rows of another shape, P that leaves a gap in [0, 1] or does not rise, a
+            coefficient that is negative or not finite.
+    """
+    rows = [tuple(float(number) for number in knot) for knot in knots]
+    if not rows or any(len(row) != 4 for row in rows):
+        raise ValueError(f"got the schedule {list(knots)}; expected rows [P, on, off, sft]")
+    positions = [row[0] for row in rows]
+    if any(not later > earlier for earlier, later in itertools.pairwise(positions)):
+        raise ValueError(f"got a schedule at P = {positions}; expected values that rise")
+    if positions[0] != 0.0 or positions[-1] != 1.0:
+        raise ValueError(
+            f"got a schedule from P = {positions[0]} to {positions[-1]}; expected one without a gap, from 0 to 1"
+        )
+    for row in rows:
+        check_coefficients(row[1:], row[0])
+
+    def feedback(mean: float) -> Coefficients:
+        right = min(bisect.bisect_left(positions, mean), len(rows) - 1)
+        left = max(right - 1, 0)
+        width = positions[right] - positions[left]
+        share = (mean - positions[left]) / width if width else 0.0
+        return Coefficients(
+            *(
+                (1 - share) * a + share * b
+                for a, b in zip(rows[left][1:], rows[right][1:], strict=True)
+            )
+        )
+
+    return feedback
+
+
+def check_coefficients(values: Sequence[float], mean: float) -> Coefficients:
+    """(on, off, sft) as coefficients.
+
+    Raises:
+        ValueError: not three finite numbers >= 0.
+    """
+    if len(values) != 3 or not all(math.isfinite(value) and value >= 0 for value in values):
+        raise ValueError(
+            f"got the coefficients {tuple(values)} at P = {mean}; expected three finite numbers >= 0 (on, off, sft)"
+        )
+    return Coefficients(*map(float, values))
+
+
+def _of_eight(*coefficients: tuple[float, float, float]) -> list[Knot]:
+    """The released tables: coefficients at 1 to 8 correct rollouts of 8; P = 0 is as 1 of 8."""
+    knots = [(count / 8, *values) for count, values in enumerate(coefficients, start=1)]
+    return [(0.0, *coefficients[0]), *knots]
+
+
+_TYPE_0 = (
+    (0, 0, 1), (0.125, 0.5, 0.5), (0.25, 1, 0.25), (0.5, 0.5, 0.125),
+    (1, 0.25, 0), (1, 0.125, 0), (1, 0, 0), (1, 0, 0),
+)  # fmt: skip
+_TYPE_1 = (
+    (0, 1, 1), (0.125, 1, 0.5), (0.25, 1, 0.25), (0.5, 1, 0.125),
+    (1, 1, 0), (1, 1, 0), (1, 1, 0), (1, 1, 0),
+)  # fmt: skip
+# In the released trainer, for 8 rollouts; its actor never reads them.
+SCHEDULES: dict[str, list[Knot]] = {
+    "type_0": _of_eight(*_TYPE_0),
+    "type_1": _of_eight(*_TYPE_1),
+    "type_2": _of_eight(*((on, 0, sft) for on, _, sft in _TYPE_1)),
+}

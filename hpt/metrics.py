@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hpt.gate import Coefficients
 from hpt.routing import Plan, RowKind
 
 # Upper ends of the histogram's classes between "none solved" and "all solved".
@@ -18,7 +19,11 @@ P_CLASSES = (0.25, 0.5, 0.75)
 DEFINITIONS: dict[str, tuple[str, str]] = {
     "hpt/sft_share_questions": (
         "share",
-        "questions trained on their gold solution, of all questions",
+        "questions sent to their gold solution, for SFT or off-policy RL, of all questions",
+    ),
+    "hpt/offline_ratio": (
+        "share",
+        "demonstrations, of all rows sent to training (also those without an advantage)",
     ),
     "hpt/sft_share_tokens": ("share", "demonstration tokens, of all response tokens trained on"),
     "hpt/p_hist/none": ("share", "questions with P = 0 (no rollout solved)"),
@@ -39,14 +44,18 @@ DEFINITIONS: dict[str, tuple[str, str]] = {
     ),
     "hpt/demonstrations_skipped": (
         "questions",
-        "sent to SFT by the gate, but without a gold solution",
+        "sent to their gold solution by the gate, but without one",
     ),
+    "hpt/coefficient_on": ("coefficient", "mean over questions, RL on rollouts"),
+    "hpt/coefficient_off": ("coefficient", "mean over questions, RL on demonstrations"),
+    "hpt/coefficient_sft": ("coefficient", "mean over questions, SFT on demonstrations"),
     "hpt/rows_rollout": ("rows", "rollout rows trained on"),
     "hpt/rows_demonstration": ("rows", "demonstration rows trained on"),
     "hpt/loss_rl": (
         "loss",
-        "RL term per optimizer step: sum of weight * -A * ratio over its rollout tokens",
+        "RL term per optimizer step: sum of weight * surrogate over its rollout tokens",
     ),
+    "hpt/loss_offline": ("loss", "RL term of the demonstrations, likewise"),
     "hpt/loss_sft": ("loss", "SFT term per optimizer step, with sft_coef: sum of weight * -log pi"),
     "hpt/loss_entropy": ("loss", "entropy term, where actor.entropy_coeff is not 0"),
     "hpt/loss_kl": ("loss", "KL term, where actor.use_kl_loss is on"),
@@ -57,7 +66,7 @@ DEFINITIONS: dict[str, tuple[str, str]] = {
     ),
     "hpt/steps_skipped": (
         "optimizer steps",
-        "left out: no row to train on, or a gradient that is not finite",
+        "left out: no row to train on, a gradient that is not finite, or above hpt.skip_grad_norm",
     ),
     "hpt/leftover_rows": (
         "rows",
@@ -103,28 +112,44 @@ class BatchMetrics:
             plan: the routing plan.
             lengths: response tokens that are trained on, per kind of row.
         """
-        questions = len(plan.means)
+        questions = len(plan.coefficients)
+        kinds = [row.kind for row in plan.rows]
+        demonstrations = kinds.count(RowKind.DEMONSTRATION)
+        per_question = len(self.scores) // questions if questions else 0
+        sent = len(plan.sft) + per_question * len(plan.rl)
+        tokens = sum(lengths.values())
+        return {
+            "hpt/sft_share_questions": len(plan.sft) / questions if questions else 0.0,
+            "hpt/offline_ratio": len(plan.sft) / sent if sent else 0.0,
+            **{
+                f"hpt/coefficient_{name}": _mean(
+                    [getattr(each, name) for each in plan.coefficients]
+                )
+                for name in Coefficients._fields
+            },
+            "hpt/sft_share_tokens": lengths.get(RowKind.DEMONSTRATION, 0) / tokens
+            if tokens
+            else 0.0,
+            **(self._of_rollouts(plan) if plan.means or not questions else {}),
+            "hpt/demonstrations_skipped": len(plan.skipped),
+            "hpt/rows_rollout": kinds.count(RowKind.ROLLOUT),
+            "hpt/rows_demonstration": demonstrations,
+        }
+
+    def _of_rollouts(self, plan: Plan) -> dict[str, float]:
+        """Metrics that need rollouts; a strategy that does not generate has none of them."""
         classes = [_class_of(mean) for mean in plan.means]
         names = [
             name.removeprefix("hpt/p_hist/")
             for name in DEFINITIONS
             if name.startswith("hpt/p_hist/")
         ]
-        kinds = [row.kind for row in plan.rows]
-        tokens = sum(lengths.values())
         return {
-            "hpt/sft_share_questions": len(plan.sft) / questions if questions else 0.0,
-            "hpt/sft_share_tokens": lengths.get(RowKind.DEMONSTRATION, 0) / tokens
-            if tokens
-            else 0.0,
-            **{f"hpt/p_hist/{name}": classes.count(name) / max(questions, 1) for name in names},
+            **{f"hpt/p_hist/{name}": classes.count(name) / max(len(classes), 1) for name in names},
             "hpt/questions_none_solved": classes.count("none"),
             "hpt/questions_all_solved": classes.count("all"),
             "hpt/rollout_accuracy": _mean(self.scores),
             "hpt/response_length_rollout": _mean(self.response_lengths),
-            "hpt/demonstrations_skipped": len(plan.skipped),
-            "hpt/rows_rollout": kinds.count(RowKind.ROLLOUT),
-            "hpt/rows_demonstration": kinds.count(RowKind.DEMONSTRATION),
         }
 
     def replace_row_metrics(self, metrics: dict[str, Any]) -> None:
@@ -140,7 +165,9 @@ class BatchMetrics:
 
 
 def update_metrics(
-    reported: Mapping[str, Any], average: Callable[[dict[str, Any]], dict[str, float]]
+    reported: Mapping[str, Any],
+    average: Callable[[dict[str, Any]], dict[str, float]],
+    skip_grad_norm: float | None = None,
 ) -> dict[str, float]:
     """The update's metrics under their own names.
 
@@ -148,9 +175,10 @@ def update_metrics(
         reported: what the workers reported, lists with one value per optimizer step; names of ours
             start with ``hpt/``, verl's have no prefix.
         average: verl's reduction of such lists.
+        skip_grad_norm: norm above which the worker skips a step; None: it skips none.
 
     Returns:
-        Numbers; ``hpt/steps_skipped`` counts the steps whose gradient was not finite.
+        Numbers; ``hpt/steps_skipped`` counts the steps whose gradient was not finite or too large.
     """
     norms = [float(norm) for norm in reported["grad_norm"]]
     finite = [norm for norm in norms if math.isfinite(norm)]
@@ -165,5 +193,6 @@ def update_metrics(
     if entropy is not None and tokens:
         ours["hpt/entropy_rollout"] = entropy / tokens
     ours["hpt/grad_norm"] = others["actor/grad_norm"]
-    ours["hpt/steps_skipped"] = len(norms) - len(finite)
+    limit = math.inf if skip_grad_norm is None else skip_grad_norm
+    ours["hpt/steps_skipped"] = sum(not math.isfinite(norm) or norm > limit for norm in norms)
     return ours | others

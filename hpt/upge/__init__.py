@@ -4,6 +4,7 @@
 
 from hpt.upge.advantage import group_advantages
 from hpt.upge.algorithms import ALGORITHMS, Algorithm, register
+from hpt.upge.composite import Composite
 from hpt.upge.hybrid import HybridLoss, hybrid_loss
 from hpt.upge.surrogate import token_coefficient, token_stabilisation, token_surrogate
 from hpt.upge.tokens import MAX_LOG_RATIO, probability_ratio
@@ -12,6 +13,7 @@ __all__ = [
     "ALGORITHMS",
     "MAX_LOG_RATIO",
     "Algorithm",
+    "Composite",
     "HybridLoss",
     "group_advantages",
     "hybrid_loss",

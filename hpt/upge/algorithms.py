@@ -4,7 +4,8 @@
 
 from dataclasses import dataclass
 
-from hpt.upge import parts
+from hpt.upge import credit, parts
+from hpt.upge.credit import Credit, Length
 from hpt.upge.parts import Part
 
 
@@ -20,6 +21,9 @@ class Algorithm:
         factor: logarithm of the extra factor by which the likelihood's slope differs from 1.
         constant: value of the published loss, over -A, where 1_stable is 0; it has no gradient.
         source: where the loss is published.
+        credit: advantages from a group's scores, for training; None where scores alone do not decide
+            them (GAE), or where there is nothing to decide (SFT).
+        length: what the trainer divides the sum over a group's tokens by, besides its rows.
     """
 
     stabilisation: Part
@@ -29,6 +33,8 @@ class Algorithm:
     factor: Part = parts.unshaped
     constant: Part = parts.no_constant
     source: str = ""
+    credit: Credit | None = None
+    length: Length = Length.CONSTANT
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -38,8 +44,8 @@ class Algorithm:
         return tuple(sorted({name for each in every for name in each.settings}))
 
 
-def _policy_ratio(advantage: str, source: str) -> Algorithm:
-    """PPO and what differs from it in the advantage only."""
+def _policy_ratio(advantage: str, source: str, credit: Credit | None, length: Length) -> Algorithm:
+    """PPO and what differs from it in the advantage and the length only."""
     return Algorithm(
         stabilisation=parts.token_clip,
         reference=parts.old_policy,
@@ -47,6 +53,8 @@ def _policy_ratio(advantage: str, source: str) -> Algorithm:
         likelihood=parts.probability,
         constant=parts.clipped_token_ratio,
         source=source,
+        credit=credit,
+        length=length,
     )
 
 
@@ -64,16 +72,19 @@ ALGORITHMS: dict[str, Algorithm] = {
         advantage=parts.given_advantage("R = +-1"),
         likelihood=parts.log_probability,
         source="Williams 1992",
+        credit=credit.signs,
     ),
-    "ppo": _policy_ratio("GAE", "arXiv 1707.06347"),
-    "grpo": _policy_ratio("(R - mean) / std", "arXiv 2402.03300"),
-    "dr_grpo": _policy_ratio("R - mean", "arXiv 2503.20783"),
+    "ppo": _policy_ratio("GAE", "arXiv 1707.06347", None, Length.ROW),
+    "grpo": _policy_ratio("(R - mean) / std", "arXiv 2402.03300", credit.standardized, Length.ROW),
+    "dr_grpo": _policy_ratio("R - mean", "arXiv 2503.20783", credit.centred, Length.CONSTANT),
     "cispo": Algorithm(
         stabilisation=parts.clipped_weight,
         reference=parts.old_policy,
         advantage=parts.given_advantage("(R - mean) / std"),
         likelihood=parts.log_probability,
         source="arXiv 2506.13585",
+        credit=credit.standardized,
+        length=Length.GROUP,
     ),
     "gspo": Algorithm(
         stabilisation=parts.sequence_clip,
@@ -82,6 +93,8 @@ ALGORITHMS: dict[str, Algorithm] = {
         likelihood=parts.probability,
         constant=parts.clipped_sequence_ratio,
         source="arXiv 2507.18071",
+        credit=credit.standardized,
+        length=Length.ROW,
     ),
     "luffy_offline": Algorithm(
         stabilisation=parts.unstabilised,
@@ -90,6 +103,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         likelihood=parts.shaped_probability,
         factor=parts.shaping_slope,
         source="arXiv 2504.14945",
+        credit=credit.standardized,
     ),
     "srft_offline": Algorithm(
         stabilisation=parts.unstabilised,
@@ -97,6 +111,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         advantage=parts.given_advantage("(R - mean_G) / std_G"),
         likelihood=parts.probability,
         source="arXiv 2506.19767",
+        credit=credit.standardized,
     ),
 }
 
@@ -107,7 +122,7 @@ def register(name: str, algorithm: Algorithm) -> Algorithm:
     A stabilisation of one's own, REINFORCE on tokens that the policy has not left far behind:
 
     >>> import math
-    >>> from hpt.upge import Algorithm, parts, register
+    >>> from hpt.upge import Algorithm, credit, parts, register
     >>> @parts.part("1 if r < 2 else 0")
     ... def not_far_away(tokens, max_ratio=2.0):
     ...     return parts.log_mask(tokens.log_ratio < math.log(max_ratio), like=tokens.log_prob)
@@ -116,6 +131,7 @@ def register(name: str, algorithm: Algorithm) -> Algorithm:
     ...     reference=parts.current_policy,
     ...     advantage=parts.given_advantage("R = +-1"),
     ...     likelihood=parts.log_probability,
+    ...     credit=credit.signs,
     ... )
     >>> _ = register("cautious_reinforce", cautious)
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loss function that verl's training worker runs on each micro-batch."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ from verl.workers.utils.padding import no_padding_2_padding
 
 import hpt.verl_ext.registration  # noqa: F401  (worker processes know the loss by its name only)
 from hpt.routing import RowKind
+from hpt.strategies import import_plugins
+from hpt.upge import Composite
 
 TOKEN_FIELDS = (
     "response_mask",
@@ -23,19 +26,27 @@ TOKEN_FIELDS = (
 
 
 def actor_loss(
-    config: Any, model_output: dict[str, torch.Tensor], data: TensorDict, dp_group: Any = None
+    config: Any,
+    composite: Composite,
+    plugins: Sequence[str],
+    model_output: dict[str, torch.Tensor],
+    data: TensorDict,
+    dp_group: Any = None,
 ) -> tuple[torch.Tensor, dict[str, Metric]]:
     """Hybrid loss of one micro-batch and its parts as metrics.
 
     Args:
         config: verl's ActorConfig; read, never written.
+        composite: the method.
+        plugins: modules that register algorithms of the user's own.
         model_output: ``log_probs`` (and ``entropy``), nested over whole sequences.
-        data: the micro-batch; token fields nested over responses, ``row_kind`` and ``row_weight``
-            one number per row.
+        data: the micro-batch; token fields nested over responses, ``row_kind``, ``rl_weight`` and
+            ``sft_weight`` one number per row.
 
     Returns:
         The loss to run backward on, and metrics that add up over micro-batches.
     """
+    import_plugins(plugins)  # a worker process has not seen them; importing again does nothing
     log_prob = no_padding_2_padding(model_output["log_probs"], data)  # (bs, T)
     entropy = model_output.get("entropy")
     if entropy is not None:
@@ -48,7 +59,7 @@ def actor_loss(
     if config.use_kl_loss:
         kl = kl_penalty(log_prob, tokens["ref_log_prob"], config.kl_loss_type)
 
-    row_kind = data["row_kind"].reshape(-1)
+    row_kind, dp_size = data["row_kind"].reshape(-1), data["dp_size"]
     loss = get_policy_loss_fn(config.policy_loss["loss_mode"])(
         old_log_prob=old_log_prob,
         log_prob=log_prob,
@@ -57,16 +68,18 @@ def actor_loss(
         config=config,
         rollout_is_weights=tokens.get("rollout_is_weights", None),
         row_kind=row_kind,
-        row_weight=data["row_weight"].reshape(-1),
+        rl_weight=data["rl_weight"].reshape(-1),
+        sft_weight=data["sft_weight"].reshape(-1),
+        composite=composite,
         entropy=entropy,
-        entropy_coeff=config.entropy_coeff,
+        # The released code averages over ranks; the other terms' weights know that already.
+        entropy_coeff=config.entropy_coeff / (dp_size if composite.per_micro_batch else 1),
         kl=kl,
         kl_coef=config.kl_loss_coef if config.use_kl_loss else 0.0,
     )
     # FSDP averages gradients over ranks, the loss is a sum over them. The reported parts carry the
     # same factor, because verl averages metrics over ranks before adding up micro-batches.
-    dp_size = data["dp_size"]
-    parts = {"hpt/loss_rl": loss.rl, "hpt/loss_sft": loss.sft}
+    parts = {"hpt/loss_rl": loss.rl, "hpt/loss_offline": loss.offline, "hpt/loss_sft": loss.sft}
     if config.entropy_coeff != 0.0:
         parts["hpt/loss_entropy"] = loss.entropy
     if config.use_kl_loss:

@@ -4,6 +4,7 @@
 
 import dataclasses
 import difflib
+import logging
 import os
 import re
 from collections.abc import Iterable
@@ -14,7 +15,11 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from hpt.config import TRAINER_MODES, ConfigError, HPTConfig, check_keys
 from hpt.data.checks import check_files
+from hpt.strategies import check_feedback, import_plugins
+from hpt.upge.composite import composite_of
 from hpt.verl_ext import cpu_platform
+
+logger = logging.getLogger(__name__)
 
 METRICS_FILE = "metrics.jsonl"
 # Settings of the section `data` that are ours; verl's struct knows all the others.
@@ -32,14 +37,56 @@ def prepare(config: DictConfig) -> None:
     """
     if config.trainer.device == "cpu":
         cpu_platform.select()
-    HPTConfig.from_mapping(dict(config.hpt))
+    settings = HPTConfig.from_mapping(config.hpt)
     check_verl_keys(config)
-    check_batch(config)
     check_pairing(config)
+    check_strategy(config, settings)
+    check_batch(config)
     check_model(config)
     apply_prompt_template(config)
     check_data(config)
     check_with_verl(config)
+
+
+def check_strategy(config: DictConfig, settings: HPTConfig) -> None:
+    """What a strategy asks of the configuration; completes it in place.
+
+    A strategy whose demonstration takes the place of a rollout samples n - 1 of them, and one that
+    weighs rows by their entropy has the entropy computed.
+    """
+    name, method = settings.strategy, settings.method
+    actor, rollouts = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
+    try:
+        import_plugins(settings.plugins)
+        composite_of(settings)
+        check_feedback(settings.feedback, _positive(config, "actor_rollout_ref.rollout.n"))
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    if method.in_group:
+        if rollouts.n < 2:
+            raise ConfigError(
+                f"got actor_rollout_ref.rollout.n={rollouts.n}; hpt.strategy={name} compares a demonstration with "
+                "n - 1 rollouts: expected n >= 2"
+            )
+        rollouts.n -= 1
+    if not method.generates and settings.sft_coef == 0.0:
+        raise ConfigError(
+            f"got hpt.sft_coef={settings.sft_coef}; hpt.strategy={name} has no other term: expected > 0"
+        )
+    if method.entropy_weights and actor.calculate_entropy is False:
+        raise ConfigError(
+            f"got actor_rollout_ref.actor.calculate_entropy=False; hpt.strategy={name} weighs rows by their entropy: "
+            "leave it null or set it to true"
+        )
+    if actor.calculate_entropy is None:
+        actor.calculate_entropy = method.entropy_weights
+    if settings.normalization == "released":
+        logger.warning(
+            "hpt.normalization=released: the weight of SFT against RL depends on how rows are packed into "
+            "micro-batches and ranks, as in the released code; hpt.normalization=prompt does not"
+        )
 
 
 def _verl_reference() -> DictConfig:
@@ -145,6 +192,11 @@ def check_pairing(config: DictConfig) -> None:
         raise ConfigError(
             f"got trainer.v1.trainer_mode={mode}; expected {' or '.join(TRAINER_MODES)}"
         )
+    if OmegaConf.select(config, "algorithm.use_kl_in_reward"):
+        raise ConfigError(
+            "got algorithm.use_kl_in_reward=True; advantages follow from the verifier's scores: set "
+            "actor_rollout_ref.actor.use_kl_loss=true for a KL term"
+        )
     if OmegaConf.select(config, "distillation.enabled"):
         raise ConfigError(
             "got distillation.enabled=True; the hybrid loss has no distillation term: turn it off"
@@ -221,7 +273,17 @@ def check_data(config: DictConfig) -> None:
                 f"got data.{key}={missing[0]}, which does not exist; expected a parquet file "
                 "(for the built-in task: make quickstart, or python -m hpt.data.builtin_model --out DIR)"
             )
-    check_files(_files(config.data.train_files), prompt_key=prompt_key, target_key=target_key)
+    reports = check_files(
+        _files(config.data.train_files), prompt_key=prompt_key, target_key=target_key
+    )
+    rows = sum(report.rows for report in reports)
+    lacking = rows - sum(report.with_target for report in reports)
+    settings = HPTConfig.from_mapping(config.hpt)
+    if settings.method.needs_demonstrations and lacking:
+        raise ConfigError(
+            f"got {lacking} of {rows} questions without a gold solution (column '{target_key}') in data.train_files; "
+            f"hpt.strategy={settings.strategy} needs one for every question: leave these questions out"
+        )
     check_files(_files(config.data.val_files), prompt_key=prompt_key, target_key=target_key)
 
 

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from verl.trainer.ppo.core_algos import register_adv_est, register_policy_loss
 
-from hpt.upge import HybridLoss, group_advantages, hybrid_loss
+from hpt.routing import RowKind
+from hpt.upge import Composite, HybridLoss, group_advantages, hybrid_loss
+from hpt.upge.hybrid import HPT, Rows
 
 NAME = "hpt"
 
@@ -46,24 +48,26 @@ def hpt_policy_loss(
     rollout_is_weights: torch.Tensor | None = None,
     *,
     row_kind: torch.Tensor | None = None,
-    row_weight: torch.Tensor | None = None,
+    rl_weight: torch.Tensor | None = None,
+    sft_weight: torch.Tensor | None = None,
+    composite: Composite = HPT,
     **terms: Any,
 ) -> HybridLoss:
     """:func:`hpt.upge.hybrid_loss` under verl's argument names.
 
-    ``loss_agg_mode`` has no say here: the denominators are in ``row_weight``. Importance weights of
-    the rollout engine, if there are any, multiply the advantages, as in verl's own losses.
+    ``loss_agg_mode`` has no say here: the denominators are in the weights. Importance weights of the
+    rollout engine, if there are any, multiply the rollouts' advantages, as in verl's own losses.
 
     Raises:
-        ValueError: called without row_kind and row_weight, which only an ``hpt_*`` trainer provides.
+        ValueError: called without kinds and weights, which only an ``hpt_*`` trainer provides.
     """
-    if row_kind is None or row_weight is None:
+    if row_kind is None or rl_weight is None or sft_weight is None:
         raise ValueError(
-            "the policy loss 'hpt' was called without row_kind and row_weight; it needs "
+            "the policy loss 'hpt' was called without row_kind, rl_weight and sft_weight; it needs "
             "trainer.v1.trainer_mode=hpt_sync, or set actor_rollout_ref.actor.policy_loss.loss_mode=vanilla"
         )
     if rollout_is_weights is not None:
-        advantages = advantages * rollout_is_weights
-    return hybrid_loss(
-        log_prob, old_log_prob, advantages, response_mask, row_kind, row_weight, **terms
-    )
+        is_rollout = (row_kind == RowKind.ROLLOUT).unsqueeze(-1)
+        advantages = torch.where(is_rollout, advantages * rollout_is_weights, advantages)
+    rows = Rows(log_prob, old_log_prob, advantages, response_mask, row_kind, rl_weight, sft_weight)
+    return hybrid_loss(rows, composite, **terms)

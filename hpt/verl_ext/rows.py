@@ -6,7 +6,8 @@ A row is a key with a tag (a dict on the driver) and fields (tensors in the stor
 own are one number per row, so that they never disagree with a row's length:
 
     row_kind     int64    RowKind
-    row_weight   float32  weight of each response token, see hpt.routing
+    rl_weight    float32  weight of each response token in the RL term, see hpt.routing
+    sft_weight   float32  the same in the SFT term
     temperature  float32  only where rollouts are sampled at a temperature other than 1
 """
 
@@ -42,7 +43,8 @@ UPDATE_FIELDS = (
     "loss_mask",
     "advantages",
     "row_kind",
-    "row_weight",
+    "rl_weight",
+    "sft_weight",
 )
 
 
@@ -53,6 +55,21 @@ class PlacedRow:
     row: Row
     key: str
     tag: dict
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a question's demonstration row takes over.
+
+    Attributes:
+        prompt: (P,) token ids.
+        tag: of one of its rollouts, for what verl expects of every tag.
+        reward_model: verl's column, which holds the ground truth.
+    """
+
+    prompt: torch.Tensor
+    tag: dict
+    reward_model: Any
 
 
 @dataclass
@@ -77,25 +94,22 @@ def read(keys: Sequence[str], partition_id: str, fields: Sequence[str]) -> Tenso
     return tq.kv_batch_get(keys=list(keys), partition_id=partition_id, select_fields=list(fields))
 
 
-def _row_fields(
-    kinds: Sequence[RowKind], weights: Sequence[float], temperatures: Sequence[float]
-) -> dict:
+def _row_fields(rows: Sequence[Row], temperature: float) -> dict:
     return {
-        "row_kind": torch.tensor([int(kind) for kind in kinds], dtype=torch.int64),
-        "row_weight": torch.tensor(weights, dtype=torch.float32),
-        "temperature": torch.tensor(temperatures, dtype=torch.float32),
+        "row_kind": torch.tensor([int(row.kind) for row in rows], dtype=torch.int64),
+        "rl_weight": torch.tensor([row.rl_weight for row in rows], dtype=torch.float32),
+        "sft_weight": torch.tensor([row.sft_weight for row in rows], dtype=torch.float32),
+        "temperature": torch.full((len(rows),), temperature, dtype=torch.float32),
     }
 
 
 def mark_rollouts(
     rows: Sequence[Row], tags: Mapping[str, dict], partition_id: str, temperature: float
 ) -> list[PlacedRow]:
-    """Write kind, weight and temperature beside the rollouts that are trained on."""
+    """Write kind, weights and temperature beside the rollouts that are trained on."""
     if not rows:
         return []
-    fields = _row_fields(
-        [RowKind.ROLLOUT] * len(rows), [row.weight for row in rows], [temperature] * len(rows)
-    )
+    fields = _row_fields(rows, temperature)
     keys = [str(row.key) for row in rows]
     tq.kv_batch_put(
         keys=keys, partition_id=partition_id, fields=TensorDict(fields, batch_size=len(rows))
@@ -137,52 +151,61 @@ def sequence_fields(
     }
 
 
+def sources_of(rollouts: Mapping[str, str], tags: Mapping[str, dict], partition_id: str) -> dict:
+    """Sources from one rollout per question, so that both are trained on the same prompt tokens.
+
+    Must be read before dropped rollouts leave.
+
+    Args:
+        rollouts: key of one rollout per uid.
+        tags: tag per rollout key.
+    """
+    if not rollouts:
+        return {}
+    data = read(list(rollouts.values()), partition_id, ["prompts", "reward_model"])
+    reward_models = list(data["reward_model"]) if "reward_model" in data else [None] * len(rollouts)
+    return {
+        uid: Source(prompt, tags[key], reward_model)
+        for (uid, key), prompt, reward_model in zip(
+            rollouts.items(), data["prompts"].unbind(), reward_models, strict=True
+        )
+    }
+
+
 def put_demonstrations(
     rows: Sequence[Row],
     tokens: Mapping[str, Sequence[int]],
-    first_rollout: Mapping[str, str],
-    tags: Mapping[str, dict],
+    sources: Mapping[str, Source],
     partition_id: str,
 ) -> list[PlacedRow]:
-    """Add demonstration rows; must run before the dropped rollouts leave.
+    """Add demonstration rows.
 
-    The prompt is taken from one of the question's rollouts, so that both are trained on the same
-    tokens. A demonstration is always trained at temperature 1: it was not sampled.
+    A demonstration is always trained at temperature 1: it was not sampled.
 
     Args:
         rows: planned demonstration rows.
         tokens: gold solution with EOS per uid.
-        first_rollout: key of one rollout per uid.
-        tags: tag per rollout key.
+        sources: what they share with their questions, per uid.
     """
     if not rows:
         return []
-    sources = read(
-        [first_rollout[row.uid] for row in rows], partition_id, ["prompts", "reward_model"]
-    )
-    prompts = sources["prompts"].unbind()
-    reward_models = (
-        list(sources["reward_model"]) if "reward_model" in sources else [None] * len(rows)
-    )
     placed, fields = [], []
-    for row, prompt, reward_model in zip(rows, prompts, reward_models, strict=True):
-        solution = torch.tensor(tokens[row.uid], dtype=torch.int64)
+    for row in rows:
+        source, solution = sources[row.uid], torch.tensor(tokens[row.uid], dtype=torch.int64)
         label = f"{row.uid}-demonstration"  # a group of its own: its score is its advantage
-        tag = copy.deepcopy(tags[first_rollout[row.uid]])
-        tag.update(_lengths(len(prompt), len(solution)), **{KIND_TAG: int(RowKind.DEMONSTRATION)})
+        tag = copy.deepcopy(source.tag)
+        tag.update(_lengths(len(source.prompt), len(solution)))
+        tag[KIND_TAG] = int(RowKind.DEMONSTRATION)
         fields.append(
             {
-                **sequence_fields(prompt, solution, score=1.0, masked=False),
+                **sequence_fields(source.prompt, solution, score=1.0, masked=False),
                 "uid": label,
-                "reward_model": reward_model,
+                "reward_model": source.reward_model,
             }
         )
         placed.append(PlacedRow(row, f"{label}_0_0", tag))
     batch = list_of_dict_to_tensordict(fields)
-    count = len(rows)
-    batch.update(
-        _row_fields([RowKind.DEMONSTRATION] * count, [row.weight for row in rows], [1.0] * count)
-    )
+    batch.update(_row_fields(rows, 1.0))
     tq.kv_batch_put(
         keys=[row.key for row in placed],
         partition_id=partition_id,
@@ -190,6 +213,19 @@ def put_demonstrations(
         tags=[row.tag for row in placed],
     )
     return placed
+
+
+def put_advantages(rows: Sequence[PlacedRow], partition_id: str) -> None:
+    """Write the plan's advantages, one per row, over all response tokens of the row."""
+    if not rows:
+        return
+    values = [torch.full((row.tag["response_len"],), row.row.advantage) for row in rows]
+    fields = {"advantages": torch.nested.as_nested_tensor(values, layout=torch.jagged)}
+    tq.kv_batch_put(
+        keys=[row.key for row in rows],
+        partition_id=partition_id,
+        fields=TensorDict(fields, batch_size=len(rows)),
+    )
 
 
 def _lengths(prompt: int, response: int) -> dict:
@@ -212,12 +248,13 @@ def put_padding(count: int, like: dict, partition_id: str, eos_token_id: int) ->
         {
             **sequence_fields(token, token.clone(), score=0.0, masked=True),
             "uid": label,
-            "reward_model": None,
+            "reward_model": {"ground_truth": None},  # read where verl dumps a batch
         }
         for _ in range(count)
     ]
     batch = list_of_dict_to_tensordict(fields)
-    batch.update(_row_fields([RowKind.PADDING] * count, [0.0] * count, [1.0] * count))
+    nothing = Row(RowKind.PADDING, label, None, step=-1, advantage=0.0, rl_weight=0.0)
+    batch.update(_row_fields([nothing] * count, 1.0))
     keys, tags = (
         [f"{label}_{number}_0" for number in range(count)],
         [dict(tag) for _ in range(count)],
@@ -302,9 +339,12 @@ def kind_of(tag: dict) -> RowKind:
     return RowKind(tag[KIND_TAG])
 
 
-def response_tokens(rows: Sequence[PlacedRow], kind: RowKind) -> int:
-    """Response tokens in the rows of one kind."""
-    return sum(row.tag["response_len"] for row in rows if row.row.kind == kind)
+def tokens_by_kind(rows: Sequence[PlacedRow]) -> dict[RowKind, int]:
+    """Response tokens in the rows of each kind that is trained on."""
+    return {
+        kind: sum(row.tag["response_len"] for row in rows if row.row.kind == kind)
+        for kind in (RowKind.ROLLOUT, RowKind.DEMONSTRATION)
+    }
 
 
 def select(batch: KVBatchMeta, kinds: Iterable[RowKind]) -> KVBatchMeta:

@@ -12,7 +12,7 @@ import itertools
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -25,12 +25,16 @@ from verl.trainer.ppo.utils import Role
 from verl.trainer.ppo.v1.trainer_base import PPOTrainer, register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.config import omega_conf_to_dataclass
+from verl.utils.debug import marked_timer
 from verl.utils.metric import reduce_metrics
+from verl.utils.tokenizer import normalize_token_ids
 
 import hpt.verl_ext.registration  # noqa: F401  (the driver looks up the advantage estimator by name)
-from hpt.config import HPTConfig
+from hpt.config import ConfigError, HPTConfig
 from hpt.metrics import BatchMetrics, update_metrics
-from hpt.routing import Plan, Question, RowKind, route
+from hpt.routing import Denominators, Plan, Question, Row, RowKind, route
+from hpt.strategies import import_plugins
+from hpt.upge.composite import composite_of, terms_of
 from hpt.verl_ext import rows as row_io
 from hpt.verl_ext.loss import actor_loss
 from hpt.verl_ext.worker import HybridActorRolloutRefWorker
@@ -51,11 +55,14 @@ class HybridTrainerMixin(PPOTrainer):
     base_mode: str
 
     def __init__(self, config: DictConfig):
-        self.settings = HPTConfig.from_mapping(dict(config.hpt))
+        self.settings = HPTConfig.from_mapping(config.hpt)
+        import_plugins(self.settings.plugins)
+        self._composite = composite_of(self.settings)
         with open_dict(config):
             config.trainer.v1.trainer_mode = self.base_mode
         self._arrival: dict[str, int] = {}
         self._arrivals = itertools.count()
+        self._demonstrations: dict[str, list[int] | None] = {}
         self._log_prob_dtype = torch.float32  # until the actor has reported some
         super().__init__(config)
 
@@ -77,7 +84,21 @@ class HybridTrainerMixin(PPOTrainer):
     def _setup(self):
         super()._setup()
         actor_config = omega_conf_to_dataclass(self.config.actor_rollout_ref.actor)
-        self.actor_rollout_wg.set_loss_fn(partial(actor_loss, config=actor_config))
+        plugins = self.settings.plugins
+        self.actor_rollout_wg.set_loss_fn(
+            partial(actor_loss, config=actor_config, composite=self._composite, plugins=plugins)
+        )
+
+    def _init_dataloader(self):
+        super()._init_dataloader()
+        data = self.train_dataset
+        lacking = data.num_without_target + data.num_overlong_targets
+        if self.settings.method.needs_demonstrations and lacking:
+            raise ConfigError(
+                f"got {lacking} of {len(data)} questions without a demonstration ({data.num_overlong_targets} of them "
+                f"with a longer one than data.max_target_length); hpt.strategy={self.settings.strategy} needs one for "
+                "every question: leave these questions out, or raise data.max_target_length"
+            )
 
     def _submit_batch_to_rollout(self, batch: TensorDict) -> int:
         # Rollouts come back in the order in which they finish: short ones first. Optimizer steps are
@@ -90,22 +111,47 @@ class HybridTrainerMixin(PPOTrainer):
     def _balance_batch(self, batch: KVBatchMeta, metrics: dict, **_: Any) -> KVBatchMeta:
         """Route the batch's questions, then lay the rows out over steps and ranks."""
         questions, tags = self._questions(batch, metrics)
+        plan = self._plan(questions)
+        first = {question.uid: question.rollouts[0] for question in questions}
+        demonstrations = [row for row in plan.rows if row.kind == RowKind.DEMONSTRATION]
+        partition_id = str(batch.partition_id)
+        sources = row_io.sources_of(
+            {row.uid: first[row.uid] for row in demonstrations}, tags, partition_id
+        )
+        temperature = self.config.actor_rollout_ref.rollout.temperature
+        rollouts = [row for row in plan.rows if row.kind == RowKind.ROLLOUT]
+        placed = row_io.mark_rollouts(rollouts, tags, partition_id, temperature)
+        placed += self._place_demonstrations(demonstrations, sources, partition_id)
+        row_io.clear(plan.dropped, partition_id)
+        metrics.update(self._batch_metrics.of_plan(plan, row_io.tokens_by_kind(placed)))
+        return self._lay_out(placed, len(questions), batch, metrics)
+
+    def _plan(self, questions: list[Question]) -> Plan:
         actor = self.config.actor_rollout_ref.actor
-        plan = route(
+        released = self.settings.normalization == "released"
+        rollouts, demonstrations = terms_of(self.settings)
+        return route(
             questions,
             self.settings.feedback,
-            questions_per_step=actor.ppo_mini_batch_size,
-            max_response_length=self.config.data.max_response_length,
-            sft_coef=self.settings.sft_coef,
-            keep_unanimous=actor.entropy_coeff != 0.0 or bool(actor.use_kl_loss),
+            rollouts=rollouts,
+            demonstrations=demonstrations,
+            denominators=Denominators(
+                questions_per_step=actor.ppo_mini_batch_size,
+                max_response_length=self.config.data.max_response_length,
+                sft_coef=self.settings.sft_coef,
+                off_coef=self.settings.off_coef,
+                ranks=self._data_parallel_size() if released else None,
+                pooled_sft=not self.settings.method.generates,
+            ),
+            keep_idle=actor.entropy_coeff != 0.0 or bool(actor.use_kl_loss),
         )
-        rows = self._materialize(plan, questions, tags, batch.partition_id)
-        tokens = {
-            kind: row_io.response_tokens(rows, kind)
-            for kind in (RowKind.ROLLOUT, RowKind.DEMONSTRATION)
-        }
-        metrics.update(self._batch_metrics.of_plan(plan, tokens))
-        return self._lay_out(rows, len(questions), batch, metrics)
+
+    def _place_demonstrations(
+        self, rows: list[Row], sources: Mapping[str, row_io.Source], partition_id: str
+    ) -> list[row_io.PlacedRow]:
+        tokens = {row.uid: self._demonstrations[row.uid] or [] for row in rows}
+        self._demonstrations = {}
+        return row_io.put_demonstrations(rows, tokens, sources, partition_id)
 
     def _questions(
         self, batch: KVBatchMeta, metrics: dict
@@ -113,6 +159,7 @@ class HybridTrainerMixin(PPOTrainer):
         """The batch as questions in order of arrival, and each rollout's tag."""
         data = row_io.read(batch.keys, batch.partition_id, ["uid", "rm_scores", "demonstration_id"])
         scores = data["rm_scores"].sum(dim=1).tolist()
+        tags = dict(zip(batch.keys, batch.tags, strict=True))
         keys, group_scores, demonstration_ids = defaultdict(list), defaultdict(list), {}
         for key, uid, score, number in zip(
             batch.keys, list(data["uid"]), scores, list(data["demonstration_id"]), strict=True
@@ -122,42 +169,90 @@ class HybridTrainerMixin(PPOTrainer):
             demonstration_ids[uid] = int(number)
         # A batch restored from a checkpoint has no order of arrival: its uids are random, a fair one.
         order = sorted(keys, key=lambda uid: (self._arrival.pop(uid, -1), uid))
-        self._demonstrations = {
-            uid: self.train_dataset.demonstration(demonstration_ids[uid]) for uid in order
-        }
+        self._read_demonstrations({uid: demonstration_ids[uid] for uid in order})
         questions = [
             Question(
                 uid=uid,
                 rollouts=keys[uid],
                 scores=group_scores[uid],
-                demonstration_length=len(tokens) if (tokens := self._demonstrations[uid]) else None,
+                demonstration_length=self._demonstration_length(uid),
+                lengths=[tags[key]["response_len"] for key in keys[uid]],
             )
             for uid in order
         ]
         self._batch_metrics = BatchMetrics(
             scores=scores, response_lengths=[tag["response_len"] for tag in batch.tags]
         )
-        return questions, dict(zip(batch.keys, batch.tags, strict=True))
+        return questions, tags
 
-    def _materialize(
-        self, plan: Plan, questions: list[Question], tags: dict[str, dict], partition_id: str
-    ) -> list[row_io.PlacedRow]:
-        """Make TransferQueue hold exactly the plan's rows; returns them with key and tag."""
-        kept = [row for row in plan.rows if row.kind == RowKind.ROLLOUT]
-        added = [row for row in plan.rows if row.kind == RowKind.DEMONSTRATION]
-        first_rollout = {question.uid: question.rollouts[0] for question in questions}
-        temperature = self.config.actor_rollout_ref.rollout.temperature
-        placed = row_io.mark_rollouts(kept, tags, partition_id, temperature)
-        placed += row_io.put_demonstrations(
-            added,
-            {row.uid: self._demonstrations[row.uid] for row in added},
-            {row.uid: first_rollout[row.uid] for row in added},
-            tags,
-            partition_id,
+    def _read_demonstrations(self, ids: Mapping[str, int]) -> None:
+        """Gold solutions per uid, None where there is none; kept for this step only."""
+        self._demonstrations = {
+            uid: self.train_dataset.demonstration(number) for uid, number in ids.items()
+        }
+
+    def _demonstration_length(self, uid: str) -> int | None:
+        tokens = self._demonstrations[uid]
+        return None if tokens is None else len(tokens)
+
+    # ---- plain SFT: questions become rows without being sampled from ----
+
+    def prepare_step(self) -> dict:
+        if self.settings.method.generates:
+            return super().prepare_step()
+        return {}
+
+    def _step_once(self, metrics: dict, timing_raw: dict, sample_batch_size: int) -> KVBatchMeta:
+        if self.settings.method.generates:
+            return super()._step_once(metrics, timing_raw, sample_batch_size)
+        self.on_sample_end()  # the rollout engines make room, as after a generation
+        batch = self._next_train_batch(sample_batch_size)
+        self._read_demonstrations(
+            dict(zip(batch["uid"], map(int, batch["demonstration_id"]), strict=True))
         )
-        row_io.clear(plan.dropped, partition_id)
-        self._demonstrations = {}
-        return placed
+        questions = [
+            Question(uid, [], [], self._demonstration_length(uid)) for uid in list(batch["uid"])
+        ]
+        plan = self._plan(questions)
+        placed = self._place_demonstrations(plan.rows, self._prompt_sources(batch), "train")
+        self._batch_metrics = BatchMetrics(scores=[], response_lengths=[])
+        metrics.update(self._batch_metrics.of_plan(plan, row_io.tokens_by_kind(placed)))
+        rows = KVBatchMeta(
+            keys=[row.key for row in placed],
+            tags=[row.tag for row in placed],
+            partition_id="train",
+            extra_info={},
+        )
+        rows = self._lay_out(placed, len(questions), rows, metrics)
+        row_io.put_zeros("old_log_probs", rows, torch.float32)  # verl's corrections read them
+        rows = self._compute_advantage(rows, metrics)
+        with marked_timer("update_actor", timing_raw, color="red"):
+            return self._update_actor(rows, metrics)
+
+    def _prompt_sources(self, batch: TensorDict) -> dict[str, row_io.Source]:
+        """Prompts tokenised as the agent loop tokenises them, for questions it never sees."""
+        template = dict(self.config.data.get("apply_chat_template_kwargs") or {})
+        version = self.global_steps - 1  # of the weights, as verl counts it
+        reward_models = batch["reward_model"] if "reward_model" in batch else [None] * len(batch)
+        sources = {}
+        for uid, messages, reward_model in zip(
+            list(batch["uid"]), list(batch["raw_prompt"]), list(reward_models), strict=True
+        ):
+            tokens = self.tokenizer.apply_chat_template(
+                list(messages), add_generation_prompt=True, tokenize=True, **template
+            )
+            prompt = torch.tensor(normalize_token_ids(tokens), dtype=torch.int64)
+            tag = {"min_global_steps": version, "max_global_steps": version}
+            sources[uid] = row_io.Source(prompt, tag, reward_model)
+        return sources
+
+    def on_step_end(self):
+        # Without generation the rollout engines need the weights for a validation only.
+        every = self.config.trainer.test_freq
+        last = self.global_steps >= self.total_training_steps
+        validates = every > 0 and (last or self.global_steps % every == 0)
+        if self.settings.method.generates or validates:
+            super().on_step_end()
 
     def _lay_out(
         self, rows: list[row_io.PlacedRow], num_questions: int, batch: KVBatchMeta, metrics: dict
@@ -177,7 +272,7 @@ class HybridTrainerMixin(PPOTrainer):
             eos_token_id=self.tokenizer.eos_token_id,
         )
         metrics.update(layout.metrics)
-        self._step_rows = layout.step_rows
+        self._step_rows, self._placed = layout.step_rows, rows
         if not filled:  # verl clears the batch it gets back, and cannot clear nothing
             like, partition_id = batch.tags[0], str(batch.partition_id)
             return row_io.put_padding(1, like, partition_id, self.tokenizer.eos_token_id)
@@ -260,9 +355,11 @@ class HybridTrainerMixin(PPOTrainer):
         row_io.put_zeros(name, others, self._log_prob_dtype)
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
+        """verl's step, with its corrections and returns; the advantages are the plan's."""
         # verl returns what TransferQueue answers, without the tags that say what a row is.
         if self._step_rows:
             super()._compute_advantage(batch, metrics)
+            row_io.put_advantages(self._placed, str(batch.partition_id))
         return batch
 
     def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
@@ -275,7 +372,9 @@ class HybridTrainerMixin(PPOTrainer):
         actor = self.config.actor_rollout_ref.actor
         extra_info = {
             # Without a pass for pi_old the update is the only place that sees the entropy.
+            "skip_grad_norm": self.settings.skip_grad_norm,
             "calculate_entropy": actor.calculate_entropy
+            or self._composite.entropy_weights
             or actor.entropy_coeff != 0.0
             or not self._recomputes_old_log_probs,
             "epochs": actor.ppo_epochs,
@@ -290,7 +389,7 @@ class HybridTrainerMixin(PPOTrainer):
         output = self.actor_rollout_wg.update_actor(
             row_io.for_update(batch, extra_info, temperature, optional)
         )
-        update = update_metrics(output["metrics"], reduce_metrics)
+        update = update_metrics(output["metrics"], reduce_metrics, self.settings.skip_grad_norm)
         update["hpt/steps_skipped"] += metrics["hpt/steps_skipped"]
         metrics.update(update)
         return batch

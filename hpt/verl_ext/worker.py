@@ -2,19 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """verl's actor worker with optimizer steps of any number of rows and no forward pass for padding."""
 
-from collections.abc import Callable
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from typing import Any
 
 import torch
 from tensordict import TensorDict
+from torch.distributed.fsdp import FullyShardedDataParallel
+from torch.distributed.tensor import DTensor
 from verl.utils import tensordict_utils as tu
 from verl.utils.metric import Metric
 from verl.utils.py_functional import append_to_dict
 from verl.workers.engine_workers import ActorRolloutRefWorker, TrainingWorker
 
 from hpt.routing import RowKind, micro_batches
+
+logger = logging.getLogger(__name__)
 
 
 class HybridTrainingWorker(TrainingWorker):
@@ -35,13 +41,15 @@ class HybridTrainingWorker(TrainingWorker):
 
         Args:
             data: rows of all steps, in the order of the steps, with non-tensor entries
-                ``step_rows`` (rows of this rank per step, equal on all ranks) and ``epochs``.
+                ``step_rows`` (rows of this rank per step, equal on all ranks), ``epochs`` and
+                ``skip_grad_norm`` (None or the norm above which a step is skipped).
 
         Returns:
             verl's metrics, one value per optimizer step in each list.
         """
         step_rows = tu.pop(data, key="step_rows")
         epochs = tu.pop(data, key="epochs", default=1)
+        skip_grad_norm = tu.pop(data, key="skip_grad_norm", default=None)
         disable_auto_offload = tu.pop(data, key="disable_auto_offload", default=False)
         if isinstance(data.get("temperature", None), torch.Tensor):
             data["temperature"] = data["temperature"].reshape(-1)  # some storages answer (bs, 1)
@@ -53,7 +61,8 @@ class HybridTrainingWorker(TrainingWorker):
                     batch = tu.index_select_tensor_dict(data, list(range(start, start + rows)))
                     start += rows
                     last = epoch == epochs - 1 and step == len(step_rows) - 1
-                    output = self._optimizer_step(batch, update_lr_scheduler=last)
+                    with guarded(self.engine, skip_grad_norm):
+                        output = self._optimizer_step(batch, update_lr_scheduler=last)
                     if output is not None:
                         append_to_dict(metrics, output)
         if not self.engine.is_mp_src_rank_with_outputs():
@@ -83,6 +92,47 @@ class HybridTrainingWorker(TrainingWorker):
             lengths, batch["input_ids"].offsets().diff().tolist(), group
         )
         return list(chain.from_iterable(lengths))  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def guarded(engine: Any, limit: float | None) -> Iterator[None]:
+    """Skip optimizer steps whose gradient norm before clipping exceeds ``limit`` (None: never).
+
+    The norm is over all ranks, so that they skip alike; the parameters and the optimizer's state stay
+    as they are.
+    """
+    if limit is None:
+        yield
+        return
+    step = engine.optimizer_step
+
+    def optimizer_step() -> float:
+        norm = gradient_norm(engine.module)
+        if not norm > limit:
+            return step()  # verl's own check is for norms that are not finite
+        logger.warning(
+            "gradient norm %.4g exceeds hpt.skip_grad_norm=%g: the optimizer step is skipped",
+            norm,
+            limit,
+        )
+        engine.optimizer.zero_grad()
+        return norm
+
+    engine.optimizer_step = optimizer_step
+    try:
+        yield
+    finally:
+        engine.optimizer_step = step
+
+
+def gradient_norm(module: torch.nn.Module) -> float:
+    """L2 norm of the gradient over all ranks."""
+    if isinstance(module, FullyShardedDataParallel):
+        return float(module.clip_grad_norm_(float("inf")))
+    norm = torch.nn.utils.get_total_norm(
+        [p.grad for p in module.parameters() if p.grad is not None]
+    )
+    return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
 
 
 def forward_without_padding(

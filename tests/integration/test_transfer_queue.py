@@ -9,7 +9,8 @@ import ray
 import torch
 
 from hpt.gate import switch
-from hpt.routing import Question, RowKind, route
+from hpt.routing import Denominators, Question, RowKind, route
+from tests.unit.terms import DR_GRPO, LUFFY
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
@@ -84,10 +85,10 @@ def train_step(tq, rng: random.Random, step: int) -> set[RowKind]:
     plan = route(
         questions,
         switch(0.0),
-        questions_per_step=4,
-        max_response_length=9,
-        sft_coef=1.0,
-        keep_unanimous=False,
+        rollouts=DR_GRPO,
+        demonstrations=LUFFY,
+        denominators=Denominators(questions_per_step=4, max_response_length=9),
+        keep_idle=False,
     )
     kept = [row for row in plan.rows if row.kind == RowKind.ROLLOUT]
     added = [row for row in plan.rows if row.kind == RowKind.DEMONSTRATION]
@@ -96,8 +97,7 @@ def train_step(tq, rng: random.Random, step: int) -> set[RowKind]:
     placed += row_io.put_demonstrations(
         added,
         {row.uid: [5] * (lengths[row.uid] - 1) + [EOS] for row in added},
-        {row.uid: groups[row.uid][0] for row in added},
-        tags,
+        row_io.sources_of({row.uid: groups[row.uid][0] for row in added}, tags, PARTITION),
         PARTITION,
     )
     row_io.clear(plan.dropped, PARTITION)
@@ -122,13 +122,13 @@ def train_step(tq, rng: random.Random, step: int) -> set[RowKind]:
 
 
 def check_rows(row_io, layout, placed) -> None:
-    fields = ["input_ids", "responses", "response_mask", "row_kind", "row_weight"]
+    fields = ["input_ids", "responses", "response_mask", "row_kind", "rl_weight"]
     data = row_io.read(layout.keys, PARTITION, fields)
-    weights = {row.key: row.row.weight for row in placed}
+    weights = {row.key: row.row.rl_weight for row in placed}
     for index, key in enumerate(layout.keys):
         kind = RowKind(int(data["row_kind"].reshape(-1)[index]))
         assert kind == row_io.kind_of(layout.tags[index])
-        assert data["row_weight"].reshape(-1)[index].item() == pytest.approx(weights.get(key, 0.0))
+        assert data["rl_weight"].reshape(-1)[index].item() == pytest.approx(weights.get(key, 0.0))
         mask = data["response_mask"].unbind()[index]
         assert mask.sum().item() == (0 if kind == RowKind.PADDING else len(mask))
         assert len(data["input_ids"].unbind()[index]) == layout.tags[index]["seq_len"]

@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpt.gate import mean_score, switch
-
-SFT, RL = (0.0, 1.0), (1.0, 0.0)
+from hpt.gate import (
+    OFF_POLICY,
+    RL,
+    SCHEDULES,
+    SFT,
+    Coefficients,
+    mean_score,
+    schedule,
+    switch,
+)
 
 
 def test_the_mean_score_is_the_share_of_solved_rollouts():
@@ -76,7 +83,8 @@ def test_the_switch_agrees_with_exact_fractions_for_all_group_sizes():
 
 @given(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
 def test_exactly_one_of_the_two_terms_is_on_and_sft_only_at_or_below_gamma(gamma, mean):
-    alpha, beta = switch(gamma)(mean)
+    alpha, off, beta = switch(gamma)(mean)
+    assert off == 0.0
     assert {alpha, beta} == {0.0, 1.0}
     if beta:
         assert mean <= gamma + 1e-5
@@ -88,3 +96,77 @@ def test_exactly_one_of_the_two_terms_is_on_and_sft_only_at_or_below_gamma(gamma
 def test_a_gamma_outside_0_and_1_is_refused(gamma):
     with pytest.raises(ValueError, match=rf"got gamma={gamma}; expected .* in \[0, 1\]"):
         switch(gamma)
+
+
+# ---- the middle band, other gated coefficients ----
+
+
+def test_the_middle_band_is_off_policy_rl_on_the_demonstration():
+    feedback = switch(0.25, gamma_off=0.5)
+    means = (0.0, 0.25, 0.375, 0.5, 0.625, 1.0)
+    assert [feedback(mean) for mean in means] == [SFT, SFT, OFF_POLICY, OFF_POLICY, RL, RL]
+    assert OFF_POLICY == (0.0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize("bad", [0.2, 1.1, -1.0, float("nan")])
+def test_a_band_below_gamma_or_above_1_is_refused(bad):
+    with pytest.raises(ValueError, match=r"expected a mean rollout accuracy in \[gamma, 1\]"):
+        switch(0.25, gamma_off=bad)
+
+
+def test_what_a_gated_question_gets_can_be_chosen():
+    mixed = Coefficients(0.0, 1.0, 0.5)
+    assert switch(0.0, mixed)(0.0) == mixed
+    assert switch(0.0, mixed)(0.5) == RL
+
+
+# ---- schedules ----
+
+# (on, off, sft) at 1 to 8 correct of 8, as the released trainer has them.
+RELEASED = {
+    "type_0": [
+        (0, 0, 1),
+        (0.125, 0.5, 0.5),
+        (0.25, 1, 0.25),
+        (0.5, 0.5, 0.125),
+        (1, 0.25, 0),
+        (1, 0.125, 0),
+        (1, 0, 0),
+        (1, 0, 0),
+    ],
+    "type_1": [(0, 1, 1), (0.125, 1, 0.5), (0.25, 1, 0.25), (0.5, 1, 0.125)] + [(1, 1, 0)] * 4,
+    "type_2": [(0, 0, 1), (0.125, 0, 0.5), (0.25, 0, 0.25), (0.5, 0, 0.125)] + [(1, 0, 0)] * 4,
+}
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_a_released_table_is_met_at_its_eight_points(name):
+    feedback = schedule(SCHEDULES[name])
+    assert [feedback(count / 8) for count in range(1, 9)] == [
+        pytest.approx(values) for values in RELEASED[name]
+    ]
+    assert feedback(0.0) == pytest.approx(RELEASED[name][0])
+    assert set(SCHEDULES) == set(RELEASED)
+
+
+def test_between_knots_coefficients_lie_on_a_straight_line():
+    feedback = schedule([(0, 0, 1, 2), (0.5, 1, 0, 2), (1, 3, 0, 0)])
+    assert feedback(0.125) == pytest.approx((0.25, 0.75, 2))
+    assert feedback(0.75) == pytest.approx((2, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("knots", "part"),
+    [
+        ([], "expected rows"),
+        ([(0, 1, 1), (1, 1, 1)], "expected rows"),
+        ([(0.1, 0, 0, 1), (1, 1, 0, 0)], "without a gap, from 0 to 1"),
+        ([(0, 0, 0, 1), (0.9, 1, 0, 0)], "without a gap, from 0 to 1"),
+        ([(0, 0, 0, 1), (0.5, 1, 0, 0), (0.5, 1, 0, 1), (1, 1, 0, 0)], "values that rise"),
+        ([(0, 0, -0.1, 1), (1, 1, 0, 0)], r"coefficients \(0.0, -0.1, 1.0\) at P = 0.0"),
+        ([(0, 0, float("nan"), 1), (1, 1, 0, 0)], "three finite numbers >= 0"),
+    ],
+)
+def test_a_bad_schedule_is_refused(knots, part):
+    with pytest.raises(ValueError, match=part):
+        schedule(knots)

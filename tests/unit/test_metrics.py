@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpt.gate import switch
+from hpt.gate import RL, SFT, constant, switch
 from hpt.metrics import DEFINITIONS, BatchMetrics, update_metrics
-from hpt.routing import Plan, Question, RowKind, route
+from hpt.routing import Denominators, Plan, Question, RowKind, route
+from tests.unit.terms import DR_GRPO, LUFFY
 
 
 def average(metrics):
@@ -25,15 +26,17 @@ def make_plan(*score_lists, solution=10, gamma=0.0):
     return route(
         questions,
         switch(gamma),
-        questions_per_step=len(questions),
-        max_response_length=50,
-        sft_coef=1.0,
-        keep_unanimous=False,
+        rollouts=DR_GRPO,
+        demonstrations=LUFFY,
+        denominators=Denominators(len(questions), 50),
+        keep_idle=False,
     )
 
 
 def histogram(means) -> dict[str, float]:
-    values = BatchMetrics([], []).of_plan(Plan(means=list(means)), {})
+    values = BatchMetrics([], []).of_plan(
+        Plan(means=list(means), coefficients=[RL for _ in means]), {}
+    )
     prefix = "hpt/p_hist/"
     return {name.removeprefix(prefix): v for name, v in values.items() if name.startswith(prefix)}
 
@@ -48,6 +51,10 @@ def test_a_batch_by_hand():
     assert metrics == {
         "hpt/sft_share_questions": 2 / 5,
         "hpt/sft_share_tokens": 20 / 80,
+        "hpt/offline_ratio": 2 / (2 + 3 * 2),
+        "hpt/coefficient_on": 3 / 5,
+        "hpt/coefficient_off": 0.0,
+        "hpt/coefficient_sft": 2 / 5,
         "hpt/p_hist/none": 2 / 5,
         "hpt/p_hist/0_to_0.25": 0.0,
         "hpt/p_hist/0.25_to_0.5": 2 / 5,
@@ -69,6 +76,26 @@ def test_questions_without_a_solution_are_counted_as_skipped_and_not_as_sft():
     assert metrics["hpt/demonstrations_skipped"] == 1
     assert metrics["hpt/sft_share_questions"] == 0.0
     assert metrics["hpt/rows_demonstration"] == 0
+
+
+def test_without_rollouts_there_are_no_metrics_of_rollouts():
+    plan = route(
+        [Question("a", [], [], 5)],
+        constant(SFT),
+        rollouts=DR_GRPO,
+        demonstrations=LUFFY,
+        denominators=Denominators(1, 50),
+        keep_idle=False,
+    )
+    metrics = BatchMetrics([], []).of_plan(plan, {RowKind.DEMONSTRATION: 5})
+    assert metrics["hpt/sft_share_questions"] == metrics["hpt/offline_ratio"] == 1.0
+    assert not any("rollout_accuracy" in name or "p_hist" in name for name in metrics)
+
+
+def test_steps_above_the_norm_limit_count_as_skipped():
+    reported = {"grad_norm": [1.0, 90.0, math.inf, 80.0], "loss": [0.0] * 4}
+    assert update_metrics(reported, average, 80.0)["hpt/steps_skipped"] == 2
+    assert update_metrics(reported, average)["hpt/steps_skipped"] == 1
 
 
 @pytest.mark.parametrize(
@@ -139,6 +166,7 @@ REPORTED = {
     "mfu": [0.25, 0.75],
     "perf/max_memory_allocated_gb": [2.0, 2.0],
     "hpt/loss_rl": [0.1, 0.3],
+    "hpt/loss_offline": [0.0, 0.0],
     "hpt/loss_sft": [0.0, 4.0],
     "hpt/loss_entropy": [0.0, 0.0],
     "hpt/loss_kl": [0.0, 0.0],
@@ -157,6 +185,7 @@ def test_update_metrics_by_hand():
             "actor/perf/max_memory_allocated_gb": 2.0,
             "perf/mfu/actor": 0.5,
             "hpt/loss_rl": 0.2,
+            "hpt/loss_offline": 0.0,
             "hpt/loss_sft": 2.0,
             "hpt/loss_entropy": 0.0,
             "hpt/loss_kl": 0.0,

@@ -15,8 +15,10 @@ from verl.trainer.ppo.core_algos import get_policy_loss_fn
 from verl.workers.config import ActorConfig
 
 from hpt.gate import switch
-from hpt.routing import Question, RowKind, route
-from hpt.upge import HybridLoss, group_advantages, hybrid_loss
+from hpt.routing import Denominators, Question, RowKind, route
+from hpt.upge import Composite, HybridLoss, hybrid_loss
+from hpt.upge import hybrid as module
+from tests.unit.terms import DR_GRPO, LUFFY
 
 F64 = torch.float64
 V, L_MAX, GAMMA, LAMBDA = 9, 12, 0.0, 0.7
@@ -89,13 +91,15 @@ class Rows:
     advantages: torch.Tensor
     response_mask: torch.Tensor
     row_kind: torch.Tensor
-    row_weight: torch.Tensor
+    rl_weight: torch.Tensor
+    sft_weight: torch.Tensor
 
     def __getitem__(self, index) -> "Rows":
         return Rows(*(x[index] for x in vars(self).values()))
 
-    def loss(self, **params) -> HybridLoss:
-        return hybrid_loss(**vars(self), **params)
+    def loss(self, clip_ratio=None, **params) -> HybridLoss:
+        composite = Composite(rollout_params={"clip_ratio": clip_ratio})
+        return hybrid_loss(module.Rows(*vars(self).values()), composite, **params)
 
 
 def make_rows(
@@ -118,28 +122,20 @@ def make_rows(
     plan = route(
         questions,
         switch(GAMMA),
-        questions_per_step=len(batch),
-        max_response_length=L_MAX,
-        sft_coef=LAMBDA,
-        keep_unanimous=False,
+        rollouts=DR_GRPO,
+        demonstrations=LUFFY,
+        denominators=Denominators(len(batch), L_MAX, sft_coef=LAMBDA),
+        keep_idle=False,
     )
-    tokens, scores, groups, kinds, weights = [], [], [], [], []
+    tokens = []
     for row in plan.rows:
         item = batch[int(row.uid)]
         if row.kind == RowKind.ROLLOUT:
-            number = int(row.key.split("_")[1])
-            tokens.append(item.rollouts[number])
-            scores.append(item.scores[number])
-            groups.append(row.uid)
+            tokens.append(item.rollouts[int(row.key.split("_")[1])])
         else:
             tokens.append(item.solution)
-            scores.append(1.0)
-            groups.append(f"{row.uid}-demonstration")
-        kinds.append(row.kind)
-        weights.append(row.weight)
-    kinds += [RowKind.PADDING] * padding_rows
-    weights += [123.0] * padding_rows  # must not matter
-    per_row = group_advantages(torch.tensor(scores, dtype=F64), groups).tolist()
+    kinds = [row.kind for row in plan.rows] + [RowKind.PADDING] * padding_rows
+    nonsense = [123.0] * padding_rows  # must not matter
     return Rows(
         # Also what fills the padding hangs on the policy, so that its gradient can be seen to be zero.
         log_prob=pad(
@@ -151,13 +147,14 @@ def make_rows(
             [log_probs(old_table, x) for x in tokens], padding_rows, filler("old_log_prob")
         ).detach(),
         advantages=pad(
-            [[a] * len(x) for a, x in zip(per_row, tokens, strict=True)],
+            [[row.advantage] * len(x) for row, x in zip(plan.rows, tokens, strict=True)],
             padding_rows,
             filler("advantages"),
         ),
         response_mask=pad([[1] * len(x) for x in tokens], padding_rows, 0).bool(),
         row_kind=torch.tensor([int(kind) for kind in kinds]),
-        row_weight=torch.tensor(weights, dtype=F64),
+        rl_weight=torch.tensor([row.rl_weight for row in plan.rows] + nonsense, dtype=F64),
+        sft_weight=torch.tensor([row.sft_weight for row in plan.rows] + nonsense, dtype=F64),
     )
 
 
@@ -216,14 +213,15 @@ def test_the_clip_changes_the_loss_of_this_batch(setting):
 def test_one_question_of_each_kind_by_hand():
     """N = 2, n = 2, L_max = 10, lambda = 0.5; old = new, so the RL value is -sum of weight * A."""
     half = math.log(0.5)
-    loss = hybrid_loss(
+    loss = Rows(
         log_prob=torch.tensor([[half, half], [half, half], [half, 2 * half]], dtype=F64),
         old_log_prob=torch.tensor([[half, half], [half, half], [0.0, 0.0]], dtype=F64),
         advantages=torch.tensor([[0.5, 0.5], [-0.5, -0.5], [1.0, 1.0]], dtype=F64),
         response_mask=torch.tensor([[1, 0], [1, 1], [1, 1]]),
         row_kind=torch.tensor([0, 0, 1]),
-        row_weight=torch.tensor([1 / 40, 1 / 40, 0.5 / 4], dtype=F64),
-    )
+        rl_weight=torch.tensor([1 / 40, 1 / 40, 0.0], dtype=F64),
+        sft_weight=torch.tensor([0.0, 0.0, 0.5 / 4], dtype=F64),
+    ).loss()
     assert loss.rl.item() == pytest.approx(-0.5 / 40 + 2 * 0.5 / 40, abs=1e-15)
     assert loss.sft.item() == pytest.approx(0.125 * 3 * math.log(2), abs=1e-15)
     assert (loss.entropy.item(), loss.kl.item()) == (0.0, 0.0)
@@ -324,9 +322,10 @@ def test_padding_adds_nothing_even_if_its_mask_and_weight_say_otherwise(setting)
         **{name: values[~is_padding] for name, values in extra.items()}, **coefficients
     )
     rows.response_mask[is_padding] = True
-    for got, value in zip(rows.loss(**extra, **coefficients), expected, strict=True):
-        equal(got, value)
-        assert value != 0
+    got = rows.loss(**extra, **coefficients)
+    for name, value in expected._asdict().items():
+        equal(getattr(got, name), value)
+        assert value != 0 or name == "offline"
 
 
 # ---- entropy and KL ----
@@ -341,8 +340,8 @@ def test_entropy_and_kl_act_on_rollout_tokens_under_the_weight_of_the_rl_term(se
     for i, kind in enumerate(rows.row_kind.tolist()):
         for t in range(L_MAX):
             if kind == RowKind.ROLLOUT and rows.response_mask[i, t]:
-                expected_entropy -= 0.01 * rows.row_weight[i] * entropy[i, t]
-                expected_kl += 0.05 * rows.row_weight[i] * kl[i, t]
+                expected_entropy -= 0.01 * rows.rl_weight[i] * entropy[i, t]
+                expected_kl += 0.05 * rows.rl_weight[i] * kl[i, t]
     equal(loss.entropy, expected_entropy)
     equal(loss.kl, expected_kl)
     equal(loss.total, loss.rl + loss.sft + expected_entropy + expected_kl)
@@ -363,14 +362,15 @@ def test_a_coefficient_without_its_values_is_refused(setting, name, coefficient)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_improbable_tokens_and_large_ratios_stay_finite(dtype):
     log_prob = torch.tensor([[-50.0, -1e-3]] * 4, dtype=dtype, requires_grad=True)
-    loss = hybrid_loss(
+    loss = Rows(
         log_prob,
         torch.tensor([[-1e-3, -50.0]] * 4, dtype=dtype),
         torch.tensor([[0.5] * 2, [-0.5] * 2, [1.0] * 2, [0.0] * 2], dtype=dtype),
         torch.ones(4, 2, dtype=torch.bool),
         torch.tensor([0, 0, 1, 2]),
-        torch.tensor([1e-3, 1e-3, 0.5, 0.0]),
-    )
+        torch.tensor([1e-3, 1e-3, 0.0, 0.0]),
+        torch.tensor([0.0, 0.0, 0.5, 0.0]),
+    ).loss()
     loss.total.backward()
     assert loss.total.isfinite()
     assert log_prob.grad.isfinite().all()
@@ -395,15 +395,9 @@ def test_with_a_clip_rollout_rows_are_verls_vanilla_loss(seed, clip_ratio):
         clip_ratio_high=high,
     )
     ours, verls = log_prob.clone().requires_grad_(), log_prob.clone().requires_grad_()
-    loss = hybrid_loss(
-        ours,
-        old_log_prob,
-        advantages,
-        mask,
-        torch.zeros(6, dtype=torch.long),
-        torch.ones(6, dtype=F64),
-        clip_ratio=clip_ratio,
-    ).total
+    kinds, ones = torch.zeros(6, dtype=torch.long), torch.ones(6, dtype=F64)
+    rows = Rows(ours, old_log_prob, advantages, mask, kinds, ones, 0 * ones)
+    loss = rows.loss(clip_ratio=clip_ratio).total
     expected, metrics = get_policy_loss_fn("vanilla")(
         old_log_prob, verls, advantages, mask, loss_agg_mode="token-sum", config=config
     )

@@ -36,7 +36,8 @@ class Item:
     question: int
     prompt: list[int]
     response: list[int]
-    weight: float = 0.0
+    rl_weight: float = 0.0
+    sft_weight: float = 0.0
     advantage: float = 0.0
     old_log_probs: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
     ref_log_prob: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
@@ -58,6 +59,7 @@ class Scenario:
     extra_terms: bool = False
     old_log_probs: bool = True
     epochs: int = 1
+    skip_grad_norm: float | None = None
     infer: bool = False  # a forward pass for log-probabilities instead of the update
 
     def unpickled(self) -> "Scenario":
@@ -139,6 +141,7 @@ def tensor_dict(scenario: Scenario, rank: int) -> Any:
     info = {
         "step_rows": [len(step[rank]) for step in scenario.steps],
         "epochs": scenario.epochs,
+        "skip_grad_norm": scenario.skip_grad_norm,
         "calculate_entropy": scenario.extra_terms or not scenario.old_log_probs,
     }
     request = row_io.for_update(
@@ -172,7 +175,8 @@ def tensor_dict(scenario: Scenario, rank: int) -> Any:
     rollouts = [item.kind == RowKind.ROLLOUT for item in items]
     per_row = {
         "row_kind": torch.tensor([int(item.kind) for item in items]),
-        "row_weight": torch.tensor([item.weight for item in items]),
+        "rl_weight": torch.tensor([item.rl_weight for item in items]),
+        "sft_weight": torch.tensor([item.sft_weight for item in items]),
         "temperature": torch.tensor([TEMPERATURE if hot else 1.0 for hot in rollouts]),
     }
     data.update({name: value for name, value in per_row.items() if name in request.fields})
@@ -190,10 +194,15 @@ def run_scenario(worker: Any, scenario: Scenario, rank: int) -> dict:
     """Gradients before each optimizer step, rows of each forward pass, and the metrics."""
     from verl.utils import tensordict_utils as tu
 
+    from hpt.upge import Composite
     from hpt.verl_ext.loss import actor_loss
 
     engine, gradients, forwards = worker.engine, [], []
-    worker.set_loss_fn(partial(actor_loss, config=actor_config(scenario.extra_terms)))
+    worker.set_loss_fn(
+        partial(
+            actor_loss, config=actor_config(scenario.extra_terms), composite=Composite(), plugins=()
+        )
+    )
     worker.engine_config.use_dynamic_bsz = scenario.micro_batch_size is None
     worker.engine_config.micro_batch_size_per_gpu = scenario.micro_batch_size
     worker.engine_config.max_token_len_per_gpu = scenario.tokens
@@ -300,7 +309,10 @@ def log_probs_and_entropy(model: Any, item: Item, temperature: float) -> tuple:
 
 def reference(model: Any, items: list[Item], scenario: Scenario) -> tuple[dict, dict]:
     """(loss per term, gradient per parameter) of one optimizer step over N questions."""
-    terms = {name: torch.zeros((), dtype=torch.float64) for name in ("rl", "sft", "entropy", "kl")}
+    terms = {
+        name: torch.zeros((), dtype=torch.float64)
+        for name in ("rl", "offline", "sft", "entropy", "kl")
+    }
     for item in items:
         hot = scenario.per_row_temperature and item.kind == RowKind.ROLLOUT
         log_prob, entropy = log_probs_and_entropy(model, item, TEMPERATURE if hot else 1.0)
@@ -367,11 +379,11 @@ def make_step(model: Any, seed: int) -> list[Item]:
         if not solved:
             solution = tokens(2, L_MAX)
             weight = LAMBDA / (N * len(solution))
-            items.append(Item(RowKind.DEMONSTRATION, question, prompt, solution, weight, 1.0))
+            items.append(Item(RowKind.DEMONSTRATION, question, prompt, solution, 0.0, weight, 1.0))
             continue
         for rollout in range(ROLLOUTS):
             item = Item(RowKind.ROLLOUT, question, prompt, tokens(1, L_MAX))
-            item.weight = 1 / (N * ROLLOUTS * L_MAX)
+            item.rl_weight = 1 / (N * ROLLOUTS * L_MAX)
             item.advantage = float(rollout < solved) - solved / ROLLOUTS
             with torch.no_grad():
                 now, _ = log_probs_and_entropy(model, item, 1.0)
@@ -440,7 +452,16 @@ def make_scenarios(a: list[Item], b: list[Item]) -> dict[int, list[tuple[float, 
             (0.5, {"both steps": Scenario([[a], [b[:5]]])}),
             (0.5, {"first step": Scenario([[a]]), "then second": Scenario([[b[:5]]])}),
         ],
-        2: [(0.0, two)],
+        2: [
+            (0.0, two),
+            (
+                0.5,
+                {
+                    "guard, skipped": Scenario([split(a)], skip_grad_norm=1e-6),
+                    "guard, not skipped": Scenario([split(a)], skip_grad_norm=1e6),
+                },
+            ),
+        ],
     }
 
 
@@ -518,7 +539,7 @@ def test_each_optimizer_step_has_the_gradient_and_losses_of_the_paper(runs, worl
             for term in terms
             if f"hpt/loss_{term}" in result.metrics
         }
-        assert set(reported) == set(terms if scenario.extra_terms else ("rl", "sft"))
+        assert set(reported) == set(terms if scenario.extra_terms else ("rl", "offline", "sft"))
         assert reported == pytest.approx({k: terms[k] for k in reported}, rel=1e-5, abs=1e-7)
         total = sum(terms.values())
         assert result.metrics["loss"][number] == pytest.approx(total, rel=1e-5, abs=1e-7)
@@ -604,6 +625,25 @@ def test_each_of_two_steps_uses_exactly_its_own_rows(runs, name):
     # Nothing of an earlier step or epoch stays in the gradient.
     for one, other in zip(again, (first, second), strict=False):
         assert distance(one, other) < TOLERANCE
+
+
+def test_a_step_above_the_norm_limit_is_skipped_on_both_ranks(runs):
+    """The model is sharded: had one rank stepped, the parameters put together would have moved."""
+    skipped = runs.results[2, "guard, skipped"]
+    start = dict(runs.model.named_parameters())
+    assert skipped.metrics["grad_norm"][0] > 1e-6
+    assert {
+        name: torch.equal(x.double(), start[name]) for name, x in skipped.parameters.items()
+    } == {name: True for name in start}
+    # The next step finds no gradient of the skipped one, and trains as the first would have.
+    taken = runs.results[2, "guard, not skipped"]
+    norm = runs.results[2, "1 micro-batch"].metrics["grad_norm"][0]
+    assert taken.metrics["grad_norm"][0] == pytest.approx(norm, rel=1e-5)
+    moved = {name: x.double() - start[name] for name, x in taken.parameters.items()}
+    expected = {
+        name: -0.5 * g.double() for name, g in runs.results[2, "1 micro-batch"].gradients[0].items()
+    }
+    assert distance(moved, expected) < 1e-4
 
 
 def test_two_steps_in_one_call_train_as_two_calls(runs):
