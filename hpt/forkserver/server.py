@@ -17,6 +17,7 @@ import time
 import types
 from dataclasses import dataclass
 
+from hpt.forkserver import ray_ids
 from hpt.forkserver.client import ANSWER, LENGTH
 
 FIRST_FREE = 512  # descriptors are moved up there before they take their places
@@ -80,10 +81,13 @@ class Server:
         if self.preload:
             # Ray reads the cluster's marks (RAY_JOB_ID, ...) from the environment once, on import.
             os.environ.update(command.environment)
-            import_all(self.preload)
+            with ray_ids.from_the_system():
+                import_all(self.preload)
             self.preload = []
         pid = os.fork()
         if pid == 0:
+            # Ray ends a dead worker's process group: without one of its own that is all of us.
+            os.setpgid(0, 0)
             self.selector.close()
             for other in [listener, connection, *self.children.values()]:
                 other.close()

@@ -83,6 +83,27 @@ def test_threads_and_random_numbers_are_the_childs_own():
     assert answers[0] != answers[1]
 
 
+def test_rays_random_ids_differ_between_children():
+    """Objects of two workers under one id are one object to Ray's store."""
+    from hpt.verl_ext.runner import IMPORT_AT_ONCE, IMPORT_IN_CLUSTER
+
+    code = (
+        "import ray; print(ray.ObjectID.from_random().hex(), ray.ActorClassID.from_random().hex())"
+    )
+    environment = {**os.environ, "VERL_PLATFORM": "cpu", "VLLM_TARGET_DEVICE": "cpu"}
+    with serving(IMPORT_AT_ONCE, IMPORT_IN_CLUSTER) as server:
+        answers = [
+            run(server.launcher, "-c", code, env=environment).stdout.split()[-2:] for _ in range(2)
+        ]
+    assert [len(answer) for answer in answers] == [2, 2]
+    assert not set(answers[0]) & set(answers[1])
+
+
+def test_a_child_is_alone_in_its_process_group(launcher):
+    code = "import os; print(os.getpgrp() == os.getpid())"
+    assert run(launcher, "-c", code).stdout == "True\n"
+
+
 @pytest.mark.parametrize("status", [0, 3])
 def test_the_exit_status_is_the_childs(launcher, status):
     assert run(launcher, "-c", f"raise SystemExit({status})").returncode == status

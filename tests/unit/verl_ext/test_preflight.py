@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import hydra
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hydra.core.global_hydra import GlobalHydra
@@ -18,6 +19,7 @@ from transformers import PreTrainedTokenizerFast
 from hpt.config import ConfigError, HPTConfig
 from hpt.data.builtin_task import write_task
 from hpt.data.errors import DataError
+from hpt.strategies import STRATEGIES
 from hpt.verl_ext import preflight
 
 CONFIG_DIR = Path(__file__).parents[3] / "recipe" / "hpt" / "config"
@@ -520,3 +522,86 @@ def test_paths_in_the_environment_win(config, tmp_path, monkeypatch):
     assert os.environ["VERL_FILE_LOGGER_PATH"] == str(elsewhere)
     assert os.environ["TENSORBOARD_DIR"] == "/tb"
     assert (tmp_path / "elsewhere.1.jsonl").read_text() == "earlier\n"
+
+
+# ---- strategies ----
+
+
+def prepared(config, files, folder, **changes):
+    config = change(with_files(config, files, folder), **changes)
+    preflight.prepare(config)
+    return config
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_each_strategy_is_one_override(config, files, tmp_path, strategy):
+    n = config.actor_rollout_ref.rollout.n
+    config = prepared(config, files, tmp_path, hpt__strategy=strategy)
+    # A demonstration takes the place of a rollout.
+    assert config.actor_rollout_ref.rollout.n == n - (strategy in ("luffy", "srft"))
+    assert config.actor_rollout_ref.actor.calculate_entropy is (strategy == "srft")
+
+
+@pytest.mark.parametrize("strategy", ["luffy", "srft"])
+def test_a_group_of_one_has_no_place_for_a_demonstration(config, strategy):
+    change(config, hpt__strategy=strategy, actor_rollout_ref__rollout__n=1)
+    settings = HPTConfig.from_mapping(config.hpt)
+    message = refused(lambda config: preflight.check_strategy(config, settings), config)
+    assert "got actor_rollout_ref.rollout.n=1" in message
+    assert "expected n >= 2" in message
+
+
+def test_srft_without_entropy_is_refused(config, files, tmp_path):
+    changes = {"hpt__strategy": "srft", "actor_rollout_ref__actor__calculate_entropy": False}
+    config = change(with_files(config, files, tmp_path), **changes)
+    assert "calculate_entropy=False; hpt.strategy=srft" in refused(preflight.prepare, config)
+
+
+@pytest.mark.parametrize("strategy", ["luffy", "srft", "sft_only"])
+def test_questions_without_a_demonstration_are_counted(config, files, tmp_path, strategy):
+    table = pq.read_table(files / "train.parquet")
+    targets = [
+        None if row in (1, 4) else text for row, text in enumerate(table["target"].to_pylist())
+    ]
+    lacking = tmp_path / "lacking.parquet"
+    column = table.schema.get_field_index("target")
+    pq.write_table(table.set_column(column, "target", pa.array(targets, pa.string())), lacking)
+    config = change(with_files(config, files, tmp_path), data__train_files=str(lacking))
+    preflight.prepare(change(config.copy(), hpt__strategy="switch"))
+    message = refused(preflight.prepare, change(config, hpt__strategy=strategy))
+    assert f"got 2 of {len(table)} questions without a gold solution" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"hpt__strategy": "swich"}, "Unknown hpt.strategy 'swich'. Available: luffy, mix_on"),
+        ({"hpt__rollout_algorithm": "grpoo"}, "Unknown algorithm 'grpoo'. Available: cispo"),
+        ({"hpt__strategy": "soft", "hpt__schedule": "type_9"}, "Unknown schedule 'type_9'"),
+        (
+            {"hpt__strategy": "soft", "hpt__schedule": [[0, 0, 0, 1], [0.5, 1, 0, 0]]},
+            "without a gap",
+        ),
+        (
+            {"hpt__strategy": "soft", "hpt__schedule": "tests.unit.schedules:negative"},
+            "coefficients (-0.5, 0.0, 0.5) at P = 0.0",
+        ),
+        ({"hpt__off_coef": -1.0}, "got hpt.off_coef=-1.0; expected a number >= 0"),
+        ({"hpt__plugins": ["no_such_plugin"]}, "got hpt.plugins with 'no_such_plugin'"),
+        ({"hpt__strategy": "sft_only", "hpt__sft_coef": 0.0}, "has no other term"),
+        ({"algorithm__use_kl_in_reward": True}, "got algorithm.use_kl_in_reward=True"),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_a_strategy_that_cannot_work_is_refused(config, files, tmp_path, changes, part):
+    config = change(with_files(config, files, tmp_path), **changes)
+    assert part in refused(preflight.prepare, config)
+
+
+def test_the_released_normalization_warns_and_names_the_other(config, files, tmp_path, caplog):
+    prepared(config, files, tmp_path)
+    assert not caplog.records
+    prepared(config, files, tmp_path, hpt__normalization="released")
+    (record,) = caplog.records
+    assert "depends on how rows are packed" in record.message
+    assert "hpt.normalization=prompt" in record.message
