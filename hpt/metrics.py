@@ -153,14 +153,17 @@ class BatchMetrics:
         }
 
     def replace_row_metrics(self, metrics: dict[str, Any]) -> None:
-        """Make verl's own scores and lengths speak of all rollouts instead of the rows trained on."""
+        """Make verl's own scores and lengths speak of all rollouts instead of the rows trained on.
+
+        Without rollouts there is nothing that they could speak of.
+        """
         for prefix, values in (
             ("critic/score", self.scores),
             ("critic/rewards", self.scores),
             ("response_length", self.response_lengths),
         ):
             for statistic, function in (("mean", _mean), ("max", max), ("min", min)):
-                if f"{prefix}/{statistic}" in metrics and values:
+                if metrics.pop(f"{prefix}/{statistic}", None) is not None and values:
                     metrics[f"{prefix}/{statistic}"] = function(values)
 
 

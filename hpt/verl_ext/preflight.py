@@ -75,6 +75,11 @@ def check_strategy(config: DictConfig, settings: HPTConfig) -> None:
         raise ConfigError(
             f"got hpt.sft_coef={settings.sft_coef}; hpt.strategy={name} has no other term: expected > 0"
         )
+    if not method.generates and (actor.entropy_coeff or actor.use_kl_loss):
+        raise ConfigError(
+            f"got actor.entropy_coeff={actor.entropy_coeff} and actor.use_kl_loss={actor.use_kl_loss}; these terms act on "
+            f"rollouts, and hpt.strategy={name} has none: set them to 0 and false"
+        )
     if method.entropy_weights and actor.calculate_entropy is False:
         raise ConfigError(
             f"got actor_rollout_ref.actor.calculate_entropy=False; hpt.strategy={name} weighs rows by their entropy: "

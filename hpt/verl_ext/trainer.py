@@ -63,6 +63,7 @@ class HybridTrainerMixin(PPOTrainer):
         self._arrival: dict[str, int] = {}
         self._arrivals = itertools.count()
         self._demonstrations: dict[str, list[int] | None] = {}
+        self._engines_awake = True
         self._log_prob_dtype = torch.float32  # until the actor has reported some
         super().__init__(config)
 
@@ -169,6 +170,8 @@ class HybridTrainerMixin(PPOTrainer):
             demonstration_ids[uid] = int(number)
         # A batch restored from a checkpoint has no order of arrival: its uids are random, a fair one.
         order = sorted(keys, key=lambda uid: (self._arrival.pop(uid, -1), uid))
+        if self.base_mode == "sync":
+            self._arrival.clear()  # of questions without a single rollout
         self._read_demonstrations({uid: demonstration_ids[uid] for uid in order})
         questions = [
             Question(
@@ -205,7 +208,9 @@ class HybridTrainerMixin(PPOTrainer):
     def _step_once(self, metrics: dict, timing_raw: dict, sample_batch_size: int) -> KVBatchMeta:
         if self.settings.method.generates:
             return super()._step_once(metrics, timing_raw, sample_batch_size)
-        self.on_sample_end()  # the rollout engines make room, as after a generation
+        if self._engines_awake:  # they make room, as after a generation
+            self.on_sample_end()
+            self._engines_awake = False
         batch = self._next_train_batch(sample_batch_size)
         self._read_demonstrations(
             dict(zip(batch["uid"], map(int, batch["demonstration_id"]), strict=True))
@@ -253,6 +258,7 @@ class HybridTrainerMixin(PPOTrainer):
         validates = every > 0 and (last or self.global_steps % every == 0)
         if self.settings.method.generates or validates:
             super().on_step_end()
+            self._engines_awake = True
 
     def _lay_out(
         self, rows: list[row_io.PlacedRow], num_questions: int, batch: KVBatchMeta, metrics: dict

@@ -159,6 +159,12 @@ def test_metrics_that_verl_did_not_report_are_not_invented():
     assert metrics == {"critic/score/mean": 1.0}
 
 
+def test_without_rollouts_verls_scores_leave():
+    metrics = {"critic/score/mean": 1.0, "response_length/max": 7, "prompt_length/max": 3}
+    BatchMetrics([], []).replace_row_metrics(metrics)
+    assert metrics == {"prompt_length/max": 3}
+
+
 REPORTED = {
     "grad_norm": [1.0, 3.0],
     "loss": [0.5, 1.5],
