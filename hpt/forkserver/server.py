@@ -34,11 +34,18 @@ class Command:
     descriptors: dict[int, int]  # number in the child -> number here
 
 
-def receive(connection: socket.socket) -> Command:
-    """The request of a client."""
+def receive(connection: socket.socket) -> Command | None:
+    """The request of a client; None if it ended before it had made one."""
     header, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, 1024)
-    (length,) = LENGTH.unpack(header)
-    request = json.loads(connection.recv(length, socket.MSG_WAITALL))
+    body = b""
+    if len(header) == LENGTH.size:
+        (length,) = LENGTH.unpack(header)
+        body = connection.recv(length, socket.MSG_WAITALL)
+    if not body or len(body) < length:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return None
+    request = json.loads(body)
     numbers = request.pop("descriptors")
     return Command(**request, descriptors=dict(zip(numbers, descriptors, strict=True)))
 
@@ -78,6 +85,9 @@ class Server:
     def _accept(self, listener: socket.socket) -> Command | None:
         connection, _ = listener.accept()
         command = receive(connection)
+        if command is None:
+            connection.close()
+            return None
         if self.preload:
             # Ray reads the cluster's marks (RAY_JOB_ID, ...) from the environment once, on import.
             os.environ.update(command.environment)
@@ -95,7 +105,8 @@ class Server:
         for descriptor in command.descriptors.values():
             os.close(descriptor)
         self.children[pid] = connection
-        connection.sendall(ANSWER.pack(pid))
+        with contextlib.suppress(OSError):  # a client that has ended shows below
+            connection.sendall(ANSWER.pack(pid))
         ended = os.pidfd_open(pid)
         self.selector.register(ended, selectors.EVENT_READ, lambda _: self._child_ended(pid, ended))
         self.selector.register(
@@ -104,6 +115,8 @@ class Server:
         return None
 
     def _client_ended(self, pid: int, connection: socket.socket) -> None:
+        if pid not in self.children:  # both ended in the same moment
+            return
         self.selector.unregister(connection)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -4,6 +4,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -156,6 +157,15 @@ def test_the_child_ends_with_a_killed_launcher(launcher):
     process.kill()
     process.wait(20)
     wait_for_the_end_of(child)
+
+
+def test_a_client_that_goes_away_early_is_no_harm(launcher):
+    address = os.path.join(os.path.dirname(launcher), "socket")
+    for request in (b"", b"\0\0", b"\0\0\0\x09{"):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(address)
+            client.sendall(request)
+    assert run(launcher, "-c", "print(1)").stdout == "1\n"
 
 
 def test_a_killed_child_ends_the_launcher_alike(launcher):
