@@ -370,9 +370,9 @@ class HybridTrainerMixin(PPOTrainer):
 
     def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """One optimizer step per N questions, each over its own rows."""
-        if not len(batch):
+        if not self._step_rows:
             logger.warning(
-                "step %d: no row to train on, the optimizer step is skipped", self.global_steps
+                "step %d: no row to train on, the optimizer steps are skipped", self.global_steps
             )
             return batch
         actor = self.config.actor_rollout_ref.actor

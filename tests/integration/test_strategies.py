@@ -48,16 +48,30 @@ def test_a_strategy_trains(launch, tmp_path, strategy):
     for name in trained:
         assert any(step[f"hpt/{name}"] != 0 for step in steps), name
     for step in steps:
-        assert math.isfinite(step["hpt/grad_norm"])
+        assert math.isfinite(
+            step.get("hpt/grad_norm", 0.0)
+        )  # none where every optimizer step is idle
         assert step["hpt/leftover_rows"] == 0
         if strategy == "switch":  # the guard skips all: two optimizer steps, twice over
             assert step["hpt/steps_skipped"] == 4
-    assert any(step["hpt/grad_norm"] > 0 for step in steps)
+    assert any(step.get("hpt/grad_norm", 0.0) > 0 for step in steps)
     assert "TransferQueue is empty" in run.log
     if strategy == "sft_only":
         assert all("timing_s/gen" not in step for step in steps)
     if strategy in ("luffy", "srft"):  # n = 4: three rollouts and the demonstration
         assert all(step["hpt/offline_ratio"] == 0.25 for step in steps)
+
+
+def test_a_batch_without_a_single_row_is_skipped_and_said_so(launch, tmp_path):
+    """Every question is gated, and the weight of its gold solution is 0."""
+    run = launch(tmp_path / "run", *SHORT, "hpt.gamma=1.0", "hpt.sft_coef=0.0")
+    assert run.wait(400) == 0, run.log[-3000:]
+    steps = list(run.steps().values())
+    assert [step["hpt/steps_skipped"] for step in steps] == [4] * STEPS
+    assert [step["hpt/rows_rollout"] + step["hpt/rows_demonstration"] for step in steps] == [0, 0]
+    assert all(step["hpt/rollout_accuracy"] >= 0 for step in steps)
+    assert "no row to train on, the optimizer steps are skipped" in run.log
+    assert "TransferQueue is empty" in run.log
 
 
 def test_an_algorithm_of_ones_own_is_one_entry(launch, tmp_path):
