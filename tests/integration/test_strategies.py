@@ -25,7 +25,11 @@ SHORT = (
 CASES = {
     "switch": (["hpt.gamma=0.25", "hpt.skip_grad_norm=1e-9"], {"rows_demonstration"}),
     "soft": (["hpt.schedule=type_1"], {"loss_offline", "loss_sft"}),
-    "rl_only": (["hpt.rollout_algorithm=grpo", "hpt.clip_ratio=[0.2,0.3]"], {"rows_rollout"}),
+    "rl_only": (
+        # Enough questions that some are solved by some of their rollouts only.
+        ["hpt.rollout_algorithm=grpo", "hpt.clip_ratio=[0.2,0.3]", "data.train_batch_size=32"],
+        {"rows_rollout", "loss_rl"},
+    ),
     "sft_only": ([], {"loss_sft"}),
     "luffy": (["trainer.n_gpus_per_node=2"], {"loss_offline", "rows_rollout"}),
     "srft": (["hpt.normalization=released"], {"loss_offline", "loss_sft", "loss_rl"}),
@@ -80,6 +84,7 @@ def test_an_algorithm_of_ones_own_is_one_entry(launch, tmp_path):
         *SHORT,
         "hpt.plugins=[examples.own_algorithm]",
         "hpt.rollout_algorithm=cautious_reinforce",
+        "data.train_batch_size=32",
     )
     assert run.wait(400) == 0, run.log[-3000:]
     assert any(step["hpt/loss_rl"] != 0 for step in run.steps().values())
