@@ -8,10 +8,9 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 
-from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from hpt.report.terminal import print_table
 from hpt.upge.algorithms import ALGORITHMS
 from hpt.upge.proof import (
     ADVANTAGE_TOLERANCE,
@@ -94,17 +93,6 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _print(table: Table, notes: Sequence[str], markdown: bool) -> None:
-    table.box = box.MARKDOWN if markdown else box.SIMPLE_HEAD
-    # In a pipe there is no width to keep to, and a wrapped cell is no Markdown.
-    wide = markdown or not sys.stdout.isatty()
-    console = Console(width=1000 if wide else None, markup=False, emoji=False, highlight=False)
-    with console.capture() as capture:
-        console.print(table)
-    lines = [line.rstrip() for line in capture.get().splitlines()]
-    print("\n".join(line for line in lines if line), *notes, sep="\n" if not markdown else "\n\n")
-
-
 def run_check(seed: int, rows: int, tokens: int, markdown: bool) -> int:
     """Print the deviations; 0 if all are within their tolerance, else 1."""
     extra = verl_witness()
@@ -116,7 +104,7 @@ def run_check(seed: int, rows: int, tokens: int, markdown: bool) -> int:
     ]
     if missing:
         notes.append("verl is not installed: it was not compared with.")
-    _print(check_table(results, missing), notes, markdown)
+    print_table(check_table(results, missing), notes, markdown)
     broken = [result.name for result in results if result.largest > result.tolerance]
     if broken:
         print(f"error: above the tolerance: {', '.join(broken)}", file=sys.stderr)
@@ -127,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
     if options.command == "check":
         return run_check(options.seed, options.rows, options.tokens, options.markdown)
-    _print(algorithm_table(), LEGEND, options.markdown)
+    print_table(algorithm_table(), LEGEND, options.markdown)
     return 0
 
 
