@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m hpt.upge`` prints Table 1 of the code; ``python -m hpt.upge check`` proves its entries."""
+"""``python -m hpt.upge`` prints Table 1 of the code; ``check`` proves its entries, ``diagnose`` measures them."""
 
 import argparse
 import importlib
@@ -8,11 +8,11 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 
-from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from hpt.report.terminal import print_table
 from hpt.upge.algorithms import ALGORITHMS
+from hpt.upge.diagnose import command as diagnosis
 from hpt.upge.proof import (
     ADVANTAGE_TOLERANCE,
     COEFFICIENT,
@@ -78,7 +78,7 @@ def _at_least(smallest: int):
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m hpt.upge", description=__doc__)
-    commands = parser.add_subparsers(dest="command", metavar="{check}")
+    commands = parser.add_subparsers(dest="command", metavar="{check,diagnose}")
     checks = commands.add_parser(
         "check",
         help="compare every entry with its witnesses; exit code 1 if one deviates",
@@ -86,23 +86,21 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     checks.add_argument("--seed", type=_at_least(0), default=0, help="of the random batches (0)")
     checks.add_argument("--rows", type=_at_least(1), default=16, help="rows of a batch (16)")
     checks.add_argument("--tokens", type=_at_least(1), default=24, help="tokens of a full row (24)")
+    diagnoses = commands.add_parser(
+        "diagnose",
+        help="norm, variance, bias and effective sample size of every entry on a model and its rollouts",
+    )
+    diagnosis.add_arguments(diagnoses, _at_least)
     # Before or after the command; there it must not reset what stands before it.
-    for each, default in ((parser, False), (checks, argparse.SUPPRESS)):
+    for each, default in (
+        (parser, False),
+        (checks, argparse.SUPPRESS),
+        (diagnoses, argparse.SUPPRESS),
+    ):
         each.add_argument(
             "--markdown", action="store_true", default=default, help="print the table as Markdown"
         )
     return parser.parse_args(arguments)
-
-
-def _print(table: Table, notes: Sequence[str], markdown: bool) -> None:
-    table.box = box.MARKDOWN if markdown else box.SIMPLE_HEAD
-    # In a pipe there is no width to keep to, and a wrapped cell is no Markdown.
-    wide = markdown or not sys.stdout.isatty()
-    console = Console(width=1000 if wide else None, markup=False, emoji=False, highlight=False)
-    with console.capture() as capture:
-        console.print(table)
-    lines = [line.rstrip() for line in capture.get().splitlines()]
-    print("\n".join(line for line in lines if line), *notes, sep="\n" if not markdown else "\n\n")
 
 
 def run_check(seed: int, rows: int, tokens: int, markdown: bool) -> int:
@@ -116,7 +114,7 @@ def run_check(seed: int, rows: int, tokens: int, markdown: bool) -> int:
     ]
     if missing:
         notes.append("verl is not installed: it was not compared with.")
-    _print(check_table(results, missing), notes, markdown)
+    print_table(check_table(results, missing), notes, markdown)
     broken = [result.name for result in results if result.largest > result.tolerance]
     if broken:
         print(f"error: above the tolerance: {', '.join(broken)}", file=sys.stderr)
@@ -127,7 +125,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
     if options.command == "check":
         return run_check(options.seed, options.rows, options.tokens, options.markdown)
-    _print(algorithm_table(), LEGEND, options.markdown)
+    if options.command == "diagnose":
+        return diagnosis.run(options)
+    print_table(algorithm_table(), LEGEND, options.markdown)
     return 0
 
 
