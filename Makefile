@@ -68,7 +68,7 @@ test: install
 
 test-fast: install
 	$(ENTER)
-	.venv/bin/python -m pytest tests -m "not ray" $(ARGS)
+	.venv/bin/python -m pytest tests -m "not ray" -n 2 --dist loadfile $(ARGS)
 
 lint: install
 	$(ENTER)
