@@ -47,7 +47,14 @@ CPU = [
 # --no-build-isolation.
 GPU = ["verl[vllm,fsdp]==0.9.1"]
 
-DEV = ["hypothesis>=6.150", "mypy>=1.15", "pytest>=8.3", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.11"]
+DEV = [
+    "hypothesis>=6.150",
+    "mypy>=1.15",
+    "pytest>=8.3",
+    "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
+    "ruff>=0.11",
+]
 
 setup(
     name="hpt",

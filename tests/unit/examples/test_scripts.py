@@ -70,4 +70,4 @@ def test_a_wrong_path_is_named(paths):
 def test_an_unknown_key_names_the_nearest(paths):
     done = dry_run(SCRIPTS[0], paths, "hpt.gama=0.5")
     assert done.returncode == 2
-    assert "Unknown setting 'hpt.gama'. Did you mean hpt.gamma?" in done.stderr
+    assert "Unknown setting 'hpt.gama'. Did you mean hpt.gamma" in done.stderr
