@@ -147,7 +147,11 @@ def plot(run: Run, training_levels: tuple[int, ...], path: str | os.PathLike[str
         share.plot(list(series), list(series.values()), style, label=label)
     share.set(title="Gate", xlabel="step", ylim=(-0.03, 1.03))
     share.legend(fontsize=7)
-    for name, label, style in (("hpt/loss_sft", "SFT term", "-"), ("hpt/loss_rl", "RL term", "--")):
+    for name, label, style in (
+        ("hpt/loss_sft", "SFT term", "-"),
+        ("hpt/loss_rl", "RL term", "--"),
+        ("hpt/loss_offline", "off-policy RL term", ":"),
+    ):
         series = run.series(name)
         loss.plot(list(series), list(series.values()), style, label=label)
     loss.set(title="Loss per optimizer step", xlabel="step")
