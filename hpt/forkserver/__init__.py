@@ -46,7 +46,8 @@ def serving(at_once: Sequence[str], on_request: Sequence[str]) -> Iterator[ForkS
 
     Args:
         at_once: modules that the server imports while the caller goes on.
-        on_request: modules that it imports on the first request, under that request's environment.
+        on_request: modules that it imports from the first request on, under that request's
+            environment: the first one before it answers, the others when nobody waits.
     """
     with tempfile.TemporaryDirectory(prefix="hpt-fork-") as folder:
         address, launcher = os.path.join(folder, "socket"), os.path.join(folder, "python")

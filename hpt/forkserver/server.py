@@ -56,6 +56,7 @@ class Server:
     def __init__(self, listener: socket.socket, preload: list[str]):
         self.listener = listener
         self.preload = preload
+        self.in_cluster = False
         self.selector = selectors.DefaultSelector()
         self.selector.register(listener, selectors.EVENT_READ, self._accept)
         self.selector.register(sys.stdin.fileno(), selectors.EVENT_READ, self._launcher_ended)
@@ -70,10 +71,14 @@ class Server:
                 for pid in self.children:
                     os.kill(pid, signal.SIGKILL)
                 self.deadline = time.monotonic() + GRACE_SECONDS
-            for key, _ in self.selector.select(timeout):
+            imports = self.in_cluster and bool(self.preload) and timeout is None
+            events = self.selector.select(0 if imports else timeout)
+            for key, _ in events:
                 command = key.data(key.fileobj)
                 if command is not None:
                     return command
+            if imports and not events:  # nobody waits
+                self._import_next()
         return None
 
     def _launcher_ended(self, descriptor: int) -> None:
@@ -88,12 +93,12 @@ class Server:
         if command is None:
             connection.close()
             return None
-        if self.preload:
+        if not self.in_cluster:
             # Ray reads the cluster's marks (RAY_JOB_ID, ...) from the environment once, on import.
             os.environ.update(command.environment)
-            with ray_ids.from_the_system():
-                import_all(self.preload)
-            self.preload = []
+            self.in_cluster = True
+            if self.preload:
+                self._import_next()
         pid = os.fork()
         if pid == 0:
             # Ray ends a dead worker's process group: without one of its own that is all of us.
@@ -113,6 +118,10 @@ class Server:
             connection, selectors.EVENT_READ, lambda _: self._client_ended(pid, connection)
         )
         return None
+
+    def _import_next(self) -> None:
+        with ray_ids.from_the_system():
+            importlib.import_module(self.preload.pop(0))
 
     def _client_ended(self, pid: int, connection: socket.socket) -> None:
         if pid not in self.children:  # both ended in the same moment
@@ -183,18 +192,13 @@ def run_as_interpreter(arguments: list[str]) -> None:
         runpy.run_path(rest[0], run_name="__main__")
 
 
-def import_all(names: list[str]) -> None:
-    """Import modules for their being imported."""
-    for name in names:
-        importlib.import_module(name)
-
-
 def main() -> None:
     """Arguments: the listening socket's descriptor, the launcher's path, and two lists of modules as
-    JSON: what to import at once, and what to import on the first request."""
+    JSON: what to import at once, and what to import on the first request (the rest when idle)."""
     listener, launcher = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
     at_once, on_request = json.loads(sys.argv[3])
-    import_all(at_once)
+    for name in at_once:
+        importlib.import_module(name)
     command = Server(listener, on_request).run()
     if command is not None:
         take_place(command)
