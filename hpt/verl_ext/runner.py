@@ -12,6 +12,7 @@ from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
 from verl.trainer.main_ppo import TaskRunnerV1
 
 from hpt.forkserver import serving
+from hpt.verl_ext import logs
 
 # What the processes of a training import: first what does without Ray, then what imports it.
 IMPORT_AT_ONCE = ("torch", "transformers", "tensordict", "datasets", "math_verify")
@@ -64,6 +65,7 @@ def run(config: DictConfig) -> None:
     checkpoint only once it is complete.
     """
     signal.signal(signal.SIGTERM, _interrupt)
+    logs.show()
     with contextlib.ExitStack() as stack:
         if not ray.is_initialized():
             arguments = ray_init_arguments(config)

@@ -40,7 +40,6 @@ from hpt.verl_ext.loss import actor_loss
 from hpt.verl_ext.worker import HybridActorRolloutRefWorker
 
 logger = logging.getLogger(__name__)
-logger.setLevel(os.getenv("VERL_LOGGING_LEVEL", "INFO"))
 
 ACTOR_ROLES = (Role.Actor, Role.ActorRollout, Role.ActorRolloutRef)
 

@@ -19,6 +19,7 @@ from verl.utils.py_functional import append_to_dict
 from verl.workers.engine_workers import ActorRolloutRefWorker, TrainingWorker
 
 from hpt.routing import RowKind, micro_batches
+from hpt.verl_ext import logs
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class HybridTrainingWorker(TrainingWorker):
 
     def __init__(self, config: Any):
         super().__init__(config)
+        logs.show()
         self.engine.forward_step = partial(forward_without_padding, self.engine.forward_step)
 
     def train_mini_batch(self, data: TensorDict) -> TensorDict | None:

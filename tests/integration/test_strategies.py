@@ -58,6 +58,7 @@ def test_a_strategy_trains(launch, tmp_path, strategy):
         assert step["hpt/leftover_rows"] == 0
         if strategy == "switch":  # the guard skips all: two optimizer steps, twice over
             assert step["hpt/steps_skipped"] == 4
+            assert "exceeds hpt.skip_grad_norm=1e-09" in run.log
     assert any(step.get("hpt/grad_norm", 0.0) > 0 for step in steps)
     assert "TransferQueue is empty" in run.log
     if strategy == "sft_only":
