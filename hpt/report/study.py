@@ -224,9 +224,7 @@ def _shown(value: Any) -> str:
 
 def budget_table(rows: Sequence[Row]) -> Table:
     """What each method was given and took, per seed."""
-    table = Table(
-        "method", "learning rate", "questions", "optimizer steps", "without a row", "minutes"
-    )
+    table = Table("method", "learning rate", "questions", "optimizer steps", "skipped", "minutes")
     for row in rows:
         table.add_row(
             METHODS[row.method].label,
@@ -289,6 +287,24 @@ def notes_on(rows: Sequence[Row], choices: Mapping[str, Choice]) -> list[str]:
             f"The chosen learning rate is at the edge of those tried, a better one may lie outside: {', '.join(edge)}."
         )
     return notes
+
+
+def lost_metrics(results: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Runs whose skipped optimizer steps are not all known: an interruption between a batch's checkpoint and
+    its metrics leaves the batch without them."""
+    lost = [
+        f"{line['name']} {line['steps'] - line['steps_with_metrics']} of {line['steps']}"
+        for line in results
+        if line["kind"] == "final" and line["steps_with_metrics"] < line["steps"]
+    ]
+    return (
+        [
+            "Batches whose metrics an interruption lost, their skipped optimizer steps not counted: "
+            f"{'; '.join(lost)}."
+        ]
+        if lost
+        else []
+    )
 
 
 # ---- curves ----
@@ -358,7 +374,9 @@ def plot_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
             of_line = [row for row in rows if (row["method"], row["levels"]) == (method, group)]
             _draw(axis, method, of_line, longest)
         axis.set(
-            title=f"Held-out accuracy, levels {group}", xlabel="questions seen", ylim=(-0.03, 1.03)
+            title=f"Test accuracy, mean over levels {group}",
+            xlabel="questions seen",
+            ylim=(-0.03, 1.03),
         )
         axis.grid(color="0.9")
         axis.set_axisbelow(True)

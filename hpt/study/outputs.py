@@ -36,6 +36,7 @@ def report(study: Study) -> str:
         f"{len(results)} of {len(study.every_job)} runs finished. Each method and seed: "
         f"{study.budget.described(study.settings.steps)}.",
         *figures.notes_on(rows, choices),
+        *figures.lost_metrics(results),
         *_versions_noted(results),
     ]
     for markdown in (True, False):

@@ -39,14 +39,21 @@ def launch(tiny, tmp_path):
 
     def start():
         command = [
-            sys.executable, "-m", "tests.integration.tiny_study", str(tiny),
+            sys.executable, str(ROOT / "tests" / "integration" / "tiny_study.py"), str(tiny),
             "--only", "base,sft_grpo", "--seeds", "0", "--steps", "2", "--sweep-lrs", "1e-3",
             "--out", str(tmp_path / "out"),
             "data.train_batch_size=16", "actor_rollout_ref.actor.ppo_mini_batch_size=8",
         ]  # fmt: skip
+        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         with open(tmp_path / "study.log", "ab") as log:
             started.append(
-                subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+                subprocess.Popen(
+                    command,
+                    cwd=ROOT,
+                    env={**os.environ, "PYTHONPATH": path},
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
             )
         return started[-1]
 

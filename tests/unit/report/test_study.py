@@ -72,7 +72,7 @@ def test_groups_are_means_over_levels_per_seed_first():
 
 
 def chain(seed=0):
-    first = line("sft_grpo", seed, stage=0, learning_rate=2e-3, steps=2, questions=16,
+    first = line("sft_grpo", seed, (0.6, 0.2, 0.0), stage=0, learning_rate=2e-3, steps=2, questions=16,
                  optimizer_steps=8, curve={"2": {"1": 0.6, "2": 0.2, "7": 0.0}})  # fmt: skip
     second = line("sft_grpo", seed, stage=1, learning_rate=2e-4, steps=2, questions=16,
                   optimizer_steps=8, questions_before=16, optimizer_steps_skipped=3,
@@ -148,6 +148,14 @@ def test_notes_say_what_does_not_compare():
         "The chosen learning rate is at the edge of those tried, a better one may lie outside: HPT.",
     ]
     assert study.notes_on(rows[:1], {}) == []
+
+
+def test_batches_without_metrics_are_said_so():
+    whole = line(name="hpt-seed0", steps_with_metrics=4)
+    lacking = line(name="hpt-seed1", steps_with_metrics=3)
+    assert study.lost_metrics([whole]) == []
+    (note,) = study.lost_metrics([whole, lacking])
+    assert note.endswith("their skipped optimizer steps not counted: hpt-seed1 1 of 4.")
 
 
 # ---- curves ----
