@@ -16,6 +16,10 @@ training data and the base model's data of any seed are therefore disjoint from 
 of any other. A level has 900 questions, about 180 of them held out; a validation split that asks for
 more gets those, and a training split that asks for more than the rest repeats them. Only whole
 questions are held out: their single steps, such as `45+8` to `53`, do occur in training.
+
+Where settings are chosen by held-out accuracy, the held-out fifth falls into halves, again by the hash:
+split `dev` to choose by and split `test` to report, disjoint whatever their seeds. Split `val` draws
+from both halves.
 """
 
 import hashlib
@@ -39,6 +43,9 @@ VAL_LEVELS = (*TRAIN_LEVELS, 7)
 MAX_LEVEL = 9
 """The countdown has one digit."""
 HELD_OUT_ONE_IN = 5
+SPLITS = ("train", "val", "dev", "test")
+HALVES = ("dev", "test")
+"""Of the held-out questions."""
 MAX_SOLUTION_TOKENS = 64
 """Bound on a gold solution of level 7 in tokens of `hpt.data.builtin_model`, end token included."""
 
@@ -84,8 +91,16 @@ def boxed_answer(text: str) -> str | None:
 
 def is_held_out(problem: Problem) -> bool:
     """Whether the question belongs to the validation fifth. It depends on the question alone."""
-    digest = hashlib.sha256(question_text(problem).encode()).digest()
-    return int.from_bytes(digest[:8], "big") % HELD_OUT_ONE_IN == 0
+    return int.from_bytes(_digest(problem)[:8], "big") % HELD_OUT_ONE_IN == 0
+
+
+def half_of(problem: Problem) -> str:
+    """The half, of `HALVES`, that a held-out question belongs to."""
+    return HALVES[_digest(problem)[8] % len(HALVES)]  # a byte that is_held_out does not read
+
+
+def _digest(problem: Problem) -> bytes:
+    return hashlib.sha256(question_text(problem).encode()).digest()
 
 
 def all_problems(level: int, held_out: bool) -> list[Problem]:
@@ -100,13 +115,22 @@ def all_problems(level: int, held_out: bool) -> list[Problem]:
     return [problem for problem in problems if is_held_out(problem) == held_out]
 
 
-def level_problems(level: int, count: int, rng: random.Random, held_out: bool) -> list[Problem]:
+def level_problems(
+    level: int, count: int, rng: random.Random, held_out: bool, half: str | None = None
+) -> list[Problem]:
     """`count` questions of `level`, distinct while there are enough of them.
 
     A training split that asks for more than there are repeats them, as evenly as possible; a
     held-out split holds each at most once, since a repetition would measure nothing new.
+
+    Args:
+        half: of `HALVES`, to draw from this half of the held-out questions only.
     """
-    pool = all_problems(level, held_out)
+    pool = [
+        problem
+        for problem in all_problems(level, held_out)
+        if half is None or half_of(problem) == half
+    ]
     drawn: list[Problem] = []
     while len(drawn) < count:
         drawn += rng.sample(pool, min(len(pool), count - len(drawn)))
@@ -136,19 +160,21 @@ def make_split(
     """The rows of one split.
 
     Args:
-        split: `train` or `val`; `val` consists of held-out questions and `train` of all others.
-        counts: number of questions per level; fewer come only where a level of the `val` split
+        split: `train`, of the questions that are not held out; `val`, of all held-out ones; `dev`
+            or `test`, of one half of these.
+        counts: number of questions per level; fewer come only where a level of a held-out split
             has no more.
         seed: of the draw and the order. The levels draw independently of one another.
         shuffle: mix the levels; otherwise the rows are in the order of `counts`.
     """
-    if split not in ("train", "val"):
-        raise ValueError(f"Unknown split {split!r}. Available: train, val")
+    if split not in SPLITS:
+        raise ValueError(f"Unknown split {split!r}. Available: {', '.join(SPLITS)}")
+    half = split if split in HALVES else None
     chosen: list[Problem] = []
     for level, count in counts.items():
         # A string seeds random.Random through SHA-512: the same draw in every process.
         rng = random.Random(f"{seed}/{split}/{level}")
-        chosen += level_problems(level, count, rng, held_out=split == "val")
+        chosen += level_problems(level, count, rng, held_out=split != "train", half=half)
     if shuffle:
         random.Random(f"{seed}/{split}/order").shuffle(chosen)
     return [example_row(problem, index, split) for index, problem in enumerate(chosen)]

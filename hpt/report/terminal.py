@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 
-def print_table(table: Table, notes: Sequence[str], markdown: bool) -> None:
-    """Print the table and the notes under it."""
+def rendered(table: Table, markdown: bool) -> str:
+    """The table as text: of the terminal's width, or Markdown."""
     table.box = box.MARKDOWN if markdown else box.SIMPLE_HEAD
     # In a pipe there is no width to keep to, and a wrapped cell is no Markdown.
     wide = markdown or not sys.stdout.isatty()
@@ -19,4 +19,9 @@ def print_table(table: Table, notes: Sequence[str], markdown: bool) -> None:
     with console.capture() as capture:
         console.print(table)
     lines = [line.rstrip() for line in capture.get().splitlines()]
-    print("\n".join(line for line in lines if line), *notes, sep="\n" if not markdown else "\n\n")
+    return "\n".join(line for line in lines if line)
+
+
+def print_table(table: Table, notes: Sequence[str], markdown: bool) -> None:
+    """Print the table and the notes under it."""
+    print(rendered(table, markdown), *notes, sep="\n" if not markdown else "\n\n")

@@ -6,9 +6,6 @@ python -m recipe.hpt.quickstart [--seed S] [--out DIR] [overrides of config/quic
 """
 
 import argparse
-import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -17,9 +14,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parents[2]
-LOG_FILE, PLOT_FILE = "train.log", "training.png"
-STOP_SECONDS = 60  # for workers to be shut down after Ctrl-C
+from recipe.hpt.launch import (
+    LOG_FILE,
+    METRICS_FILE,
+    ROOT,
+    compose,
+    run_training,
+    steps_until_end,
+)
+
+PLOT_FILE = "training.png"
 
 
 def _arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
@@ -64,38 +68,19 @@ def new_run_folder(out: Path, seed: int) -> Path:
     return folder
 
 
-def _finished_steps(metrics: Path) -> int:
-    if not metrics.exists():
-        return 0
-    steps = 0
-    for line in metrics.read_text().splitlines():
-        try:
-            steps = max(steps, json.loads(line)["step"])
-        except json.JSONDecodeError:  # the last line, half written
-            break
-    return steps
-
-
 def _watch(process: subprocess.Popen, metrics: Path, total: int) -> None:
     """Show the training's progress until it ends."""
     with tqdm(total=total, desc="starting Ray, FSDP and vLLM", unit="step", mininterval=0) as bar:
-        while process.poll() is None:
-            steps = _finished_steps(metrics)
+        for steps in steps_until_end(process, metrics):
             if metrics.exists():
                 bar.set_description("training")
             bar.update(steps - bar.n)
             bar.refresh()
-            time.sleep(0.5)
-        bar.update(_finished_steps(metrics) - bar.n)
 
 
 def train(folder: Path, task: Path, seed: int, overrides: Sequence[str]) -> int:
-    """Run the training with its output in a log file; returns its exit status.
-
-    It gets a session of its own, so that Ctrl-C reaches it once, from here, and not each of its
-    workers at the same time.
-    """
-    own = [
+    """Run the training with its output in a log file; returns its exit status."""
+    every = [
         f"data.train_files={task / 'train.parquet'}",
         f"data.val_files={task / 'val.parquet'}",
         f"data.seed={seed}",
@@ -103,50 +88,12 @@ def train(folder: Path, task: Path, seed: int, overrides: Sequence[str]) -> int:
         f"actor_rollout_ref.rollout.seed={seed}",
         f"trainer.default_local_dir={folder}",
         f"hydra.run.dir={folder / 'hydra'}",
-    ]
-    command = [
-        sys.executable,
-        "-m",
-        "recipe.hpt.main_hpt",
-        "--config-name",
-        "quickstart",
-        *own,
         *overrides,
     ]
-    total = _total_steps(own, overrides)
-    environment = {"OMP_NUM_THREADS": "1", **os.environ}
-    with open(folder / LOG_FILE, "wb") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            start_new_session=True,
-        )
-        try:
-            _watch(process, folder / "metrics.jsonl", total)
-        except BaseException:
-            print("stopping the training ...", file=sys.stderr)
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-            raise
-    return process.returncode
-
-
-def _total_steps(own: Sequence[str], overrides: Sequence[str]) -> int:
-    """Compose the configuration once here, so that a wrong override is refused at once."""
-    from hydra import compose, initialize_config_dir
-
-    with initialize_config_dir(str(ROOT / "recipe" / "hpt" / "config"), version_base=None):
-        config = compose(
-            "quickstart",
-            overrides=[item for item in (*own, *overrides) if not item.startswith("hydra.")],
-        )
-    return config.trainer.total_training_steps
+    total = compose(every).trainer.total_training_steps
+    return run_training(
+        folder, every, lambda process: _watch(process, folder / METRICS_FILE, total)
+    )
 
 
 def report(folder: Path) -> None:
@@ -161,7 +108,7 @@ def report(folder: Path) -> None:
     )
     places = {
         "checkpoint": checkpoints[-1] / "actor" if checkpoints else "none (trainer.save_freq=-1)",
-        "metrics": folder / "metrics.jsonl",
+        "metrics": folder / METRICS_FILE,
         "TensorBoard": folder / "tensorboard",
         "plot": folder / PLOT_FILE,
         "log": folder / LOG_FILE,

@@ -109,8 +109,10 @@ def test_spread_is_even():
 
 
 def test_errors_name_the_problem():
-    with pytest.raises(ValueError, match=r"Unknown split 'test'\. Available: train, val"):
-        task.make_split("test", {1: 1}, seed=0)
+    with pytest.raises(
+        ValueError, match=r"Unknown split 'tets'\. Available: train, val, dev, test"
+    ):
+        task.make_split("tets", {1: 1}, seed=0)
     for level in (0, 10):
         with pytest.raises(ValueError, match=f"got level {level}; expected .* from 1 to 9"):
             task.make_split("train", {level: 1}, seed=0)

@@ -1,0 +1,108 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a study's folder shows: its plan with what is left to do, and tables and curves of what is there."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hpt.data.builtin_task import TRAIN_LEVELS
+from hpt.report import study as figures
+from hpt.report.terminal import rendered
+from hpt.study import data, plan, state
+from hpt.study.plan import STAGES, Job, Settings
+from hpt.study.runner import Study
+
+TABLES, CURVES, FIGURE = "results.md", "curves.csv", "curves.png"
+
+
+def report(study: Study) -> str:
+    """Write tables and curves of what the folder has; returns the tables for the terminal."""
+    results = state.rebuild_results(study.out, study.every_job)
+    found = figures.outcomes(results)
+    rows = figures.rows_of(found, TRAIN_LEVELS)
+    scores = figures.sweep_scores(results, TRAIN_LEVELS)
+    choices = {stage: study.choice(stage) for stage in STAGES if stage in scores}
+    tables = {
+        "Held-out accuracy (test set, greedy), mean ± standard error over seeds": (
+            figures.accuracy_table(rows, TRAIN_LEVELS)
+        ),
+        "What each method was given, per seed": figures.budget_table(rows),
+    }
+    if scores:
+        tables[
+            "Choice of learning rates: accuracy on the development set, mean over the training levels (* chosen)"
+        ] = figures.sweep_table(scores, choices, study.settings.sweep_lrs)
+    notes = [
+        f"{len(results)} of {len(study.every_job)} runs finished. Each method and seed: "
+        f"{study.budget.described(study.settings.steps)}.",
+        *figures.notes_on(rows, choices),
+        *figures.lost_metrics(results),
+        *_versions_noted(results),
+    ]
+    for markdown in (True, False):
+        mark = "### " if markdown else ""
+        parts = [f"{mark}{title}\n\n{rendered(table, markdown)}" for title, table in tables.items()]
+        text = "\n\n".join([*parts, *notes]) + "\n"
+        if markdown:
+            state.write_whole(study.out / TABLES, text)
+    curves = figures.curve_rows(found, TRAIN_LEVELS)
+    figures.write_curves(curves, study.out / CURVES)
+    figures.plot_curves(curves, study.out / FIGURE)
+    return text
+
+
+def _versions_noted(results: Sequence[dict[str, Any]]) -> list[str]:
+    names = ("verl", "vllm", "torch", "commit")
+    used = sorted({tuple(str(line[name]) for name in names) for line in results})
+    texts = ["; ".join(f"{name} {v}" for name, v in zip(names, each, strict=True)) for each in used]
+    if len(texts) > 1:
+        return ["Runs were made with different versions: " + " | ".join(texts) + "."]
+    return [f"Made with {text}." for text in texts]
+
+
+def described(study: Study) -> str:
+    """The plan with the expected time of what is left."""
+    settings, budget, left, lines = study.settings, study.budget, 0.0, []
+    for job in study.jobs:
+        status, seconds = _status(study, job)
+        left += seconds
+        lines.append(
+            f"{job.name:<26}{_rate(settings, job):<14}{job.steps:>6}{job.steps * budget.questions:>10}"
+            f"{budget.optimizer_steps(job.steps):>11}{seconds / 60:>9.1f}  {status}"
+        )
+    new = {job.seed for job in study.jobs if not data.is_there(study.task(job.seed))}
+    left += len(new) * plan.BASE_MODEL_SECONDS
+    head = f"{'run':<26}{'lr':<14}{'steps':>6}{'questions':>10}{'opt. steps':>11}{'minutes':>9}"
+    notes = [
+        f"base models to train: {len(new)}, {plan.BASE_MODEL_SECONDS / 60:.1f} minutes each",
+        "",
+        f"Each method and seed: {budget.described(settings.steps)}; {budget.rollouts} rows per question where it is "
+        "sampled from.",
+    ]
+    if settings.is_swept:
+        notes.append(
+            f"Sweeps: seed {plan.SWEEP_SEED}, which is not reported, on development questions that no test has; chosen "
+            "is the highest mean accuracy over the training levels after the last batch, of equals the smallest rate."
+        )
+    notes.append(
+        f"Expected: {left / 3600:.1f} hours for {len(lines)} runs on 2 cores that do nothing else; a busy machine may "
+        "take half as long again."
+    )
+    return "\n".join([head, *lines, *notes])
+
+
+def _status(study: Study, job: Job) -> tuple[str, float]:
+    """(what is left of a run, in how many seconds)."""
+    if state.result_of(study.out, job) is not None:
+        return "finished", 0.0
+    step = state.checkpoint_step(state.folder_of(study.out, job))
+    whole = plan.seconds_of(job, study.settings)
+    return ("to do" if step is None else f"resumes at {step}"), whole
+
+
+def _rate(settings: Settings, job: Job) -> str:
+    if job.stage_name is None:
+        return "-"
+    if job.learning_rate is None and settings.is_swept:
+        return "of the sweep"
+    return f"{job.learning_rate or settings.sweep_lrs[0]:g}"

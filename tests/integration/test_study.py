@@ -1,0 +1,104 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""A study of two methods on the real stack, interrupted once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from hpt.data.builtin_model import BaseModelSettings, train_base_model
+from hpt.study import data, state
+from tests.integration.conftest import ROOT
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+
+SECOND_STAGE = "sft_grpo-seed0-2-grpo"
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """Few questions and a half-trained model of 0.1 M parameters."""
+    folder = tmp_path_factory.mktemp("tiny") / "task"
+    data.write_splits(folder, seed=0, train_size=48, per_level=2)
+    settings = BaseModelSettings(
+        steps=120, eval_per_level=2, hidden_size=64, num_layers=2, num_heads=2
+    )
+    train_base_model(folder / data.MODEL, settings, progress=False)
+    return folder
+
+
+@pytest.fixture
+def launch(tiny, tmp_path):
+    """launch() -> process; killed in the end, and its training with it."""
+    started = []
+
+    def start():
+        command = [
+            sys.executable, str(ROOT / "tests" / "integration" / "tiny_study.py"), str(tiny),
+            "--only", "base,sft_grpo", "--seeds", "0", "--steps", "2", "--sweep-lrs", "1e-3",
+            "--out", str(tmp_path / "out"),
+            "data.train_batch_size=16", "actor_rollout_ref.actor.ppo_mini_batch_size=8",
+        ]  # fmt: skip
+        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        with open(tmp_path / "study.log", "ab") as log:
+            started.append(
+                subprocess.Popen(
+                    command,
+                    cwd=ROOT,
+                    env={**os.environ, "PYTHONPATH": path},
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
+            )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def wait_for(path, process, log, timeout=400):
+    deadline = time.monotonic() + timeout
+    while not path.exists():
+        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+
+
+def test_a_study_goes_on_after_an_interruption(launch, tmp_path):
+    out, log = tmp_path / "out", tmp_path / "study.log"
+    process = launch()
+    # The checkpoint of the last batch is complete, its validation is not.
+    wait_for(out / "runs" / SECOND_STAGE / state.TRACKER, process, log)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(120) == 130, log.read_text()
+    before = [json.loads(line)["name"] for line in (out / "results.jsonl").read_text().splitlines()]
+    assert before == ["base-seed0", "sft_grpo-seed0-1-sft"]
+    untouched = {
+        name: os.stat(out / "runs" / name / "metrics.jsonl").st_mtime_ns for name in before
+    }
+
+    assert launch().wait(400) == 0, log.read_text()
+    results = {
+        line["name"]: line
+        for line in map(json.loads, (out / "results.jsonl").read_text().splitlines())
+    }
+    assert list(results) == [*before, SECOND_STAGE]
+    assert untouched == {
+        name: os.stat(out / "runs" / name / "metrics.jsonl").st_mtime_ns for name in before
+    }
+    second = results[SECOND_STAGE]
+    assert second["launches"] == 2 and set(second["accuracy"]) == {str(n) for n in range(1, 8)}
+    assert (second["questions_before"], second["questions"]) == (16, 16)
+    assert (second["optimizer_steps"], second["learning_rate"]) == (4, 1e-3)
+    training = (out / "runs" / SECOND_STAGE / "train.log").read_text(errors="replace")
+    model = out / "runs" / "sft_grpo-seed0-1-sft" / "global_step_1" / "actor" / "huggingface"
+    assert f"'path': '{model}'" in training
+    assert "Resuming from" in training
+    assert "SFT -> GRPO" in (out / "results.md").read_text()
+    assert (out / "curves.png").exists()

@@ -1,0 +1,23 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""The study's command on a tiny task, made beforehand: python tiny_study.py TASK [arguments]."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from recipe.hpt import study
+
+
+def main() -> int:
+    task, *arguments = sys.argv[1:]
+
+    def make_task(folder: Path, seed: int) -> None:
+        if not folder.exists():
+            shutil.copytree(task, folder)
+
+    return study.main(arguments, make_task=make_task)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
