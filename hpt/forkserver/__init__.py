@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,13 +41,16 @@ class ForkServer:
 
 
 @contextlib.contextmanager
-def serving(at_once: Sequence[str], on_request: Sequence[str]) -> Iterator[ForkServer]:
+def serving(
+    at_once: Sequence[str], on_request: Sequence[str], environment: Mapping[str, str] | None = None
+) -> Iterator[ForkServer]:
     """Run a fork server; if it fails, this process is interrupted.
 
     Args:
         at_once: modules that the server imports while the caller goes on.
         on_request: modules that it imports from the first request on, under that request's
             environment: the first one before it answers, the others when nobody waits.
+        environment: variables for the server where this process has none of these names.
     """
     with tempfile.TemporaryDirectory(prefix="hpt-fork-") as folder:
         address, launcher = os.path.join(folder, "socket"), os.path.join(folder, "python")
@@ -64,6 +67,7 @@ def serving(at_once: Sequence[str], on_request: Sequence[str]) -> Iterator[ForkS
                 [sys.executable, "-m", "hpt.forkserver.server", *arguments],
                 pass_fds=[listener.fileno()],
                 stdin=subprocess.PIPE,  # its end tells the server that this process has ended
+                env={**(environment or {}), **os.environ},
                 start_new_session=True,  # a Ctrl-C is for the training, which ends the others
             )
         closing = threading.Event()
@@ -74,6 +78,7 @@ def serving(at_once: Sequence[str], on_request: Sequence[str]) -> Iterator[ForkS
             closing.set()
             assert server.stdin is not None
             server.stdin.close()
+            server.terminate()  # heeded while it still imports at once, and has no children
             server.wait()
 
 

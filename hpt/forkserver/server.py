@@ -54,6 +54,9 @@ class Server:
     """Forks a child per connection; reports its end to the client, and ends it when the client ends."""
 
     def __init__(self, listener: socket.socket, preload: list[str]):
+        signal.signal(
+            signal.SIGTERM, signal.SIG_IGN
+        )  # the end of its input ends a server with children
         self.listener = listener
         self.preload = preload
         self.in_cluster = False
@@ -103,6 +106,7 @@ class Server:
         if pid == 0:
             # Ray ends a dead worker's process group: without one of its own that is all of us.
             os.setpgid(0, 0)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             self.selector.close()
             for other in [listener, connection, *self.children.values()]:
                 other.close()
@@ -199,6 +203,8 @@ def main() -> None:
     at_once, on_request = json.loads(sys.argv[3])
     for name in at_once:
         importlib.import_module(name)
+        if "ray" in sys.modules:
+            raise SystemExit(f"importing {name} imports ray, which has to wait for a cluster")
     command = Server(listener, on_request).run()
     if command is not None:
         take_place(command)

@@ -11,17 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
 from verl.trainer.main_ppo import TaskRunnerV1
 
-from hpt.forkserver import serving
+from hpt.forkserver import ForkServer
 from hpt.verl_ext import logs
-
-# What the processes of a training import: first what does without Ray, then what imports it.
-IMPORT_AT_ONCE = ("torch", "transformers", "tensordict", "datasets", "math_verify")
-IMPORT_IN_CLUSTER = (
-    "hpt.verl_ext.trainer",
-    "verl.workers.rollout.vllm_rollout.vllm_async_server",
-    "vllm.v1.worker.cpu_worker",
-    "hpt.verifier",
-)
 
 
 class HybridTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
@@ -57,8 +48,8 @@ def _interrupt(signum: int, frame: Any) -> None:
     raise KeyboardInterrupt(f"signal {signum}")
 
 
-def run(config: DictConfig) -> None:
-    """Run the training that ``config`` describes.
+def run(config: DictConfig, server: ForkServer | None = None) -> None:
+    """Run the training that ``config`` describes, its workers forked by ``server`` if there is one.
 
     A TERM signal (a scheduler's) ends the run as Ctrl-C does: workers are shut down, and a checkpoint
     that is being written is never taken for a finished one, because verl's tracker file names a
@@ -69,11 +60,10 @@ def run(config: DictConfig) -> None:
     with contextlib.ExitStack() as stack:
         if not ray.is_initialized():
             arguments = ray_init_arguments(config)
-            if config.hpt.fork_workers:
-                server = stack.enter_context(serving(IMPORT_AT_ONCE, IMPORT_IN_CLUSTER))
+            if server is not None:
                 arguments["runtime_env"]["py_executable"] = server.launcher
             ray.init(**arguments)
             stack.callback(ray.shutdown)
-            if config.hpt.fork_workers:
+            if server is not None:
                 stack.callback(server.closing.set)  # Ray's shutdown kills this process's children
         HybridTaskRunner().run(config)

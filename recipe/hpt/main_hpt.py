@@ -5,6 +5,7 @@
 With ``DRY_RUN=1`` in the environment it validates configuration, data and paths, and stops before Ray.
 """
 
+import contextlib
 import os
 import sys
 
@@ -15,15 +16,29 @@ os.environ.setdefault("TQ_NUM_THREADS", str(min(8, os.cpu_count() or 1)))
 
 import hydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hpt.config import ConfigError
 from hpt.data.errors import DataError
+from hpt.forkserver import ForkServer, modules, serving
 
 
 @hydra.main(config_path="config", config_name="hpt_trainer", version_base=None)
 def _train(config: DictConfig) -> None:
+    dry_run = os.environ.get("DRY_RUN") == "1"
+    with contextlib.ExitStack() as stack:
+        server = None
+        on_cpu = OmegaConf.select(config, "trainer.device") == "cpu"
+        if not dry_run and on_cpu and OmegaConf.select(config, "hpt.fork_workers") is True:
+            # First of all, so that it imports while this process does.
+            server = stack.enter_context(
+                serving(modules.AT_ONCE, modules.IN_CLUSTER, modules.ENVIRONMENT)
+            )
+        _check_and_run(config, dry_run, server)
+
+
+def _check_and_run(config: DictConfig, dry_run: bool, server: ForkServer | None) -> None:
     from hpt.verl_ext.preflight import direct_logs, prepare
 
     try:
@@ -31,13 +46,13 @@ def _train(config: DictConfig) -> None:
     except (ConfigError, DataError) as error:
         # Not through Hydra, which would print the launch's overrides before the reason.
         raise SystemExit(_refuse(error)) from None
-    if os.environ.get("DRY_RUN") == "1":
+    if dry_run:
         print("dry run: configuration, data and paths are valid; nothing was started")
         return
     from hpt.verl_ext.runner import run
 
     direct_logs(config)
-    run(config)
+    run(config, server)
 
 
 def _refuse(error: Exception | str) -> int:

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from hpt.forkserver import serving
+from hpt.forkserver import modules, serving
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="passes descriptors by /proc and waits by pidfd"
@@ -86,13 +86,11 @@ def test_threads_and_random_numbers_are_the_childs_own():
 
 def test_rays_random_ids_differ_between_children():
     """Objects of two workers under one id are one object to Ray's store."""
-    from hpt.verl_ext.runner import IMPORT_AT_ONCE, IMPORT_IN_CLUSTER
-
     code = (
         "import ray; print(ray.ObjectID.from_random().hex(), ray.ActorClassID.from_random().hex())"
     )
     environment = {**os.environ, "VERL_PLATFORM": "cpu", "VLLM_TARGET_DEVICE": "cpu"}
-    with serving(IMPORT_AT_ONCE, IMPORT_IN_CLUSTER) as server:
+    with serving(modules.AT_ONCE, modules.IN_CLUSTER, modules.ENVIRONMENT) as server:
         answers = [
             run(server.launcher, "-c", code, env=environment).stdout.split()[-2:] for _ in range(2)
         ]
@@ -201,7 +199,7 @@ def test_nothing_outlives_a_killed_owner(tmp_path):
     """The owner can't clean up: its server notices, ends the children and itself."""
     code = f"""
         import subprocess, sys, time
-        from hpt.forkserver import serving
+        from hpt.forkserver import modules, serving
         with serving([], []) as server:
             child = subprocess.Popen([server.launcher, "-c", {SLEEPER!r}], stdout=subprocess.PIPE, text=True)
             print(child.stdout.readline().strip(), child.pid, flush=True)
@@ -218,10 +216,16 @@ def test_nothing_outlives_a_killed_owner(tmp_path):
         wait_for_the_end_of(pid)
 
 
+def test_leaving_early_does_not_wait_for_the_imports():
+    with serving(["tests.unit.forkserver.slow_import"], []):
+        started = time.monotonic()
+    assert time.monotonic() - started < 20  # the module sleeps for a minute
+
+
 def test_a_server_that_fails_interrupts_its_owner(capfd):
     code = """
         import time
-        from hpt.forkserver import serving
+        from hpt.forkserver import modules, serving
         with serving(["no_such_module"], []):
             time.sleep(60)
     """
