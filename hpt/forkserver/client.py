@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stands in for the interpreter: asks the fork server for a process and lives as long as that does.
 
-Run as ``python -I -S forkserver_client.py SOCKET [interpreter's arguments]``; imports the standard
-library only, because every worker's start waits for it. See :mod:`hpt.verl_ext.forkserver`.
+Run as ``python -I -S client.py SOCKET [interpreter's arguments]``; imports the standard
+library only, because every worker's start waits for it. See :mod:`hpt.forkserver`.
 """
 
 import json

@@ -54,9 +54,8 @@ class Server:
     """Forks a child per connection; reports its end to the client, and ends it when the client ends."""
 
     def __init__(self, listener: socket.socket, preload: list[str]):
-        signal.signal(
-            signal.SIGTERM, signal.SIG_IGN
-        )  # the end of its input ends a server with children
+        # From here on there may be children: the end of its input ends a server, gently.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self.listener = listener
         self.preload = preload
         self.in_cluster = False
