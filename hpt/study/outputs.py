@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from hpt.data.builtin_task import TRAIN_LEVELS
-from hpt.report import study as figures
+from hpt.report import curves
+from hpt.report import study as statistics
 from hpt.report.terminal import rendered
 from hpt.study import data, plan, state
 from hpt.study.plan import STAGES, Job, Settings
@@ -18,25 +19,25 @@ TABLES, CURVES, FIGURE = "results.md", "curves.csv", "curves.png"
 def report(study: Study) -> str:
     """Write tables and curves of what the folder has; returns the tables for the terminal."""
     results = state.rebuild_results(study.out, study.every_job)
-    found = figures.outcomes(results)
-    rows = figures.rows_of(found, TRAIN_LEVELS)
-    scores = figures.sweep_scores(results, TRAIN_LEVELS)
+    found = statistics.outcomes(results)
+    rows = statistics.rows_of(found, TRAIN_LEVELS)
+    scores = statistics.sweep_scores(results, TRAIN_LEVELS)
     choices = {stage: study.choice(stage) for stage in STAGES if stage in scores}
     tables = {
         "Held-out accuracy (test set, greedy), mean ± standard error over seeds": (
-            figures.accuracy_table(rows, TRAIN_LEVELS)
+            statistics.accuracy_table(rows, TRAIN_LEVELS)
         ),
-        "What each method was given, per seed": figures.budget_table(rows),
+        "What each method was given, per seed": statistics.budget_table(rows),
     }
     if scores:
         tables[
             "Choice of learning rates: accuracy on the development set, mean over the training levels (* chosen)"
-        ] = figures.sweep_table(scores, choices, study.settings.sweep_lrs)
+        ] = statistics.sweep_table(scores, choices, study.settings.sweep_lrs)
     notes = [
         f"{len(results)} of {len(study.every_job)} runs finished. Each method and seed: "
         f"{study.budget.described(study.settings.steps)}.",
-        *figures.notes_on(rows, choices),
-        *figures.lost_metrics(results),
+        *statistics.notes_on(rows, choices),
+        *statistics.lost_metrics(results),
         *_versions_noted(results),
     ]
     for markdown in (True, False):
@@ -45,9 +46,9 @@ def report(study: Study) -> str:
         text = "\n\n".join([*parts, *notes]) + "\n"
         if markdown:
             state.write_whole(study.out / TABLES, text)
-    curves = figures.curve_rows(found, TRAIN_LEVELS)
-    figures.write_curves(curves, study.out / CURVES)
-    figures.plot_curves(curves, study.out / FIGURE)
+    points = curves.curve_rows(found, TRAIN_LEVELS)
+    curves.write_curves(points, study.out / CURVES)
+    curves.plot_curves(points, study.out / FIGURE)
     return text
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Training rows in TransferQueue: reading, adding, removing and laying them out over ranks.
+"""Training rows in TransferQueue: reading, adding and removing them.
 
 A row is a key with a tag (a dict on the driver) and fields (tensors in the storage). Fields of our
 own are one number per row, so that they never disagree with a row's length:
@@ -14,21 +14,16 @@ own are one number per row, so that they never disagree with a row's length:
 import copy
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import transfer_queue as tq
 from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
-from verl.utils.seqlen_balancing import (
-    calculate_workload,
-    get_seqlen_balanced_partitions,
-    log_seqlen_unbalance,
-)
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 
-from hpt.routing import Row, RowKind, micro_batches, rows_per_rank
+from hpt.routing import Row, RowKind
 
 KIND_TAG = "hpt_kind"
 # A prompt token and a response token: the shortest row that verl's unpadding accepts.
@@ -70,23 +65,6 @@ class Source:
     prompt: torch.Tensor
     tag: dict
     reward_model: Any
-
-
-@dataclass
-class Layout:
-    """Rows in the order in which verl deals them out to ranks.
-
-    Attributes:
-        keys, tags: all rows; the first 1/ranks of them is rank 0's, and so on; within a rank one
-            optimizer step after the other.
-        step_rows: rows per rank of each optimizer step.
-        metrics: verl's balance of sequence lengths over ranks.
-    """
-
-    keys: list[str] = field(default_factory=list)
-    tags: list[dict] = field(default_factory=list)
-    step_rows: list[int] = field(default_factory=list)
-    metrics: dict[str, float] = field(default_factory=dict)
 
 
 def read(keys: Sequence[str], partition_id: str, fields: Sequence[str]) -> TensorDict:
@@ -263,77 +241,6 @@ def put_padding(count: int, like: dict, partition_id: str, eos_token_id: int) ->
     return KVBatchMeta(keys=keys, tags=tags, partition_id=partition_id)
 
 
-def lay_out(
-    steps: Sequence[Sequence[PlacedRow]],
-    *,
-    ranks: int,
-    micro_batch_size: int | None,
-    partition_id: str,
-    eos_token_id: int,
-) -> Layout:
-    """Spread each optimizer step's rows over the ranks by workload, padded to equal counts.
-
-    Padding is at most ``ranks - 1`` rows of two tokens per step with dynamic batch size, and what
-    equal micro-batches need without it. The worker leaves it out of its forward passes.
-
-    Args:
-        steps: rows per optimizer step, none empty.
-        ranks: data-parallel size.
-        micro_batch_size: rows per micro-batch, or None with dynamic batch size.
-    """
-    layout = Layout()
-    per_rank: list[list[tuple[str, dict]]] = [[] for _ in range(ranks)]
-    for step in steps:
-        dealt = _deal(
-            [(row.key, row.tag) for row in step],
-            ranks,
-            micro_batch_size,
-            partition_id,
-            eos_token_id,
-        )
-        for rank, entries in enumerate(dealt):
-            per_rank[rank] += entries
-        layout.step_rows.append(len(dealt[0]))
-    entries = [entry for rank in per_rank for entry in rank]
-    layout.keys, layout.tags = [key for key, _ in entries], [tag for _, tag in entries]
-    if entries:
-        size = len(entries) // ranks
-        layout.metrics = log_seqlen_unbalance(
-            seqlen_list=[tag["seq_len"] for tag in layout.tags],
-            partitions=[list(range(rank * size, (rank + 1) * size)) for rank in range(ranks)],
-            prefix="global_seqlen",
-        )
-    return layout
-
-
-def _deal(
-    entries: Sequence[tuple[str, dict]],
-    ranks: int,
-    micro_batch_size: int | None,
-    partition_id: str,
-    eos_token_id: int,
-) -> list[list[tuple[str, dict]]]:
-    """(key, tag) of each rank's rows, balanced by workload and padded to equal counts."""
-    count = rows_per_rank(len(entries), ranks, micro_batch_size)
-    padding = put_padding(count * ranks - len(entries), entries[0][1], partition_id, eos_token_id)
-    entries = [*entries, *zip(padding.keys, padding.tags, strict=True)]
-    workload = calculate_workload(
-        torch.tensor([tag["seq_len"] for _, tag in entries], dtype=torch.int64)
-    )
-    partitions = get_seqlen_balanced_partitions(workload, k_partitions=ranks, equal_size=True)
-    dealt = [[entries[member] for member in members] for members in partitions]
-    if micro_batch_size is None:
-        return dealt
-    number = count // micro_batches(count, micro_batch_size)[1]
-    return [spread_padding(rank, number) for rank in dealt]
-
-
-def spread_padding(entries: Sequence[tuple[str, dict]], number: int) -> list[tuple[str, dict]]:
-    """A rank's rows in ``number`` equal micro-batches, each with a real row if there are enough."""
-    real_first = sorted(entries, key=lambda entry: kind_of(entry[1]) == RowKind.PADDING)
-    return [entry for first in range(number) for entry in real_first[first::number]]
-
-
 def kind_of(tag: dict) -> RowKind:
     """The kind of a row, from its tag."""
     return RowKind(tag[KIND_TAG])
@@ -380,29 +287,6 @@ def put_zeros(name: str, rows: KVBatchMeta, dtype: torch.dtype) -> None:
         keys=rows.keys,
         partition_id=rows.partition_id,
         fields=TensorDict(fields, batch_size=len(rows)),
-    )
-
-
-def pad_for_ranks(
-    batch: KVBatchMeta, *, ranks: int, micro_batch_size: int | None, eos_token_id: int
-) -> KVBatchMeta:
-    """A batch for a forward pass only: balanced over ranks and padded to equal counts."""
-    dealt = _deal(
-        list(zip(batch.keys, batch.tags, strict=True)),
-        ranks,
-        micro_batch_size,
-        str(batch.partition_id),
-        eos_token_id,
-    )
-    entries = [entry for rank in dealt for entry in rank]
-    extra_info = dict(batch.extra_info or {})
-    if micro_batch_size is not None:
-        _, extra_info["micro_batch_size_per_gpu"] = micro_batches(len(dealt[0]), micro_batch_size)
-    return KVBatchMeta(
-        keys=[key for key, _ in entries],
-        tags=[tag for _, tag in entries],
-        partition_id=batch.partition_id,
-        extra_info=extra_info,
     )
 
 

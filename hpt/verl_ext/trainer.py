@@ -22,12 +22,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.utils import Role
-from verl.trainer.ppo.v1.trainer_base import PPOTrainer, register_trainer
+from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.config import omega_conf_to_dataclass
-from verl.utils.debug import marked_timer
 from verl.utils.metric import reduce_metrics
-from verl.utils.tokenizer import normalize_token_ids
 
 import hpt.verl_ext.registration  # noqa: F401  (the driver looks up the advantage estimator by name)
 from hpt.config import ConfigError, HPTConfig
@@ -36,7 +34,9 @@ from hpt.routing import Denominators, Plan, Question, Row, RowKind, route
 from hpt.strategies import import_plugins
 from hpt.upge.composite import composite_of, terms_of
 from hpt.verl_ext import rows as row_io
+from hpt.verl_ext.layout import lay_out, pad_for_ranks
 from hpt.verl_ext.loss import actor_loss
+from hpt.verl_ext.plain_sft import PlainSFTMixin
 from hpt.verl_ext.worker import HybridActorRolloutRefWorker
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 ACTOR_ROLES = (Role.Actor, Role.ActorRollout, Role.ActorRolloutRef)
 
 
-class HybridTrainerMixin(PPOTrainer):
+class HybridTrainerMixin(PlainSFTMixin):
     """Gate and routing for a trainer of verl; goes before it in the bases.
 
     ``base_mode`` names verl's own trainer mode: verl compares the configured mode with the literal
@@ -62,7 +62,6 @@ class HybridTrainerMixin(PPOTrainer):
         self._arrival: dict[str, int] = {}
         self._arrivals = itertools.count()
         self._demonstrations: dict[str, list[int] | None] = {}
-        self._engines_awake = True
         self._log_prob_dtype = torch.float32  # until the actor has reported some
         super().__init__(config)
 
@@ -197,68 +196,6 @@ class HybridTrainerMixin(PPOTrainer):
         tokens = self._demonstrations[uid]
         return None if tokens is None else len(tokens)
 
-    # ---- plain SFT: questions become rows without being sampled from ----
-
-    def prepare_step(self) -> dict:
-        if self.settings.method.generates:
-            return super().prepare_step()
-        return {}
-
-    def _step_once(self, metrics: dict, timing_raw: dict, sample_batch_size: int) -> KVBatchMeta:
-        if self.settings.method.generates:
-            return super()._step_once(metrics, timing_raw, sample_batch_size)
-        if self._engines_awake:  # they make room, as after a generation
-            self.on_sample_end()
-            self._engines_awake = False
-        batch = self._next_train_batch(sample_batch_size)
-        self._read_demonstrations(
-            dict(zip(batch["uid"], map(int, batch["demonstration_id"]), strict=True))
-        )
-        questions = [
-            Question(uid, [], [], self._demonstration_length(uid)) for uid in list(batch["uid"])
-        ]
-        plan = self._plan(questions)
-        placed = self._place_demonstrations(plan.rows, self._prompt_sources(batch), "train")
-        self._batch_metrics = BatchMetrics(scores=[], response_lengths=[])
-        metrics.update(self._batch_metrics.of_plan(plan, row_io.tokens_by_kind(placed)))
-        rows = KVBatchMeta(
-            keys=[row.key for row in placed],
-            tags=[row.tag for row in placed],
-            partition_id="train",
-            extra_info={},
-        )
-        rows = self._lay_out(placed, len(questions), rows, metrics)
-        row_io.put_zeros("old_log_probs", rows, torch.float32)  # verl's corrections read them
-        rows = self._compute_advantage(rows, metrics)
-        with marked_timer("update_actor", timing_raw, color="red"):
-            return self._update_actor(rows, metrics)
-
-    def _prompt_sources(self, batch: TensorDict) -> dict[str, row_io.Source]:
-        """Prompts tokenised as the agent loop tokenises them, for questions it never sees."""
-        template = dict(self.config.data.get("apply_chat_template_kwargs") or {})
-        version = self.global_steps - 1  # of the weights, as verl counts it
-        reward_models = batch["reward_model"] if "reward_model" in batch else [None] * len(batch)
-        sources = {}
-        for uid, messages, reward_model in zip(
-            list(batch["uid"]), list(batch["raw_prompt"]), list(reward_models), strict=True
-        ):
-            tokens = self.tokenizer.apply_chat_template(
-                list(messages), add_generation_prompt=True, tokenize=True, **template
-            )
-            prompt = torch.tensor(normalize_token_ids(tokens), dtype=torch.int64)
-            tag = {"min_global_steps": version, "max_global_steps": version}
-            sources[uid] = row_io.Source(prompt, tag, reward_model)
-        return sources
-
-    def on_step_end(self):
-        # Without generation the rollout engines need the weights for a validation only.
-        every = self.config.trainer.test_freq
-        last = self.global_steps >= self.total_training_steps
-        validates = every > 0 and (last or self.global_steps % every == 0)
-        if self.settings.method.generates or validates:
-            super().on_step_end()
-            self._engines_awake = True
-
     def _lay_out(
         self, rows: list[row_io.PlacedRow], num_questions: int, batch: KVBatchMeta, metrics: dict
     ) -> KVBatchMeta:
@@ -267,7 +204,7 @@ class HybridTrainerMixin(PPOTrainer):
         by_step = [[row for row in rows if row.row.step == step] for step in range(num_steps)]
         filled = [step for step in by_step if step]
         metrics["hpt/steps_skipped"] = (num_steps - len(filled)) * actor.ppo_epochs
-        layout = row_io.lay_out(
+        layout = lay_out(
             filled,
             ranks=self._data_parallel_size(),
             micro_batch_size=(
@@ -343,7 +280,7 @@ class HybridTrainerMixin(PPOTrainer):
         """
         rollouts = row_io.select(batch, [RowKind.ROLLOUT])
         if len(rollouts):
-            padded = row_io.pad_for_ranks(
+            padded = pad_for_ranks(
                 rollouts,
                 ranks=self._data_parallel_size(),
                 micro_batch_size=(

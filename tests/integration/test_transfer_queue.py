@@ -71,6 +71,7 @@ def put_rollouts(tq, rng: random.Random, step: int) -> tuple[dict[str, dict], di
 def train_step(tq, rng: random.Random, step: int) -> set[RowKind]:
     """What the trainer does to the queue in one step; returns the kinds of rows it would train on."""
     from hpt.verl_ext import rows as row_io
+    from hpt.verl_ext.layout import lay_out
 
     tags, groups = put_rollouts(tq, rng, step)
     questions = [
@@ -101,7 +102,7 @@ def train_step(tq, rng: random.Random, step: int) -> set[RowKind]:
         PARTITION,
     )
     row_io.clear(plan.dropped, PARTITION)
-    layout = row_io.lay_out(
+    layout = lay_out(
         [
             group
             for number in range(2)

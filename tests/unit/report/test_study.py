@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from hpt.report import study
+from hpt.report import curves, study
 from hpt.report.terminal import rendered
 from hpt.study.plan import METHODS, Choice
 
@@ -163,7 +163,7 @@ def test_batches_without_metrics_are_said_so():
 
 def test_curves_start_from_the_base_model_of_the_same_seed():
     found = study.outcomes([base(0), base(1, (1.0, 0.5, 0.0)), line(seed=0), line(seed=1)])
-    rows = [row for row in study.curve_rows(found, LEVELS) if row["method"] == "hpt"]
+    rows = [row for row in curves.curve_rows(found, LEVELS) if row["method"] == "hpt"]
     inside = [row for row in rows if row["levels"] == study.IN]
     assert [row["questions"] for row in inside] == [0, 16, 32]
     assert [row["mean"] for row in inside] == pytest.approx([0.5, 0.5, 0.75])
@@ -174,19 +174,19 @@ def test_curves_start_from_the_base_model_of_the_same_seed():
 def test_a_validation_that_one_seed_alone_has_is_not_in_the_curve():
     resumed = line(seed=1)
     resumed["curve"]["3"] = resumed["curve"]["2"]  # where it was resumed
-    rows = study.curve_rows(study.outcomes([line(seed=0), resumed]), LEVELS)
+    rows = curves.curve_rows(study.outcomes([line(seed=0), resumed]), LEVELS)
     assert {row["questions"] for row in rows} == {16, 32}
 
 
 def test_curves_without_a_base_model_have_no_start():
-    rows = study.curve_rows(study.outcomes(chain()), LEVELS)
+    rows = curves.curve_rows(study.outcomes(chain()), LEVELS)
     assert [row["questions"] for row in rows if row["levels"] == study.OUT] == [16, 32]
     assert {row["standard_error"] for row in rows} == {None}
 
 
 def test_the_figures_data_and_the_figure_are_written(tmp_path):
-    rows = study.curve_rows(study.outcomes([base(), line(), *chain()]), LEVELS)
-    study.write_curves(rows, tmp_path / "curves.csv")
+    rows = curves.curve_rows(study.outcomes([base(), line(), *chain()]), LEVELS)
+    curves.write_curves(rows, tmp_path / "curves.csv")
     with open(tmp_path / "curves.csv", newline="") as file:
         written = list(csv.DictReader(file))
     assert len(written) == len(rows)
@@ -195,11 +195,11 @@ def test_the_figures_data_and_the_figure_are_written(tmp_path):
         "standard_error": "", "seeds": "1",
     }  # fmt: skip
     for name, content in (("full", rows), ("empty", [])):
-        study.plot_curves(content, tmp_path / f"{name}.png")
+        curves.plot_curves(content, tmp_path / f"{name}.png")
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_every_method_has_a_look_of_its_own():
-    assert set(study.STYLES) == set(METHODS)
+    assert set(curves.STYLES) == set(METHODS)
     for part in (0, 1):  # colour, marker
-        assert len({style[part] for style in study.STYLES.values()}) == len(METHODS)
+        assert len({style[part] for style in curves.STYLES.values()}) == len(METHODS)
