@@ -14,13 +14,18 @@ def extract_answer(response: str) -> str | None:
     answer. If the last box is not closed (a truncated response) or empty there is no answer either, even when
     an earlier box is complete: the response had moved on from it.
     """
-    boxed = _last_boxed(response.rpartition(END_OF_THINKING)[2])
+    boxed = last_boxed(answer_part(response))
     return None if boxed is None else _without_delimiters(boxed) or None
+
+
+def answer_part(response: str) -> str:
+    """What counts of a response: what follows the last ``</think>``, or all of it."""
+    return response.rpartition(END_OF_THINKING)[2]
 
 
 def normalize_gold(answer: str) -> str:
     r"""The gold answer without ``\boxed{}`` and without the math delimiters around it."""
-    boxed = _last_boxed(answer)
+    boxed = last_boxed(answer)
     return _without_delimiters(answer.strip() if boxed is None else boxed)
 
 
@@ -33,7 +38,8 @@ def _without_delimiters(text: str) -> str:
     return text
 
 
-def _last_boxed(text: str) -> str | None:
+def last_boxed(text: str) -> str | None:
+    r"""The text inside the last ``\boxed{...}``; None if there is none, or it is empty or not closed."""
     start = -1
     for match in _BOXED.finditer(text):
         start = match.end()

@@ -1,4 +1,4 @@
-"""Verify many responses in worker processes that are killed and replaced when they run past the time limit."""
+"""Verify many responses in worker processes that are ended and replaced beyond a limit of time or memory."""
 
 import asyncio
 import atexit
@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -15,15 +15,17 @@ from types import TracebackType
 
 from pebble import ProcessExpired, ProcessPool
 
-from hpt.verifier.extract import extract_answer, normalize_gold
-from hpt.verifier.judge import check_kind, judge, screen
+from hpt.verifier.judge import examine
 from hpt.verifier.verdict import Verdict
-from hpt.verifier.workers import WorkerContext, prepare_worker
+from hpt.verifier.workers import EXIT_MEMORY, WorkerContext, compare, prepare_worker
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_WORKERS = 2
 DEFAULT_TIMEOUT_S = 5.0
+DEFAULT_MEMORY_MB = 1024
+# Below this even benign comparisons fail: sympy's caches alone take some ten MiB.
+MIN_MEMORY_MB = 64
 # Interpreter start and imports of the first worker, on a machine busy with everything else that a run starts.
 STARTUP_TIMEOUT_S = 180.0
 # Ending a worker and forking its successor takes well under a second; this is for a machine short of time.
@@ -41,7 +43,6 @@ class _Job:
 
     extracted: str
     gold: str
-    kind: str
     pool: ProcessPool
     future: "Future[Verdict]"
     patience_s: float
@@ -53,17 +54,27 @@ class VerifierPool:
 
     workers:    processes, at least 1; they start with the first comparison that needs one
     timeout_s:  seconds for one comparison, counted from the moment a ready worker takes it up
+    memory_mb:  MiB that comparisons may take in a worker, beyond the hundred or so of its imports; Linux only
+
+    Raises:
+        ValueError: a setting out of range.
     """
 
     def __init__(
-        self, workers: int = DEFAULT_WORKERS, timeout_s: float = DEFAULT_TIMEOUT_S
+        self,
+        workers: int = DEFAULT_WORKERS,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        memory_mb: int = DEFAULT_MEMORY_MB,
     ) -> None:
         if workers < 1:
             raise ValueError(f"workers must be at least 1, got {workers}")
         if not 0 < timeout_s < math.inf:
             raise ValueError(f"timeout_s must be a positive number of seconds, got {timeout_s}")
+        if memory_mb < MIN_MEMORY_MB:
+            raise ValueError(f"memory_mb must be at least {MIN_MEMORY_MB}, got {memory_mb}")
         self.workers = workers
         self.timeout_s = timeout_s
+        self.memory_mb = memory_mb
         self._lock = threading.RLock()
         self._context: WorkerContext | None = None
         self._pool: ProcessPool | None = None
@@ -90,7 +101,7 @@ class VerifierPool:
                 return
             self._context = WorkerContext()
             self._pool = self._new_pool()
-            trial = self._pool.schedule(judge, args=("1/2", r"\frac{1}{2}"))
+            trial = self._pool.schedule(compare, args=("1/2", r"\frac{1}{2}"))
             try:
                 verdict = trial.result(timeout=STARTUP_TIMEOUT_S)
             except Exception as error:
@@ -123,9 +134,17 @@ class VerifierPool:
         begun = [self._begin(*item) for item in items]
         return [self._wait(each) for each in begun]
 
+    def compare_many(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Verdict]:
+        """(extracted answer, gold answer) pairs of mathematics, compared by algebra whatever their text.
+
+        All are begun at once; verdicts come in the order of the input as they are there.
+        """
+        begun = [self._schedule(*pair) for pair in pairs]
+        return (self._wait(each) for each in begun)
+
     async def verify_async(self, response: str, answer: str, kind: str = "math") -> Verdict:
         """One response against its gold answer, without holding up the event loop."""
-        step = _examine(response, answer, kind)
+        step = examine(response, answer, kind)
         if isinstance(step, Verdict):
             return step
         if self._pool is None:
@@ -142,7 +161,7 @@ class VerifierPool:
             job = await asyncio.to_thread(self._reschedule, job)
 
     def _begin(self, response: str, answer: str, kind: str) -> "Verdict | _Job":
-        step = _examine(response, answer, kind)
+        step = examine(response, answer, kind)
         return step if isinstance(step, Verdict) else self._schedule(*step)
 
     def _wait(self, step: "Verdict | _Job") -> Verdict:
@@ -154,24 +173,24 @@ class VerifierPool:
             step = self._conclude(step) or self._reschedule(step)
         return step
 
-    def _schedule(self, extracted: str, gold: str, kind: str, attempt: int = 1) -> _Job:
+    def _schedule(self, extracted: str, gold: str, attempt: int = 1) -> _Job:
         with self._lock:
             self.start()
             assert self._pool is not None
             try:
-                future = self._submit(extracted, gold, kind)
+                future = self._submit(extracted, gold)
             except RuntimeError:  # broken since the last call
                 self._replace(self._pool)
-                future = self._submit(extracted, gold, kind)
+                future = self._submit(extracted, gold)
             self._waiting.add(future)
             future.add_done_callback(self._waiting.discard)
             rounds = math.ceil(len(self._waiting) / self.workers)
             patience_s = STARTUP_TIMEOUT_S + rounds * (self.timeout_s + REPLACEMENT_ALLOWANCE_S)
-            return _Job(extracted, gold, kind, self._pool, future, patience_s, attempt)
+            return _Job(extracted, gold, self._pool, future, patience_s, attempt)
 
-    def _submit(self, extracted: str, gold: str, kind: str) -> "Future[Verdict]":
+    def _submit(self, extracted: str, gold: str) -> "Future[Verdict]":
         assert self._pool is not None
-        return self._pool.schedule(judge, args=(extracted, gold, kind), timeout=self.timeout_s)
+        return self._pool.schedule(compare, args=(extracted, gold), timeout=self.timeout_s)
 
     def _conclude(self, job: _Job) -> Verdict | None:
         """The verdict of a job that was waited for; None if it has to be scheduled again."""
@@ -181,6 +200,8 @@ class VerifierPool:
             return job.future.result()
         if isinstance(error, concurrent.futures.TimeoutError):
             return Verdict("timeout", job.extracted)
+        if isinstance(error, ProcessExpired) and error.exitcode == EXIT_MEMORY:
+            return Verdict("memory", job.extracted)
         if self._closed:
             raise RuntimeError("The VerifierPool was closed while a verdict was awaited")
         if lost or isinstance(error, BrokenProcessPool):
@@ -196,13 +217,14 @@ class VerifierPool:
         with self._lock:
             if self._pool is job.pool:
                 self._replace(job.pool)
-            return self._schedule(job.extracted, job.gold, job.kind, job.attempt + 1)
+            return self._schedule(job.extracted, job.gold, job.attempt + 1)
 
     def _new_pool(self) -> ProcessPool:
         return ProcessPool(
             max_workers=self.workers,
             max_tasks=MAX_TASKS_PER_WORKER,
             initializer=prepare_worker,
+            initargs=(self.memory_mb,),
             context=self._context,  # type: ignore[arg-type]
         )
 
@@ -223,30 +245,25 @@ class VerifierPool:
         pool.join()
 
 
-def _examine(response: str, answer: str, kind: str) -> Verdict | tuple[str, str, str]:
-    """A verdict where the exact screen suffices, otherwise what a worker has to compare."""
-    check_kind(kind)
-    extracted = extract_answer(response)
-    gold = normalize_gold(answer)
-    verdict = screen(extracted, gold)
-    if verdict is not None:
-        return verdict
-    assert extracted is not None
-    return extracted, gold, kind
-
-
-_shared: dict[tuple[int, int, float], VerifierPool] = {}
+_shared: dict[tuple[int, int, float, int], VerifierPool] = {}
 _shared_lock = threading.Lock()
 
 
 def shared_pool(
-    workers: int = DEFAULT_WORKERS, timeout_s: float = DEFAULT_TIMEOUT_S
+    workers: int = DEFAULT_WORKERS,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    memory_mb: int = DEFAULT_MEMORY_MB,
 ) -> VerifierPool:
     """This process's pool with these settings, made on first use and closed when the interpreter exits."""
-    key = (os.getpid(), workers, timeout_s)  # a forked child cannot use its parent's workers
+    key = (
+        os.getpid(),
+        workers,
+        timeout_s,
+        memory_mb,
+    )  # a forked child cannot use its parent's workers
     with _shared_lock:
         if key not in _shared:
-            _shared[key] = VerifierPool(workers, timeout_s)
+            _shared[key] = VerifierPool(workers, timeout_s, memory_mb)
         return _shared[key]
 
 

@@ -4,14 +4,14 @@
     reward.custom_reward_function.name=compute_score
 
 verl's reward workers (reward.num_workers Ray actors, reward manager ``naive``) await it in their event loop. Each
-of them keeps one pool of verifier processes; set ``verifier_workers`` and ``verifier_timeout_s`` under
-``reward.custom_reward_function.reward_kwargs``.
+of them keeps one pool of verifier processes; set ``verifier_workers``, ``verifier_timeout_s`` and
+``verifier_memory_mb`` under ``reward.custom_reward_function.reward_kwargs``.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from hpt.verifier.pool import DEFAULT_TIMEOUT_S, DEFAULT_WORKERS, shared_pool
+from hpt.verifier.pool import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_S, DEFAULT_WORKERS, shared_pool
 
 # Where a dataset row names its kind of answer; rows that name none hold mathematics.
 KIND_KEY = "verifier_kind"
@@ -27,19 +27,25 @@ async def compute_score(
     *,
     verifier_workers: int = DEFAULT_WORKERS,
     verifier_timeout_s: float = DEFAULT_TIMEOUT_S,
+    verifier_memory_mb: int = DEFAULT_MEMORY_MB,
     **_: Any,
 ) -> dict[str, float | str]:
-    """Score one response: 1.0 if its boxed answer equals ``ground_truth``, else 0.0.
+    """Score one response: 1.0 if its answer equals ``ground_truth``, else 0.0.
 
     Keys are the same for every response, as verl stacks them. Only ``score`` and ``acc`` are numbers: verl
     bootstraps validation statistics of every numeric key, and skips strings.
     """
     kind = (extra_info or {}).get(KIND_KEY, "math")
-    pool = shared_pool(verifier_workers, verifier_timeout_s)
+    pool = shared_pool(verifier_workers, verifier_timeout_s, verifier_memory_mb)
     verdict = await pool.verify_async(solution_str, str(ground_truth), kind)
     return {
         "score": verdict.score,
         "acc": verdict.score,
         "reason": verdict.reason,
-        "extracted": (verdict.extracted or "")[:MAX_LOGGED_CHARACTERS],
+        "extracted": _loggable(verdict.extracted or ""),
     }
+
+
+def _loggable(text: str) -> str:
+    """Short, and without lone surrogates, which no UTF-8 log can hold."""
+    return text[:MAX_LOGGED_CHARACTERS].encode(errors="replace").decode()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Reason = Literal["correct", "wrong", "no_answer", "unparsable", "timeout", "crashed"]
+Reason = Literal["correct", "wrong", "no_answer", "unparsable", "timeout", "memory", "crashed"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
@@ -13,11 +13,13 @@ class Verdict:
 
     reason:     correct     equal to the gold answer
                 wrong       understood, and different
-                no_answer   no complete, non-empty \\boxed{...} in what counts of the response
-                unparsable  the answer or the gold answer is no mathematics that the parser understands
+                no_answer   no answer found in what counts of the response
+                unparsable  the answer or the gold answer is nothing that the parser understands, or too large
+                            to be an answer
                 timeout     the comparison ran past the time limit and its worker was killed
+                memory      the comparison wanted more memory than the limit and its worker was ended
                 crashed     the worker died, or the comparison raised
-    extracted:  the text inside the last \\boxed{...}, or None
+    extracted:  the answer as it was found in the response, or None
     """
 
     reason: Reason

@@ -9,11 +9,13 @@ has imported math-verify and forks the workers. This one differs from the standa
   input): they need nothing from it;
 - workers do not keep their server alive, and the kernel kills them when it exits. The parent's death closes the
   server's pipe, so even a worker stuck in C code ends at once when its parent is killed.
+
+A worker's memory is limited by the kernel (RLIMIT_AS), so no comparison can take the machine's. What is refused to it
+raises MemoryError, which math-verify mostly swallows; hence a worker looks at its own peak after each comparison.
 """
 
 import ctypes
 import io
-import logging
 import multiprocessing
 import os
 import signal
@@ -23,9 +25,17 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from hpt.verifier.judge import judge
+from hpt.verifier.verdict import Verdict
 
-PRELOAD = ["math_verify"]
+PRELOAD = ["hpt.verifier.preload"]
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+# The status with which a worker ends itself after a comparison that ran out of memory; sysexits.h has none near it.
+EXIT_MEMORY = 97
+# Data structures grow in steps of up to a factor of two: one that was refused left at least this share in use.
+REFUSED_SHARE = 0.5
+_MIB = 1 << 20
+# This worker's peak of address space, in bytes, beyond which a comparison counts as out of memory.
+_peak_limit: float = float("inf")
 
 
 class WorkerContext(context.ForkServerContext):
@@ -83,15 +93,50 @@ class _Popen(popen_forkserver.Popen):
         self.pid = forkserver.read_signed(self.sentinel)
 
 
-def prepare_worker() -> None:
-    """Runs first in every worker, before its clock starts."""
+def prepare_worker(memory_mb: int) -> None:
+    """Runs first in every worker, before its clock starts.
+
+    Args:
+        memory_mb: what comparisons may take beyond what the worker has already, in MiB.
+    """
     # The pool ends a worker by SIGTERM, and pebble's handler runs in Python: a worker stuck in C code would never
     # get to it and cost its successor seconds until the SIGKILL.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
-    # It warns once per process that its time limits are off; the pool has its own.
-    logging.getLogger("math_verify").setLevel(logging.ERROR)
-    judge("1/2", r"\frac{1}{2}")
+    _limit_memory(memory_mb)
+
+
+def compare(extracted: str, gold: str) -> Verdict:
+    """``judge`` within this worker's memory; a comparison that exceeds it ends the worker with EXIT_MEMORY."""
+    try:
+        verdict = judge(extracted, gold)
+    except MemoryError:
+        os._exit(EXIT_MEMORY)  # what is left of the address space may not do for an orderly end
+    if verdict.score == 0.0 and _address_space("VmPeak") > _peak_limit:
+        os._exit(EXIT_MEMORY)
+    return verdict
+
+
+def _limit_memory(memory_mb: int) -> None:
+    global _peak_limit
+    if sys.platform != "linux":
+        return  # the time limit has to do
+    import resource
+
+    size = _address_space("VmSize")
+    resource.setrlimit(resource.RLIMIT_AS, (size + memory_mb * _MIB, resource.RLIM_INFINITY))
+    _peak_limit = max(size + REFUSED_SHARE * memory_mb * _MIB, _address_space("VmPeak"))
+
+
+def _address_space(field: str) -> int:
+    """``VmSize`` or ``VmPeak`` of this process in bytes; 0 where the kernel does not say."""
+    if sys.platform != "linux":
+        return 0
+    with open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith(field + ":"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def _die_with_parent() -> None:

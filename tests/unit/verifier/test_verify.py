@@ -6,7 +6,14 @@ import sys
 import pytest
 
 from hpt.verifier import REASONS, Verdict, extract_answer, normalize_gold
-from hpt.verifier.judge import MAX_SCREENED_DIGITS, judge, screen
+from hpt.verifier.judge import (
+    MAX_ANSWER_CHARACTERS,
+    MAX_NESTING,
+    MAX_SCREENED_DIGITS,
+    examine,
+    judge,
+    screen,
+)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +108,15 @@ def test_the_screen_decides_identical_text_and_integers(extracted, gold, reason)
 
 
 @pytest.mark.parametrize(
+    "oversized",
+    ["x" * (MAX_ANSWER_CHARACTERS + 1), "(" * (MAX_NESTING + 1) + "1" + ")" * (MAX_NESTING + 1)],
+)
+def test_what_is_larger_than_any_answer_is_only_compared_as_text(oversized):
+    assert screen(oversized, "42") == Verdict("unparsable", oversized)
+    assert screen(oversized, oversized) == Verdict("correct", oversized)
+
+
+@pytest.mark.parametrize(
     ("extracted", "gold"),
     [
         ("42.0", "42"),
@@ -146,6 +162,26 @@ EQUAL = [
     ("y = 1 + 2x", "y=2x+1"),
     ("[1,2]", "[1, 2]"),
     (r"(-\infty, 3)", "x<3"),
+    (r"x \in [-2, 7]", "[-2,7]"),
+    (r"(-\infty,3)\cup(4,\infty)", r"(-\infty, 3) \cup (4, \infty)"),
+    (r"\left(\frac{3}{5},\frac{8}{3}\right]", "(3/5,8/3]"),
+    (r"\frac{1}{2}.", "1/2"),
+    (r"\text{east}.", "east"),
+    (r"0.\overline{3}", "1/3"),
+    (r"-1.1\overline{6}", r"-\frac{7}{6}"),
+    ("1 4/5", "9/5"),
+    ("10 080", "10080"),
+    (r"10\,080", "10080"),
+    (r"11,\! 111,\! 111", "11111111"),
+    ("x=58,500", "58500"),
+    ("5", "x = 5"),
+    (r"\text{\$}5", "5"),
+    (r"\$32,348", "32348"),
+    ("18 cm^2", "18"),
+    (r"18 \mathrm{~cm}^2", "18"),
+    ("2516_{8}", "2516_8"),
+    ("4:30", "4:30"),
+    (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\begin{bmatrix}1&2\\3&4\end{bmatrix}"),
     (r"\{1, 2\}", r"\{2, 1\}"),
     ("2, 1", r"\{1, 2\}"),
     (r"\pm 2", r"\{-2, 2\}"),
@@ -178,6 +214,14 @@ DIFFERENT = [
     ("(1,2,3)", "(1,3,2)"),
     (r"\text{east}", "west"),
     ("A", "B"),
+    ("2516_7", "2516_8"),
+    ("4:35", "4:30"),
+    (r"0.\overline{3}", "0.3"),
+    ("1 4/5", "4/5"),
+    ("5 or 6", "5"),
+    ("5, 6", "5"),
+    ("x = 5", "x = 6"),
+    (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\begin{pmatrix}1&2\\3&5\end{pmatrix}"),
 ]
 
 
@@ -192,12 +236,14 @@ def test_unparsable(extracted, gold):
 
 
 def test_the_score_follows_from_the_reason():
-    assert [Verdict(reason).score for reason in REASONS] == [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    assert {reason: Verdict(reason).score for reason in REASONS} == {
+        reason: float(reason == "correct") for reason in REASONS
+    }
 
 
 def test_an_unknown_kind_lists_the_known_ones():
-    with pytest.raises(ValueError, match=r"'maths'\. Available: math"):
-        judge("1", "1", "maths")
+    with pytest.raises(ValueError, match=r"'maths'\. Available: math, choice"):
+        examine("1", "1", "maths")
 
 
 def test_importing_the_package_is_light():
