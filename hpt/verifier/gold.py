@@ -10,17 +10,15 @@ from hpt.verifier.choice import LETTERS, letter_of
 from hpt.verifier.extract import normalize_gold
 from hpt.verifier.judge import check_kind, is_integer, is_oversized
 from hpt.verifier.pool import DEFAULT_WORKERS, VerifierPool
-from hpt.verifier.verdict import Reason, Verdict
+from hpt.verifier.verdict import Reason
 
 _WHY: dict[Reason, str] = {
-    "wrong": "is not equal to itself for the parser: only the identical text would be right",
-    "unparsable": "is nothing that the parser understands: only the identical text would be right",
-    "timeout": "takes longer to compare with itself than the time limit",
-    "memory": "takes more memory to compare with itself than the limit",
-    "crashed": "ends the process that compares it with itself",
+    "wrong": "for the parser it is not equal to itself, only the identical text would be right",
+    "unparsable": "the parser does not understand it, only the identical text would be right",
+    "timeout": "comparing it with itself takes longer than the time limit",
+    "memory": "comparing it with itself takes more memory than the limit",
+    "crashed": "comparing it with itself ends the process that does it",
 }
-# Enough to find the answer in the file.
-_SHOWN_CHARACTERS = 80
 
 
 def gold_problems(
@@ -37,7 +35,7 @@ def gold_problems(
         progress: show a progress bar while comparing.
 
     Returns:
-        For each pair None, or the reason, to follow the words "gold answer".
+        For each pair None, or the reason, a clause about "it".
 
     Raises:
         ValueError: an unknown kind.
@@ -52,30 +50,20 @@ def gold_problems(
         if reason is None and kind == "math" and not is_integer(gold):
             compared[answer, kind] = gold
         else:
-            found[answer, kind] = reason and f"{shown(gold)} {reason}"
+            found[answer, kind] = reason
     if compared:
         with VerifierPool(workers) as pool:
             verdicts = pool.compare_many((gold, gold) for gold in compared.values())
             bar = tqdm(verdicts, "gold answers", len(compared), unit="answer", disable=not progress)
-            for (key, gold), verdict in zip(compared.items(), bar, strict=True):
-                found[key] = problem_of(gold, verdict)
+            for key, verdict in zip(compared, bar, strict=True):
+                found[key] = _WHY.get(verdict.reason)
     return [found[pair] for pair in golds]
-
-
-def shown(text: str) -> str:
-    """A text in quotes, cut to a length that fits a message."""
-    return repr(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "...")
 
 
 def _without_algebra(gold: str, kind: str) -> str | None:
     check_kind(kind)
     if not gold:
-        return "is empty"
+        return "it is empty"
     if kind == "choice":
-        return None if letter_of(gold) else f"is no letter from {LETTERS[0]} to {LETTERS[-1]}"
-    return "is longer or nested deeper than any answer is" if is_oversized(gold) else None
-
-
-def problem_of(gold: str, verdict: Verdict) -> str | None:
-    """Why a gold answer with this verdict on itself cannot be verified."""
-    return None if verdict.score else f"{shown(gold)} {_WHY[verdict.reason]}"
+        return None if letter_of(gold) else f"it is no letter from {LETTERS[0]} to {LETTERS[-1]}"
+    return "it is longer or nested deeper than any answer is" if is_oversized(gold) else None
