@@ -62,7 +62,7 @@ def read_manifest(out: Path) -> Manifest:
         raise FolderError(
             f"got {out}, which has no {MANIFEST}; expected the results of an evaluation"
         ) from None
-    except (ValueError, KeyError, AttributeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise FolderError(
             f"got {file}, which cannot be read as a manifest ({error}); restore it, or name another folder with out="
         ) from None
