@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,7 @@ def cluster(settings: EvaluationSettings) -> Iterator[None]:
         "log_to_driver": False,
         "logging_level": logging.ERROR,  # else it writes into the progress bar
     }
+    on_term = signal.getsignal(signal.SIGTERM)
     if settings.ray_address is not None:
         ray.init(address=settings.ray_address, **common)
         folder = None
@@ -64,6 +66,7 @@ def cluster(settings: EvaluationSettings) -> Iterator[None]:
             **cores,
             **common,
         )
+    signal.signal(signal.SIGTERM, on_term)  # Ray has put one of its own in its place, which aborts
     try:
         yield
     finally:

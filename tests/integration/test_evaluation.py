@@ -152,7 +152,7 @@ def test_results_are_those_of_the_samples(uninterrupted, task, benchmarks):
 
 
 def test_resumed_is_uninterrupted(uninterrupted, launch, benchmarks, tmp_path):
-    """Ctrl-C, then a kill of the driver and a line cut short, then the death of an engine.
+    """Ctrl-C, a TERM signal, a kill of the driver and a line cut short, and the death of an engine.
 
     On the way a benchmark is added and n raised, and engines and batches differ from the run that was not interrupted.
     """
@@ -166,6 +166,13 @@ def test_resumed_is_uninterrupted(uninterrupted, launch, benchmarks, tmp_path):
     assert_nothing_is_left(log)
     first = written(out)
     assert 20 <= first < 2 * 8 * 32
+
+    process, log = launch(out, benchmarks[:1], "n=32", *slow)
+    wait_until_written(out, first + 10, process, log)
+    os.killpg(process.pid, signal.SIGTERM)  # a scheduler's end
+    assert process.wait(60) == 130, log.read_text()
+    assert_nothing_is_left(log)
+    first = written(out)
 
     process, log = launch(out, benchmarks, f"n={N}", *slow)
     wait_until_written(out, first + 50, process, log)
