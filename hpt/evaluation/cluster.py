@@ -1,0 +1,133 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Ray and the engines' settings: a cluster of its own on this machine, or one that is running."""
+
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from hpt.config import ConfigError
+from hpt.evaluation.settings import EvaluationSettings
+from hpt.evaluation.worker import GenerationWorker
+
+# As hpt.verl_ext.cpu_platform has them, which imports verl; the user's own values win.
+CPU_ENVIRONMENT = {
+    "VLLM_TARGET_DEVICE": "cpu",
+    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    # A worker is a slot of one core. More threads would also split sums otherwise, and change last digits.
+    "OMP_NUM_THREADS": "1",
+}
+# Only prompts and responses pass through it.
+OBJECT_STORE_BYTES = 256 << 20
+LOGS = "logs"
+
+
+def worker_environment(settings: EvaluationSettings) -> dict[str, str]:
+    """Variables of the engines' processes."""
+    if settings.device == "cpu":
+        return {name: os.environ.get(name, value) for name, value in CPU_ENVIRONMENT.items()}
+    return {"VLLM_BATCH_INVARIANT": str(int(settings.batch_invariant))}
+
+
+@contextlib.contextmanager
+def cluster(settings: EvaluationSettings) -> Iterator[None]:
+    """Ray for the time of an evaluation. A cluster that was running before runs on."""
+    # Ray would start an idle interpreter per core.
+    os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
+    # Workers without a GPU keep what CUDA_VISIBLE_DEVICES says; Ray warns unless it is told so.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    common: dict[str, Any] = {
+        "runtime_env": {"env_vars": worker_environment(settings)},
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,  # else it writes into the progress bar
+    }
+    on_term = signal.getsignal(signal.SIGTERM)
+    if settings.ray_address is not None:
+        ray.init(address=settings.ray_address, **common)
+        folder = None
+    else:
+        folder = tempfile.mkdtemp(prefix="hpt-ray-")
+        cores = {"num_cpus": settings.workers or 1} if settings.device == "cpu" else {}
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            _temp_dir=folder,
+            **cores,
+            **common,
+        )
+    signal.signal(signal.SIGTERM, on_term)  # Ray has put one of its own in its place, which aborts
+    try:
+        yield
+    finally:
+        ray.shutdown()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def number_of_workers(settings: EvaluationSettings) -> int:
+    """Engines to start, in a cluster that is running.
+
+    Raises:
+        ConfigError: more than the cluster has GPUs (or cores) for.
+    """
+    resource, each = ("CPU", 1) if settings.device == "cpu" else ("GPU", settings.tensor_parallel)
+    have = int(ray.cluster_resources().get(resource, 0))
+    most = have // each
+    workers = settings.workers or (1 if settings.device == "cpu" else most)
+    if workers < 1 or workers > most:
+        raise ConfigError(
+            f"got workers={settings.workers or 'null'} of {each} {resource} each, and Ray sees {have}; expected at most "
+            f"{most}" + (": set device=cpu to go without" if resource == "GPU" and not have else "")
+        )
+    return workers
+
+
+def engine_arguments(
+    settings: EvaluationSettings, model: Path, max_model_len: int
+) -> dict[str, Any]:
+    """Of vLLM's EngineArgs."""
+    return {
+        "model": str(model),
+        "dtype": settings.dtype,
+        "tensor_parallel_size": settings.tensor_parallel,
+        "distributed_executor_backend": "mp" if settings.tensor_parallel > 1 else "uni",
+        "max_model_len": max_model_len,
+        "max_num_seqs": settings.max_num_seqs,
+        "enforce_eager": settings.enforce_eager,
+        # A prompt is short beside its response, and one computed in two parts may differ in its last digits.
+        "enable_prefix_caching": False,
+        "disable_log_stats": True,
+        **(
+            {}
+            if settings.device == "cpu"
+            else {"gpu_memory_utilization": settings.gpu_memory_utilization}
+        ),
+    }
+
+
+def sampling_arguments(settings: EvaluationSettings) -> dict[str, Any]:
+    """Of vLLM's SamplingParams; the model's own defaults for sampling have no say."""
+    return {
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "max_tokens": settings.max_tokens,
+    }
+
+
+def start_worker(settings: EvaluationSettings, number: int, out: Path) -> tuple[Any, Path]:
+    """An actor, and the file its output goes to."""
+    log = out / LOGS / f"worker-{number}.log"
+    gpus = 0 if settings.device == "cpu" else settings.tensor_parallel
+    actor = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(GenerationWorker)
+    return actor.remote(str(log)), log

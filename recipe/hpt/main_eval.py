@@ -1,0 +1,78 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluate a checkpoint: ``python -m recipe.hpt.main_eval model=... benchmarks=[...] out=... [overrides]``.
+
+With ``DRY_RUN=1`` in the environment it validates settings, model, benchmarks and results folder, and stops there.
+An interrupted launch goes on where it was by the same command. ``python -m hpt.evaluation`` compares results.
+"""
+
+import difflib
+import os
+import re
+import sys
+
+# Hydra then raises what went wrong instead of printing its own summary and exiting; `main` does that.
+os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from hpt.evaluation.settings import EvaluationSettings, known_keys
+
+GO_ON = "the same command goes on where it was"
+
+
+@hydra.main(config_path="config", config_name="eval", version_base=None)
+def _evaluate(config: DictConfig) -> None:
+    from hpt.evaluation.run import evaluate
+    from hpt.evaluation.worker import GenerationError
+
+    try:
+        values = OmegaConf.to_container(config, resolve=True)
+        assert isinstance(values, dict)
+        settings = EvaluationSettings.from_mapping({str(key): item for key, item in values.items()})
+        evaluate(settings, dry_run=os.environ.get("DRY_RUN") == "1")
+    except ValueError as error:
+        # Not through Hydra, which would print the launch's overrides before the reason.
+        raise SystemExit(_refuse(error)) from None
+    except GenerationError as error:
+        print(f"error: {error}", file=sys.stderr)
+        print(f"what was finished is kept; {GO_ON}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def explain(message: str) -> str:
+    """Hydra's message on an unknown key, with the nearest known keys in place of its advice to add it."""
+    found = re.match(r"Could not override '([^']+)'", message)
+    if not found:
+        return message
+    section, _, key = found[1].rpartition(".")
+    prefix = f"{section}." if section else ""
+    known = known_keys(section) if section in ("", "verifier") else known_keys()
+    near = [prefix + name for name in difflib.get_close_matches(key, known)]
+    if near:
+        return f"Unknown setting '{found[1]}'. Did you mean {' or '.join(near)}?"
+    return f"Unknown setting '{found[1]}'. Available: {', '.join(prefix + name for name in sorted(known))}."
+
+
+def _refuse(error: Exception | str) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return 2
+
+
+def main() -> int:
+    """Exit status: 0 done, 1 engines failed, 2 wrong settings, data or folder, 130 interrupted."""
+    try:
+        _evaluate()
+    except (HydraException, OmegaConfBaseException) as error:
+        return _refuse(explain(str(error)))
+    except KeyboardInterrupt:
+        print(f"interrupted; every finished sample is kept, {GO_ON}", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
