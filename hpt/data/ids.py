@@ -1,0 +1,33 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Ids of questions: unique within a file, the same in every run over the same source."""
+
+from hpt.data.questions import question_key
+
+_DIGITS = 16
+
+
+class UniqueIds:
+    """Gives one id per question, in the order of the file."""
+
+    def __init__(self) -> None:
+        self._given: set[str] = set()
+
+    def of(self, source_id: object, question: str) -> str:
+        """The source's own id, else a hash of the question's text.
+
+        An id that the source has used before gets the hash appended, and a count where this is not enough.
+
+        Args:
+            source_id: text or a number; None or empty where the source has none.
+            question: the question's text.
+        """
+        key = question_key(question)[:_DIGITS]
+        name = "" if source_id is None else str(source_id).strip()
+        first = chosen = name or key
+        count = 1
+        while chosen in self._given:
+            chosen = f"{first}-{key}" if name and count == 1 else f"{first}-{count}"
+            count += 1
+        self._given.add(chosen)
+        return chosen
