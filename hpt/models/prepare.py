@@ -1,0 +1,184 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""A checkpoint made ready for training: a copy with other positions, chat template and padding token.
+
+The source is never written to. The new folder appears in one rename, complete and checked: transformers has loaded its
+configuration and tokenizer and found what was asked for. Weights are the source's, byte for byte.
+"""
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from hpt.data.writing import write_text_whole
+from hpt.models.copying import copy_checkpoint, link_checkpoint
+from hpt.models.edits import Edits, Settings, load
+from hpt.models.rope import check_window, rope_theta_of
+from hpt.models.templates import EXAMPLES
+
+RECORD = "preparation.json"
+
+
+PRESETS = {
+    # Trained on 4096 positions with a base of 10000; responses of 8192 tokens need more.
+    "qwen2.5-math": Settings(40000, 16384, model_type="qwen2"),
+    "llama-3.1": Settings(
+        chat_template="question-answer",
+        pad_token="<|finetune_right_pad_id|>",
+        model_type="llama",
+    ),
+}
+
+
+@dataclass
+class Prepared:
+    """What was done.
+
+    Attributes:
+        changes: each in words; empty if the checkpoint was as asked for.
+        notes: what else the user should know.
+        examples: conversations as the chat template renders them.
+    """
+
+    changes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    examples: list[str] = field(default_factory=list)
+
+
+def fetch(location: str, revision: str | None = None) -> Path:
+    """A checkpoint's folder: the local one, or a download from the hub.
+
+    Raises:
+        ValueError: no such folder, no checkpoint, or not to be had from the hub.
+    """
+    path = Path(location).expanduser()
+    if path.is_dir():
+        if revision is not None:
+            raise ValueError(
+                f"got revision {revision} with the local folder {location}; leave it out"
+            )
+        return path
+    if path.exists() or location.startswith(("/", ".", "~")) or location.count("/") > 1:
+        found = "is a file" if path.exists() else "does not exist"
+        raise ValueError(f"{location} {found}; expected a checkpoint's folder or a hub id")
+    import httpx
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(location, revision=revision))
+    except (OSError, ValueError, httpx.TransportError) as error:
+        reason = str(error).strip().split("\n", maxsplit=1)[0]
+        raise ValueError(
+            f"cannot download {location}: {reason} Check the name, the network and, for a gated model, the login "
+            "(hf auth login); or give a local folder"
+        ) from error
+
+
+def prepare(
+    source: Path, out: Path, settings: Settings, *, link: bool = False, progress: bool = True
+) -> Prepared:
+    """Copy the checkpoint ``source`` to the new folder ``out`` with the changes.
+
+    Args:
+        link: hard links instead of copies of the files that do not change.
+        progress: show a progress bar.
+
+    Raises:
+        ValueError: ``out`` exists, ``source`` is no checkpoint, or a change that cannot work.
+        OSError: no space; a hard link across file systems.
+    """
+    _check_free(out)
+    edits = Edits(source)
+    edits.apply(settings)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
+        trial, new = Path(scratch) / "trial", Path(scratch) / "new"
+        # Weights may take minutes to copy: what can fail is tried on links first.
+        rewritten = edits.write(trial)
+        link_checkpoint(source, trial, skip=rewritten)
+        done = check_result(trial, settings, edits)
+        edits.write(new)
+        copy_checkpoint(source, new, skip=rewritten, link=link, progress=progress)
+        record = {"source": source.name, "settings": asdict(settings), "changes": done.changes}
+        write_text_whole(new / RECORD, json.dumps(record, indent=2) + "\n")
+        _check_free(out)  # it may have been made in the meantime
+        os.replace(new, out)
+    return done
+
+
+def _check_free(out: Path) -> None:
+    if out.exists():
+        raise ValueError(f"{out} exists; expected the name of a new folder")
+
+
+def check_result(folder: Path, settings: Settings, edits: Edits) -> Prepared:
+    """Load configuration and tokenizer as a training would; returns what was changed and found.
+
+    Raises:
+        ValueError: they do not load, or do not say what was asked for.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    config, tokenizer = load(AutoConfig, folder), load(AutoTokenizer, folder)
+    done = Prepared(list(edits.changes))
+    for name, wanted, got in (
+        ("rope_theta", settings.rope_theta, rope_theta_of(config)),
+        (
+            "max_position_embeddings",
+            settings.max_position_embeddings,
+            getattr(config, "max_position_embeddings", None),
+        ),
+    ):
+        if wanted is not None and got != wanted:
+            raise ValueError(f"transformers reads {name}={got} from the result; expected {wanted}")
+    if settings.max_position_embeddings is not None:
+        check_window(config)
+    if len(tokenizer) != len(edits.tokenizer):
+        raise ValueError(
+            f"the tokenizer would have {len(tokenizer)} tokens instead of {len(edits.tokenizer)}; expected no new ones"
+        )
+    _note_tokens(tokenizer, done)
+    _render_examples(tokenizer, done)
+    return done
+
+
+def _note_tokens(tokenizer: Any, done: Prepared) -> None:
+    done.notes.append(
+        f"EOS is {tokenizer.eos_token} ({tokenizer.eos_token_id}), padding {tokenizer.pad_token} ({tokenizer.pad_token_id})"
+    )
+    if tokenizer.pad_token_id == tokenizer.eos_token_id:
+        done.notes.append(
+            "the padding token is EOS; programs that mask by token id, and not by position, would not learn to stop: "
+            "--pad-token names another"
+        )
+
+
+def _render_examples(tokenizer: Any, done: Prepared) -> None:
+    if not tokenizer.chat_template:
+        done.notes.append(
+            "there is no chat template: name one with --chat-template, or set data.prompt_template in the training"
+        )
+        return
+    for messages in EXAMPLES:
+        try:
+            text = tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True
+            )
+        except jinja2.TemplateError as error:
+            roles = " and ".join(message["role"] for message in messages)
+            if len(messages) == 1:
+                raise ValueError(
+                    f"the chat template does not render a question: {error}"
+                ) from error
+            done.notes.append(f"the chat template does not render messages of {roles}: {error}")
+        else:
+            done.examples.append(text)
+    if not any(EXAMPLES[0][0]["content"] in text for text in done.examples[:1]):
+        raise ValueError(
+            f"the chat template leaves out the question: it renders {done.examples[0]!r}"
+        )
