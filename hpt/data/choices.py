@@ -1,0 +1,53 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Multiple-choice questions: the choices as lines under the question, the answer a letter."""
+
+import random
+import string
+from collections.abc import Sequence
+
+INSTRUCTION = r"Put the letter of your answer within \boxed{}."
+LETTERS = string.ascii_uppercase[:10]
+"""As many as the verifier's kind ``choice`` knows."""
+
+
+def with_choices(question: str, choices: Sequence[str]) -> str:
+    """The question and below it one line ``A. ...`` per choice.
+
+    Raises:
+        ValueError: fewer than two choices, more than there are letters, or an empty one.
+    """
+    if not 2 <= len(choices) <= len(LETTERS):
+        raise ValueError(f"got {len(choices)} choices; expected 2 to {len(LETTERS)}")
+    if any(not isinstance(choice, str) or not choice.strip() for choice in choices):
+        raise ValueError("got an empty choice; expected text")
+    lines = [
+        f"{letter}. {choice.strip()}" for letter, choice in zip(LETTERS, choices, strict=False)
+    ]
+    return "\n".join([question.strip(), "", *lines])
+
+
+def shuffled(choices: Sequence[str], question_id: str) -> list[int]:
+    """An order of the choices that depends on the question's id alone.
+
+    Returns:
+        Positions in ``choices``, in the order to show them.
+    """
+    order = list(range(len(choices)))
+    # A string seeds random.Random through SHA-512: the same order in every process.
+    random.Random(f"choices/{question_id}").shuffle(order)
+    return order
+
+
+def letter_of(label: object, labels: Sequence[object]) -> str:
+    """The letter of the choice that the source labels ``label``, whatever its labels are (A to D, or 1 to 4).
+
+    Raises:
+        ValueError: no choice has this label, or several have.
+    """
+    found = [position for position, each in enumerate(labels) if str(each) == str(label)]
+    if len(found) != 1:
+        raise ValueError(
+            f"the answer {label!r} is not one of the labels {', '.join(map(str, labels))}"
+        )
+    return LETTERS[found[0]]

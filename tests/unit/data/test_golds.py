@@ -1,0 +1,110 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+import multiprocessing
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hpt.data.builtin_task import write_task
+from hpt.data.golds import file_golds, gold_file_problems, unverifiable
+
+PROMPT = [{"role": "user", "content": "What is 1+1?"}]
+
+
+def write(tmp_path, golds, name="x.parquet") -> str:
+    """golds: (answer, extra_info) per row."""
+    rows = [
+        {
+            "prompt": PROMPT,
+            "data_source": "sums",
+            "reward_model": {"style": "rule", "ground_truth": answer},
+            "extra_info": info,
+        }
+        for answer, info in golds
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / name)
+    return str(tmp_path / name)
+
+
+def problems(*paths, **options) -> list[tuple[int | None, str]]:
+    found = gold_file_problems(paths, workers=1, progress=False, **options)
+    return [(problem.row, problem.reason) for problem in found]
+
+
+def test_good_golds(tmp_path):
+    golds = [("2", {"id": "a"}), (r"\frac{1}{2}", {"id": "b"}), ("$(1, 2)$", {"id": "c"})]
+    assert problems(write(tmp_path, golds)) == []
+
+
+def test_unverifiable_golds_are_named_with_their_rows(tmp_path):
+    golds = [("2", None), ("{", None), ("3", None), ("{", None)]
+    found = problems(write(tmp_path, golds))
+    assert [row for row, _ in found] == [1, 3]
+    assert all("the gold answer '{' cannot be verified: " in reason for _, reason in found)
+
+
+def test_long_golds_are_shortened_in_the_message(tmp_path):
+    ((_, reason),) = problems(write(tmp_path, [("{" * 200, None)]))
+    assert len(reason) < 200 and "..." in reason
+
+
+def test_kinds(tmp_path):
+    golds = [
+        ("C", {"verifier_kind": "choice"}),
+        ("C and more", {"verifier_kind": "choice"}),
+        ("2", {"verifier_kind": "code"}),
+        ("2", {"verifier_kind": None}),
+    ]
+    (one, other) = problems(write(tmp_path, golds))
+    assert one[0] == 1 and "cannot be verified" in one[1]
+    assert other == (2, "unknown verifier_kind 'code', expected one of math, choice")
+
+
+def test_repeated_ids(tmp_path):
+    golds = [("2", {"id": name}) for name in ("a", "b", "a", None, None, "a")]
+    path = write(tmp_path, golds)
+    expected = [(2, "id 'a' is that of row 0, too"), (5, "id 'a' is that of row 0, too")]
+    assert problems(path) == expected
+    # The same id in another file is another question.
+    assert (
+        problems(write(tmp_path, golds[:2], "y.parquet"), write(tmp_path, golds[:1], "z.parquet"))
+        == []
+    )
+
+
+def test_all_problems_in_the_order_of_files_and_rows(tmp_path):
+    info = [{"id": "a", "verifier_kind": kind} for kind in ("math", "math", "other")]
+    golds = [("{", info[0]), ("{", info[1]), ("2", info[2])]
+    first, second = write(tmp_path, golds), write(tmp_path, golds[:1], "y.parquet")
+    assert [row for row, _ in problems(first, second)] == [0, 1, 1, 2, 2, 0]
+    without_golds = [row for row, _ in problems(first, second, gold=False)]
+    assert without_golds == [1, 2, 2]
+
+
+def test_files_without_extra_info_or_with_text_in_it(tmp_path):
+    path = write(tmp_path, [("2", "text")])
+    assert problems(path) == [(0, "extra_info is no struct, expected fields")]
+    table = pq.read_table(path).drop_columns("extra_info")
+    pq.write_table(table, path)
+    assert problems(path) == [] and file_golds(path) == ([(0, ("2", "math"))], [])
+
+
+def test_distinct_golds_are_asked_for_once(monkeypatch):
+    asked = []
+
+    def count(golds, **_):
+        asked.append(list(golds))
+        return ["bad" if answer == "{" else None for answer, _ in golds]
+
+    monkeypatch.setattr("hpt.data.golds.gold_problems", count)
+    golds = [("1", "math"), ("{", "math"), ("1", "math"), ("1", "choice")]
+    assert unverifiable(golds) == {("{", "math"): "bad"}
+    assert asked == [[("1", "math"), ("{", "math"), ("1", "choice")]]
+
+
+def test_integers_need_no_worker(tmp_path):
+    # Two whole files of the built-in task, with a pool that could not start.
+    paths = write_task(tmp_path, train_size=500, val_per_level=5)
+    before = multiprocessing.active_children()
+    assert gold_file_problems([str(path) for path in paths], workers=10**6) == []
+    assert multiprocessing.active_children() == before
