@@ -14,7 +14,9 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from hpt.config import TRAINER_MODES, ConfigError, HPTConfig, check_keys
+from hpt.data import golds
 from hpt.data.checks import check_files
+from hpt.data.errors import DataError
 from hpt.strategies import check_feedback, import_plugins
 from hpt.upge.composite import composite_of
 from hpt.verl_ext import cpu_platform
@@ -265,7 +267,7 @@ def _files(value: Any) -> list[str]:
 
 
 def check_data(config: DictConfig) -> None:
-    """Open every training and validation file and look at every row."""
+    """Open every training and validation file, look at every row, and ask the verifier about every gold answer."""
     target_key = config.data.target_key
     prompt_key = config.data.prompt_key
     for key in ("train_files", "val_files"):
@@ -290,6 +292,9 @@ def check_data(config: DictConfig) -> None:
             f"hpt.strategy={settings.strategy} needs one for every question: leave these questions out"
         )
     check_files(_files(config.data.val_files), prompt_key=prompt_key, target_key=target_key)
+    every = dict.fromkeys([*_files(config.data.train_files), *_files(config.data.val_files)])
+    if problems := golds.gold_file_problems(list(every)):
+        raise DataError(problems, golds.ADVICE)
 
 
 def check_with_verl(config: DictConfig) -> None:

@@ -484,6 +484,43 @@ def test_the_configured_columns_are_read(config, files, tmp_path, key):
         preflight.check_data(config)
 
 
+def with_answer(file: Path, row: int, answer: str, folder: Path) -> str:
+    """A copy of a file with another gold answer in one row."""
+    rows = pq.read_table(file).to_pylist()
+    rows[row]["reward_model"]["ground_truth"] = answer
+    pq.write_table(pa.Table.from_pylist(rows), folder / file.name)
+    return str(folder / file.name)
+
+
+@pytest.mark.parametrize("key", ["train_files", "val_files"])
+def test_a_gold_answer_that_cannot_be_verified_is_named_with_its_row(config, files, tmp_path, key):
+    name = key.replace("_files", ".parquet")
+    config = with_files(config, files, tmp_path)
+    config.data[key] = with_answer(files / name, 3, "{", tmp_path)
+    with pytest.raises(DataError) as error:
+        preflight.check_data(config)
+    message = str(error.value)
+    assert f"{config.data[key]}, row 3: the gold answer '{{' cannot be verified" in message
+    assert message.startswith("1 problem in the data") and "--unverifiable drop" in message
+
+
+def test_gold_answers_in_other_dresses_pass(config, files, tmp_path):
+    config = with_files(config, files, tmp_path)
+    config.data.train_files = with_answer(
+        files / "train.parquet", 3, r"$\frac{\sqrt{2}}{3}$", tmp_path
+    )
+    preflight.check_data(config)
+
+
+def test_the_built_in_tasks_gold_answers_start_no_process(config, files, tmp_path, monkeypatch):
+    def start(*_):
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr("multiprocessing.process.BaseProcess.start", start)
+    monkeypatch.setattr("subprocess.Popen.__init__", start)
+    preflight.check_data(with_files(config, files, tmp_path))
+
+
 # ---- logs ----
 
 
