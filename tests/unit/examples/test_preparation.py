@@ -1,0 +1,200 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""The preparation commands as a user runs them, from local files and from a hub on this machine."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hpt.data.__main__ import main
+from hpt.data.builtin_model import BaseModelSettings, build_model, build_tokenizer
+from hpt.data.openr1 import COMPLETE, SUBSET
+from hpt.data.writing import read_manifest
+from tests.unit.hub import COMMIT, serving
+
+ROOT = Path(__file__).resolve().parents[3]
+SOLUTION = "<think>\nhm\n</think>\n\n\\boxed{2}"
+
+
+def run(script: str, *arguments, **environment) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "examples" / script), *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        cwd="/",  # from anywhere
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+def subset_rows(count: int) -> list[dict]:
+    return [
+        {
+            "data_source": "Openr1-Math-46k",
+            "prompt": [
+                {"role": "system", "content": "Think."},
+                {"role": "user", "content": f"What is {i}?"},
+            ],
+            "target": [{"role": "assistant", "content": SOLUTION}],
+            "ability": "math",
+            "reward_model": {"style": "rule", "ground_truth": "2"},
+            "extra_info": {"index": -1, "split": "default"},
+        }
+        for i in range(count)
+    ]
+
+
+def complete_rows(count: int) -> list[dict]:
+    return [
+        {
+            "problem": f"What is {i}?",
+            "solution": "s",
+            "answer": "2",
+            "source": "olympiads",
+            "uuid": f"uuid{i}",
+            "generations": [SOLUTION],
+            "correctness_math_verify": [True],
+            "is_reasoning_complete": [True],
+        }
+        for i in range(count)
+    ]
+
+
+def put(folder: Path, rows: list[dict], split: str = "train") -> Path:
+    """One split of a hub's dataset."""
+    file = folder / "data" / f"{split}-00000-of-00001.parquet"
+    file.parent.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows), file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    tokenizer = build_tokenizer()
+    settings = BaseModelSettings(hidden_size=32, num_layers=1, num_heads=1)
+    build_model(settings, tokenizer).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_from_the_hub(tmp_path, model):
+    """All commands with their default hub ids, and the files they make pass the check."""
+    hub, out = tmp_path / "hub", tmp_path / "out"
+    put(hub / "datasets" / SUBSET, subset_rows(3))
+    put(hub / "datasets" / COMPLETE, complete_rows(5))
+    put(hub / "datasets/math-ai/aime25", [{"problem": "Q?", "answer": "70"}], "test")
+    (hub / "models/owner").mkdir(parents=True)
+    (hub / "models/owner/tiny").symlink_to(model, target_is_directory=True)
+    with serving(hub) as (address, _):
+        here = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "home")}
+        tokenizer = ("--tokenizer", model, "--max-target-length", "100")
+        commands = [
+            ("data_preprocess/openr1.py", "--out", out / "subset.parquet", *tokenizer),
+            ("data_preprocess/openr1_complement.py", "--out", out / "rest.parquet", *tokenizer),
+            ("data_preprocess/benchmarks.py", "--out", out, "aime25", "--revision", "aime25=main"),
+            ("prepare_model.py", "owner/tiny", out / "model", "--preset", "qwen2.5-math"),
+        ]
+        for command in commands:
+            done = run(*command, **here)
+            assert done.returncode == 0, done.stderr
+            assert f"wrote {out}" in done.stdout
+        missing = run("data_preprocess/benchmarks.py", "--out", out, "math500", **here)
+    assert main(["check", *(str(file) for file in sorted(out.glob("*.parquet")))]) == 0
+    assert [pq.read_metadata(out / f"{name}.parquet").num_rows for name in ("subset", "rest")] == [
+        3,
+        2,
+    ]
+    for name in ("subset", "rest", "aime25"):
+        assert read_manifest(out / f"{name}.parquet")["source"]["revision"] == COMMIT
+    assert json.loads((out / "model" / "config.json").read_text())["rope_theta"] == 40000
+    assert missing.returncode == 2
+    assert "error: math500: cannot read the dataset HuggingFaceH4/MATH-500: " in missing.stderr
+    assert "error: not made: math500" in missing.stderr
+
+
+def test_openr1_from_local_files(tmp_path, model):
+    rows = [*subset_rows(3), subset_rows(1)[0]]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "46k.parquet")
+    (tmp_path / "220k.jsonl").write_text("\n".join(map(json.dumps, complete_rows(5))))
+    out = tmp_path / "out.parquet"
+    done = run("data_preprocess/openr1.py", "--source", tmp_path / "46k.parquet", "--out", out)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["read", "4"] in lines and ["kept", "3"] in lines
+    assert ["dropped:", "question", "occurs", "earlier", "1"] in lines
+    assert "Lengths of solutions were not looked at" in done.stdout and "4/4" in done.stderr
+    before = out.read_bytes()
+    again = run("data_preprocess/openr1.py", "--source", tmp_path / "46k.parquet", "--out", out)
+    assert again.returncode == 2 and "exists" in again.stderr and out.read_bytes() == before
+    rest = run(
+        "data_preprocess/openr1_complement.py",
+        *("--source", tmp_path / "220k.jsonl", "--subset", out, "--out", tmp_path / "rest.parquet"),
+        *("--tokenizer", model, "--max-target-length", "5", "--overlong", "keep", "--no-progress"),
+    )
+    assert rest.returncode == 0, rest.stderr
+    assert "dropped: question of the subset" in rest.stdout
+    assert "of these: solution too long, kept" in rest.stdout and "2/2" not in rest.stderr
+
+
+def test_benchmarks_from_local_files(tmp_path):
+    (tmp_path / "m.json").write_text(json.dumps([{"prompt": "1+1?", "answer": "2"}] * 2))
+    (tmp_path / "bad.json").write_text(json.dumps([{"prompt": "1+1?"}]))
+    out = tmp_path / "out"
+    local = [f"--local=aime24={tmp_path / 'bad.json'}", f"--local=math500={tmp_path / 'm.json'}"]
+    done = run("data_preprocess/benchmarks.py", "--out", out, *local)
+    # One that fails does not keep the other from being made.
+    assert done.returncode == 2 and "error: aime24: " in done.stderr
+    assert [file.name for file in sorted(out.glob("*.parquet"))] == ["math500.parquet"]
+    assert "The published set has 500 questions, this file 2." in done.stdout
+    again = run("data_preprocess/benchmarks.py", "--out", out, *local)
+    assert again.returncode == 2 and "math500.parquet exists" in again.stderr
+
+
+@pytest.mark.parametrize(
+    "command, part",
+    [
+        (("data_preprocess/openr1.py", "--source", "/no.parquet"), "/no.parquet does not exist"),
+        (("data_preprocess/openr1.py", "--max-target-length", "5"), "without a tokenizer"),
+        (("data_preprocess/openr1.py", "--tokenizer", "/nowhere"), "--tokenizer /nowhere, which"),
+        (("data_preprocess/benchmarks.py", "aime26"), "Unknown benchmark 'aime26'. Available"),
+        (("data_preprocess/benchmarks.py", "--local", "aime24"), "expected NAME=VALUE"),
+        (("data_preprocess/benchmarks.py", "--local", "x=y"), "Unknown benchmark 'x'"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_bad_arguments(tmp_path, command, part):
+    (tmp_path / "rows.json").write_text(json.dumps(subset_rows(1)))
+    source = (
+        []
+        if "--source" in command or "benchmarks" in command[0]
+        else ["--source", tmp_path / "rows.json"]
+    )
+    done = run(*command, *source, "--out", tmp_path / "out.parquet")
+    assert done.returncode == 2, done.stdout
+    assert part in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_prepare_model(tmp_path, model):
+    out = tmp_path / "out"
+    template = tmp_path / "template.jinja"
+    template.write_text("Q: {{ messages[-1]['content'] }}")
+    arguments = (model, out, "--preset", "qwen2.5-math", "--rope-theta", "50000")
+    done = run("prepare_model.py", *arguments, "--chat-template", template, "--link")
+    assert done.returncode == 0, done.stderr
+    assert "changed max_position_embeddings: 256 -> 16384" in done.stdout
+    assert "changed rope_theta: 10000.0 -> 50000" in done.stdout
+    assert "chat template, example 1: 'Q: What is 1+1?'" in done.stdout
+    assert "note: EOS is <|im_end|> (1), padding <|endoftext|> (0)" in done.stdout
+    assert "hard links to" in done.stdout
+    again = run("prepare_model.py", *arguments)
+    assert again.returncode == 2 and "exists" in again.stderr and "Traceback" not in again.stderr
+    wrong = run("prepare_model.py", model, tmp_path / "llama", "--preset", "llama-3.1")
+    assert wrong.returncode == 2 and "of type qwen2; expected llama" in wrong.stderr
