@@ -77,13 +77,12 @@ def open_source(
         SourceError: nothing there, no rows, broken or of an unknown format, or not reachable.
     """
     path = Path(os.path.expanduser(location))
+    local = path.exists() or path.suffix in FORMATS
+    if local and revision is not None:
+        raise SourceError(f"got revision {revision} with the local {location}; leave it out")
     if path.is_dir():
         return _dataset(str(path), config, split, None)
-    if path.exists() or path.suffix in FORMATS:
-        if revision is not None:
-            raise SourceError(
-                f"got --revision {revision} with the local file {location}; leave it out"
-            )
+    if local:
         return _file(location, path)
     if location.startswith(("/", ".", "~")) or not _HUB_ID.fullmatch(location):
         raise SourceError(
@@ -141,8 +140,8 @@ def _dataset(location: str, config: str | None, split: str, revision: str | None
         "dataset": Path(location).name if local else location,
         "config": config,
         "split": split,
-        # A folder has no revision: the rows themselves stand for it.
-        **({"sha256": _rows_digest(read(None))} if local else {"revision": revision}),
+        # A folder has no revision: its files stand for it.
+        **({"sha256": _folder_sha256(Path(location))} if local else {"revision": revision}),
     }
     return Source(location, frozenset(data.column_names), len(data), description, read)
 
@@ -161,10 +160,13 @@ def _load_folder(location: str, config: str | None, split: str) -> tuple[Any, st
     return splits[split], config, split
 
 
-def _rows_digest(rows: Iterator[dict[str, Any]]) -> str:
+def _folder_sha256(folder: Path) -> str:
+    """Of the names and contents of a folder's files, hidden ones apart."""
     digest = hashlib.sha256()
-    for row in rows:
-        digest.update(json.dumps(row, sort_keys=True, default=str).encode())
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder)
+        if file.is_file() and not any(part.startswith(".") for part in name.parts):
+            digest.update(f"{name.as_posix()} {file_sha256(file)}\n".encode())
     return digest.hexdigest()
 
 

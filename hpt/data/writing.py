@@ -121,9 +121,11 @@ class QuestionWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.close()
-        if self._temporary is not None:
-            self._temporary.unlink(missing_ok=True)
+        try:
+            self._file.close()
+        finally:
+            if self._temporary is not None:
+                self._temporary.unlink(missing_ok=True)
 
     def add(self, row: dict[str, Any]) -> None:
         self._rows.append(row)

@@ -209,7 +209,7 @@ def test_simple_layout(tmp_path, name):
     assert second["reward_model"]["ground_truth"] == "4" and second["extra_info"]["id"]
 
 
-def test_its_own_output_is_a_source_of_the_same_questions(tmp_path):
+def test_another_size_than_the_published_sets_is_said(tmp_path):
     counts, _, _ = write(tmp_path, "aime25", [HUB_ROWS["aime25"]])
     assert counts.remarks == ["The published set has 30 questions, this file 1."]
 
@@ -280,6 +280,12 @@ def test_gold_answers_that_cannot_be_verified(tmp_path):
     (tmp_path / "out" / "amc23.parquet").unlink()
     counts, written, _ = write(tmp_path, "amc23", rows, unverifiable="keep")
     assert len(written) == 3 and sum(counts.notes.values()) == 1
+
+
+@pytest.mark.parametrize("policy", ["drop", "keep"])
+def test_a_benchmark_of_which_nothing_can_be_verified(tmp_path, policy):
+    rows = [{"prompt": f"Question {i}?", "answer": "{"} for i in range(3)]
+    assert "3 problems" in refused(tmp_path, "amc23", rows, unverifiable=policy)
 
 
 def test_a_choice_that_is_no_letter_cannot_be_verified(tmp_path):

@@ -61,11 +61,12 @@ def test_a_folder_is_read_by_datasets(tmp_path):
     assert "its splits are" in refused(folder, split="dev")
 
 
-def test_a_folders_digest_follows_its_rows(tmp_path):
+def test_a_folders_digest_follows_its_files(tmp_path):
     digests = []
     for name, rows in (("a", ROWS), ("b", ROWS), ("c", ROWS[:1])):
         (tmp_path / name).mkdir()
         write(tmp_path / name / "x.jsonl", rows)
+        (tmp_path / name / ".cache").write_text(name)
         digests.append(open_source(str(tmp_path / name)).description["sha256"])
     assert digests[0] == digests[1] != digests[2]
 
@@ -92,6 +93,7 @@ def test_a_hub_that_cannot_be_reached(monkeypatch):
 
 def test_a_revision_is_for_the_hub(tmp_path):
     assert "leave it out" in refused(write(tmp_path / "rows.json"), revision="main")
+    assert "leave it out" in refused(tmp_path, revision="main")
 
 
 @pytest.mark.parametrize("name", ["rows.json", "rows.jsonl", "rows.parquet"])

@@ -77,6 +77,8 @@ def qwen(tmp_path) -> Path:
     (folder / "LICENSE").write_text("as it was")
     (folder / ".git").mkdir()
     (folder / ".git" / "HEAD").write_text("not copied")
+    (folder / ".gitattributes").write_text("not copied")
+    edit(folder, "generation_config.json")  # in other white space than ours
     return folder
 
 
@@ -180,7 +182,7 @@ def test_weights_and_everything_else_stay_byte_for_byte(qwen):
     after = hashes(out)
     changed = {name for name in after if before.get(name) != after[name]}
     assert changed == {"config.json", "tokenizer_config.json", "preparation.json"}
-    assert set(before) - set(after) == {".git/HEAD"}
+    assert set(before) - set(after) == {".git/HEAD", ".gitattributes"}
     old = json.loads((qwen / "config.json").read_text())
     new = json.loads((out / "config.json").read_text())
     different = {key for key in new if old.get(key) != new[key]}
