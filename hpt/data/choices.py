@@ -3,12 +3,11 @@
 """Multiple-choice questions: the choices as lines under the question, the answer a letter."""
 
 import random
-import string
 from collections.abc import Sequence
 
+from hpt.verifier.choice import LETTERS
+
 INSTRUCTION = r"Put the letter of your answer within \boxed{}."
-LETTERS = string.ascii_uppercase[:10]
-"""As many as the verifier's kind ``choice`` knows."""
 
 
 def with_choices(question: str, choices: Sequence[str]) -> str:

@@ -63,8 +63,11 @@ class Plan:
         return "\n".join(lines)
 
 
-def prepare(settings: EvaluationSettings) -> Plan:
+def prepare(settings: EvaluationSettings, gold: bool = True) -> Plan:
     """Check everything that needs no engine; writes nothing.
+
+    Args:
+        gold: see to it that every gold answer can be verified.
 
     Raises:
         ConfigError: settings that cannot work.
@@ -72,7 +75,7 @@ def prepare(settings: EvaluationSettings) -> Plan:
         hpt.evaluation.manifest.FolderError, hpt.evaluation.store.StoreError: a results folder that does not fit.
     """
     out = Path(settings.out).expanduser().resolve()
-    benchmarks = load_benchmarks(settings.benchmarks)
+    benchmarks = load_benchmarks(settings.benchmarks, gold)
     _check_n(settings, benchmarks)
     model = find_model(settings.model)
     manifest = manifest_for(out, model.to_json(), settings.sampling())

@@ -9,17 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from hpt.data.checks import check_files, iter_rows
 from hpt.data.errors import DataError, Problem
-from hpt.verifier import KINDS
+from hpt.data.golds import DEFAULT_KIND, gold_file_problems
 
 ADVICE = (
     "Correct the files and write them again. Each question needs an extra_info.id (text) of its own, or none of them has "
-    "one, and an extra_info.verifier_kind among the verifier's kinds, or none (math)."
+    "one, an extra_info.verifier_kind among the verifier's kinds, or none (math), and an answer that the verifier understands."
 )
-DEFAULT_KIND = "math"
 
 
 @dataclass(frozen=True)
@@ -63,19 +60,23 @@ class Benchmark:
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def load_benchmarks(files: Sequence[str]) -> list[Benchmark]:
+def load_benchmarks(files: Sequence[str], gold: bool = True) -> list[Benchmark]:
     """Read all questions. A benchmark is what shares a ``data_source``; a file may hold several.
 
+    Args:
+        gold: see to it that every gold answer can be verified.
+
     Raises:
-        DataError: a file that cannot be read, is empty, or has bad rows: no prompt, no answer, an unknown kind of answer,
-            an id that another question has; or a benchmark spread over several files.
+        DataError: a file that cannot be read, is empty, or has bad rows: no prompt, no answer, one that cannot be
+            verified, an unknown kind of answer, an id that another question has; or a benchmark spread over several
+            files.
     """
-    files = [os.path.expanduser(str(file)) for file in files]
+    files = list(dict.fromkeys(os.path.expanduser(str(file)) for file in files))
     check_files(files)
-    problems: list[Problem] = []
+    problems = gold_file_problems(files, gold=gold)
     found: dict[str, Benchmark] = {}
-    for file in dict.fromkeys(files):
-        for name, questions in _read(file, problems).items():
+    for file in files:
+        for name, questions in _read(file).items():
             if name in found:
                 problems.append(
                     Problem(
@@ -90,30 +91,11 @@ def load_benchmarks(files: Sequence[str]) -> list[Benchmark]:
     return list(found.values())
 
 
-def _read(file: str, problems: list[Problem]) -> dict[str, list[Question]]:
-    names = pq.read_schema(file).names
-    columns = [
-        name
-        for name in ("prompt", "data_source", "reward_model.ground_truth", "extra_info")
-        if name.split(".")[0] in names
-    ]
+def _read(file: str) -> dict[str, list[Question]]:
+    columns = ["prompt", "data_source", "reward_model.ground_truth", "extra_info"]
     benchmarks: dict[str, list[Question]] = {}
-    rows: dict[str, int] = {}
     for row, values in iter_rows(file, columns):
-        question = _question(values, row)
-        if question.kind not in KINDS:
-            problems.append(
-                Problem(
-                    file,
-                    row,
-                    f"verifier_kind is {question.kind!r}; expected one of {', '.join(KINDS)}",
-                )
-            )
-        if question.id in rows:
-            reason = f"has the id {question.id!r} of row {rows[question.id]}"
-            problems.append(Problem(file, row, reason))
-        rows.setdefault(question.id, row)
-        benchmarks.setdefault(values["data_source"], []).append(question)
+        benchmarks.setdefault(values["data_source"], []).append(_question(values, row))
     return benchmarks
 
 

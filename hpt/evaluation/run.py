@@ -32,7 +32,7 @@ def evaluate(settings: EvaluationSettings, dry_run: bool = False) -> None:
         return
     with locked(plan.out), _terminable():
         # Again, now that no other launch can write: one may have ended in between.
-        plan = prepare(settings)
+        plan = prepare(settings, gold=False)
         record(plan)
         if any(not part.store.complete(part.n) for part in plan.parts):
             from hpt.evaluation.launch import generate

@@ -23,8 +23,12 @@ from hpt.strategies import STRATEGIES
 from hpt.verl_ext import preflight
 
 CONFIG_DIR = Path(__file__).parents[3] / "recipe" / "hpt" / "config"
-# Derived from by the others; without Hydra's search path it is no primary config.
-PRIMARY = sorted(file.stem for file in CONFIG_DIR.glob("*.yaml") if file.stem != "hybrid")
+# hybrid is derived from by the others; without Hydra's search path it is no primary config. eval* are no trainings.
+PRIMARY = sorted(
+    file.stem
+    for file in CONFIG_DIR.glob("*.yaml")
+    if file.stem != "hybrid" and not file.stem.startswith("eval")
+)
 ACTOR = "actor_rollout_ref.actor"
 ROLLOUT = "actor_rollout_ref.rollout"
 # Read by a launch, so absent unless a test sets them.
@@ -502,6 +506,13 @@ def test_a_gold_answer_that_cannot_be_verified_is_named_with_its_row(config, fil
     message = str(error.value)
     assert f"{config.data[key]}, row 3: the gold answer '{{' cannot be verified" in message
     assert message.startswith("1 problem in the data") and "--unverifiable drop" in message
+
+
+def test_a_reward_function_of_ones_own_knows_its_gold_answers(config, files, tmp_path):
+    config = with_files(config, files, tmp_path)
+    config.data.train_files = with_answer(files / "train.parquet", 3, "{", tmp_path)
+    config.reward.custom_reward_function.path = "my_rewards.py"
+    preflight.check_data(config)
 
 
 def test_gold_answers_in_other_dresses_pass(config, files, tmp_path):
