@@ -14,7 +14,7 @@ set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 : "${MODEL_PATH:=$root/models/Qwen2.5-Math-1.5B-16k}"
 : "${TRAIN_FILE:=$root/data/openr1_math_46k.parquet}"
-: "${VAL_FILE:=$root/data/math_500.parquet}"
+: "${VAL_FILE:=$root/data/benchmarks/math500.parquet}"
 : "${OUTPUT_DIR:=$root/runs/qwen2.5_math_1.5b_sft_then_grpo}"
 : "${NODES:=1}" "${GPUS_PER_NODE:=8}" "${CONFIG:=hpt_trainer}"
 read -r -a sft_overrides <<< "${SFT_OVERRIDES:-}"

@@ -3,37 +3,44 @@ r"""Multiple-choice answers: one letter from A to J in its usual dresses.
 What counts as the chosen letter of a response, in this order:
 
 1. the last ``\boxed{...}``, if there is one: its content must be a letter in some dress, and nothing else decides;
-2. the last statement of the form "answer is X", "answer: X" or "correct option is X";
-3. a response, or its last line, that is a letter in some dress and nothing else.
+2. the last statement of the form "answer is X", "answer: X" or "correct option is X" in which X begins with a letter;
+   if X goes on as a sentence or names several letters ("A man", "B or C"), there is no choice;
+3. a response, or its last line, that is a letter in some dress and nothing else, unless other lines are as well.
 
-A dress is the letter with brackets, bold marks, ``\text{}``, "Option" before it, or its choice's text after it
-("B) Paris", "B. Paris"). Several letters are no choice, and neither is a letter that merely occurs ("A man ...").
+A dress is the letter with brackets, bold marks, ``\text{}`` or "Option" before it; in a box, its choice's text may
+follow it ("B) Paris", "B. Paris"). Several letters are no choice, and neither is a letter that merely occurs.
 """
 
 import re
 
 LETTERS = "ABCDEFGHIJ"
 # What may stand around a letter: brackets, bold marks, math delimiters, spaces and the final full stop.
-_WRAPPING = " \t\r\n\f\v\u00a0()[]{}*$_\"'`.,:;!"
+_WRAPPING = ' \t\r\n\f\v\u00a0()[]{}*$_".,:;!'
 _COMMAND = re.compile(
-    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathsf|rm|bf|it)\b|\\[(\[\])]|\\[,;! ]"
+    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathsf|boldsymbol|operatorname|rm|bf|it)\b|\\[(\[\])]|\\[,;! ]"
 )
-_PREFIX = re.compile(
-    r"(?:the\s+)?(?:correct\s+)?(?:answer|option|choice)\s*(?:is|:)?\s*", re.IGNORECASE
-)
+_PREFIX = re.compile(r"(?:the\s+)?(?:correct\s+)?(?:answer|option|choice)\s*(?:is|:)?\s*", re.I)
 # "B) Paris", "B. Paris", "(B) Paris", "B: Paris": the choice's text follows its label.
-_LABELLED = re.compile(rf"\(?([{LETTERS}])(?:\)|\.(?=\s)|:(?=\s))\s*\S")
-# The letter of a statement is a capital, unless it is in brackets: "the answer is a matter of taste".
-_MARK = r"(?:\*\*|__|\\text(?:bf)?\{|\\mathrm\{|\\mathbf\{|\\\(|\$|\s){0,6}"
-_LETTER = rf"{_MARK}(?:\(\s*(?P<bracketed>[A-Ja-j])\s*\)|(?P<plain>[{LETTERS}])(?![\w'\u2019-]))"
+_LABEL = re.compile(r"(?<!\w)(?:\(?([A-Ja-j])\)|([A-J])(?:\.(?=\s)|:(?=\s)))")
 _STATEMENT = re.compile(
-    r"(?:answer|(?:correct|best|right)\s+(?:option|choice))(?:\s+(?:is|would\s+be|should\s+be|must\s+be))?"
-    r"\s{0,3}(?:\*\*)?\s{0,3}[:=]?\s{0,3}(?:option\b|choice\b)?\s{0,3}"
-    rf"{_LETTER}(?!\s*(?:,|or\b|and\b|/)\s*\(?[{LETTERS}]\b)",
+    r"(?:answer|(?:correct|best|right)\s+(?:option|choice))(?:\*\*)?(?:\s*[:=]|\s+(?:is|would\s+be|should\s+be|must\s+be)\b)"
+    r"\s{0,3}(?:\*\*)?\s{0,3}:?\s{0,3}(?:(?:therefore|thus|hence|clearly|simply|definitely|indeed)\s+)?(?:option\b|choice\b)?\s{0,3}"
+    r"|<answer>\s{0,3}",
     re.IGNORECASE,
 )
-# "answer is A man": a capital A that goes on as a sentence is an article, not a letter.
-_ARTICLE = re.compile(r"\s+[a-z]")
+_MARK = r"(?:\*\*|__|\\text(?:bf)?\{|\\mathrm\{|\\mathbf\{|\\boldsymbol\{|\\\(|\$|\s){0,6}"
+_CHOSEN = re.compile(
+    rf"{_MARK}(?:\(\s*(?P<bracketed>[A-Ja-j])\s*\)|(?P<plain>[{LETTERS}])(?![\w'\u2019+-]))"
+)
+# After a letter without brackets: the end, punctuation that does not go on as a number, or a reason.
+_AFTER_PLAIN = re.compile(
+    r"(?:\*\*|__|[}$\s)\]]|\\\)){0,6}(?:$|[.,;:!?](?![\w])|</answer>|\n|(?:because|since|as|for|which)\b|\(|\u2014|-\s)"
+)
+# "B, C", "B and C", "(A) or (B)": several letters.
+_SEVERAL = re.compile(
+    rf"(?:\*\*|[}}$\s)])*(?:,|;|/|&|\bor\b|\band\b)\s*(?:also\s+)?(?:\*\*|[$\s])*\(?[{LETTERS}](?![\w'])",
+    re.IGNORECASE,
+)
 # Statements stand at the end; a longer text is not searched, so that a hostile one costs nothing.
 _SEARCHED_CHARACTERS = 20_000
 
@@ -42,19 +49,16 @@ def letter_of(text: str) -> str | None:
     """The one letter that ``text`` stands for, or None.
 
     Args:
-        text: the content of a box, a gold answer, or a line of a response.
+        text: the content of a box, or a gold answer.
     """
     if len(text) > _SEARCHED_CHARACTERS:
         return None
-    bare = _COMMAND.sub("", text).strip(_WRAPPING)
-    bare = _PREFIX.sub("", bare, count=1).strip(_WRAPPING) if len(bare) > 1 else bare
-    if len(bare) == 1 and bare.upper() in LETTERS:
-        return bare.upper()
-    labelled = _LABELLED.match(_COMMAND.sub("", text).strip(" \t\r\n*$[]{}"))
-    rest = _COMMAND.sub("", text)
-    if labelled and len(_labels(rest)) == 1:
-        return labelled[1]
-    return None
+    bare = _COMMAND.sub("", text)
+    labels = {(match[1] or match[2]).upper() for match in _LABEL.finditer(bare)}
+    labelled = _LABEL.match(bare.strip(" \t\r\n*$[]{}"))
+    if labelled and len(labels) == 1:
+        return (labelled[1] or labelled[2]).upper()
+    return _lone_letter(bare)
 
 
 def stated_letter(answer_part: str) -> str | None:
@@ -64,23 +68,28 @@ def stated_letter(answer_part: str) -> str | None:
         answer_part: what counts of the response, i.e. what follows the reasoning.
     """
     tail = answer_part[-_SEARCHED_CHARACTERS:]
-    found = None
-    for match in _STATEMENT.finditer(tail):
-        letter = match["bracketed"] or match["plain"]
-        # IGNORECASE serves the words of the statement; an unbracketed letter is a capital.
-        if match["plain"] and not letter.isupper():
-            continue
-        if letter == "A" and match["plain"] and _ARTICLE.match(tail, match.end()):
-            continue
-        found = letter.upper()
-    if found:
-        return found
-    lines = [line for line in tail.splitlines() if line.strip()]
-    return letter_of(lines[-1]) if lines else None
+    for statement in reversed(list(_STATEMENT.finditer(tail))):
+        chosen = _CHOSEN.match(tail, statement.end())
+        if chosen:
+            return _decided(tail, chosen)
+    alone = [
+        letter for line in tail.splitlines() if line.strip() for letter in [_lone_letter(line)]
+    ]
+    others = {letter for letter in alone[:-1] if letter}
+    return alone[-1] if alone and others <= {alone[-1]} else None
 
 
-def _labels(text: str) -> set[str]:
-    """Letters that stand as labels of choices in ``text``."""
-    return {
-        match[1] for match in re.finditer(rf"(?<!\w)\(?([{LETTERS}])(?:\)|\.(?=\s)|:(?=\s))", text)
-    }
+def _decided(text: str, chosen: re.Match[str]) -> str | None:
+    """The letter of a statement, unless the statement goes on in a way that it is none, or not the only one."""
+    if _SEVERAL.match(text, chosen.end()):
+        return None
+    if chosen["bracketed"]:
+        return chosen["bracketed"].upper()
+    return chosen["plain"] if _AFTER_PLAIN.match(text, chosen.end()) else None
+
+
+def _lone_letter(text: str) -> str | None:
+    bare = _COMMAND.sub("", text).strip(_WRAPPING)
+    if len(bare) > 1:
+        bare = _PREFIX.sub("", bare, count=1).strip(_WRAPPING)
+    return bare.upper() if len(bare) == 1 and bare.upper() in LETTERS else None

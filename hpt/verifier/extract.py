@@ -2,7 +2,7 @@ r"""Find the answer in a response, and undress a gold answer. Linear in the text
 
 import re
 
-END_OF_THINKING = "</think>"
+THINKING, END_OF_THINKING = "<think>", "</think>"
 _BOXED = re.compile(r"\\boxed\s*\{")
 _MATH_DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 
@@ -10,8 +10,7 @@ _MATH_DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 def extract_answer(response: str) -> str | None:
     r"""The text inside the last ``\boxed{...}``, without math delimiters around it, or None.
 
-    Only what follows the last ``</think>`` counts, where there is one: a boxed guess inside the reasoning is no
-    answer. If the last box is not closed (a truncated response) or empty there is no answer either, even when
+    Only what follows the reasoning counts (``answer_part``): a boxed guess in there is no answer. If the last box is not closed (a truncated response) or empty there is no answer either, even when
     an earlier box is complete: the response had moved on from it.
     """
     boxed = last_boxed(answer_part(response))
@@ -19,8 +18,11 @@ def extract_answer(response: str) -> str | None:
 
 
 def answer_part(response: str) -> str:
-    """What counts of a response: what follows the last ``</think>``, or all of it."""
-    return response.rpartition(END_OF_THINKING)[2]
+    """What counts of a response: what follows the last ``</think>``, or all of it; no reasoning that was cut off.
+
+    A ``<think>`` that is not closed opens reasoning that the response did not end: an answer in there is none.
+    """
+    return response.rpartition(END_OF_THINKING)[2].partition(THINKING)[0]
 
 
 def normalize_gold(answer: str) -> str:

@@ -5,11 +5,13 @@ it runs only in workers that can be killed: see ``hpt.verifier.pool``.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from hpt.verifier.choice import letter_of, stated_letter
 from hpt.verifier.extract import answer_part, extract_answer, last_boxed, normalize_gold
-from hpt.verifier.normalize import base_of, undress, without_assignment
+from hpt.verifier.guards import as_inexact_numbers, by_relative_error, differs
+from hpt.verifier.normalize import undress, without_assignment
 from hpt.verifier.verdict import Verdict
 
 KINDS = ("math", "choice")
@@ -104,25 +106,34 @@ def is_oversized(text: str) -> bool:
 
 
 def judge(extracted: str, gold: str) -> Verdict:
-    """The symbolic comparison, by math-verify. No limits of its own: run it in a worker.
+    """The symbolic comparison, by math-verify and the guards. No limits of its own: run it in a worker.
 
     math-verify's own time limits are alarms, which only work in a main thread; they are switched off here.
     Units are not compared (``5 cm`` equals ``5``), ``50%`` is 50, the order of a list without brackets does not
     matter, and neither does the case of text; decimals are equal to 6 digits.
     """
-    from math_verify import verify
-
     target, reference = parsed(extracted), parsed(gold)
     if not target or not reference:
         return Verdict("unparsable", extracted)
-    bases = base_of(extracted), base_of(gold)
-    if None not in bases and bases[0] != bases[1]:
-        return Verdict("wrong", extracted)
-    equal = verify(reference, target, timeout_seconds=None)
+    numbers = as_inexact_numbers(reference, target)
+    equal = None if numbers is None else by_relative_error(*numbers)
+    if equal is None:
+        equal = _equal(reference, target)
     if not equal and ("=" in extracted) != ("=" in gold):
         sides = [parsed(without_assignment(side)) for side in (gold, extracted)]
-        equal = bool(all(sides)) and verify(*sides, timeout_seconds=None)
+        equal = bool(all(sides)) and _equal(*sides)
+    if equal:
+        equal = not differs(undress(extracted), undress(gold), parsed, _equal)
     return Verdict("correct" if equal else "wrong", extracted)
+
+
+def _equal(reference: Sequence[Any], target: Sequence[Any]) -> bool:
+    """math-verify's comparison; a relation may stand for the set that it describes."""
+    from math_verify import verify
+
+    return bool(
+        verify(list(reference), list(target), timeout_seconds=None, allow_set_relation_comp=True)
+    )
 
 
 def parsed(text: str) -> list[Any]:

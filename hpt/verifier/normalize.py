@@ -5,6 +5,37 @@ from fractions import Fraction
 
 # 0.1\overline{6}: sympy reads the overline as a variable's name. Few digits: Python's integers are exact, not free.
 _REPEATING = re.compile(r"(?<![\d.])(-?)(\d{0,30})\.(\d{0,30})\\overline\s*\{\s*(\d{1,30})\s*\}")
+# Characters in place of commands. Not Unicode's compatibility forms: they make x2 of x\u00b2.
+_CHARACTERS = str.maketrans(
+    {
+        "\u2212": "-",
+        "\u2013": "-",
+        "\u00d7": r"\times ",
+        "\u00b7": r"\cdot ",
+        "\u00f7": "/",
+        "\u03c0": r"\pi ",
+        "\u221e": r"\infty ",
+        "\u2264": r"\le ",
+        "\u2265": r"\ge ",
+        "\u2260": r"\ne ",
+        "\u222a": r"\cup ",
+        "\u2205": r"\emptyset ",
+        "\u00b0": r"^\circ ",
+        "\u00b2": "^2",
+        "\u00b3": "^3",
+        "\u00bd": r"\frac{1}{2}",
+        "\u00bc": r"\frac{1}{4}",
+        "\u00be": r"\frac{3}{4}",
+        "\u2153": r"\frac{1}{3}",
+        "\u2154": r"\frac{2}{3}",
+        **{chr(0xFF10 + digit): str(digit) for digit in range(10)},
+    }
+)
+_ROOT = re.compile(r"\u221a\s*(?:\(([^()]*)\)|(\d+|[a-zA-Z]))")
+_EMPHASIS = re.compile(r"\*\*|\\(?:boldsymbol|mathbf|bm)(?![a-zA-Z])|\\color\s*\{[^{}]*\}")
+_SCIENTIFIC = re.compile(r"(?<![\w.])(\d{1,30}(?:\.\d{0,30})?)[eE]([+-]?\d{1,4})(?![\w.])")
+# "5 dollars", "12 square units": words of three letters or more behind a number; "5 or 6" is a list.
+_WORDS = re.compile(r"^(-?[\d.,]{1,40})\s+[A-Za-z]{3,}(?:\s+[A-Za-z]{3,}){0,3}$")
 _CURRENCY = re.compile(r"\\text\s*\{\s*\\\$\s*\}")
 # "18 cm^2": without \text{} the letters would be variables.
 _UNIT = re.compile(
@@ -20,10 +51,15 @@ _BASE = re.compile(r"^\s*-?[0-9A-Za-z]+\s*_\s*\{?\s*(\d{1,2})\s*\}?\s*$")
 def undress(text: str) -> str:
     """The same answer in a form that math-verify reads.
 
-    Takes off the full stop at the end, reads repeating decimals, mixed numbers with a slash, digits grouped by spaces,
-    currency in text mode, and squared or cubed units.
+    Takes off the full stop at the end and emphasis, reads mathematical characters, scientific notation, repeating
+    decimals, mixed numbers with a slash, digits grouped by spaces, currency in text mode, and words and squared or cubed
+    units behind a number.
     """
     text = _without_final_stop(text.strip())
+    text = _EMPHASIS.sub("", text.translate(_CHARACTERS)).replace(r"\varnothing", r"\emptyset")
+    text = _ROOT.sub(lambda found: rf"\sqrt{{{found[1] or found[2]}}}", text)
+    text = _SCIENTIFIC.sub(r"\1 \\times 10^{\2}", text)
+    text = _WORDS.sub(r"\1", text)
     text = _CURRENCY.sub(r"\\$", text)
     text = _REPEATING.sub(_as_fraction, text)
     if mixed := _MIXED.match(text):

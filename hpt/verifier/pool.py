@@ -15,7 +15,7 @@ from types import TracebackType
 
 from pebble import ProcessExpired, ProcessPool
 
-from hpt.verifier.judge import examine
+from hpt.verifier.judge import check_kind, examine
 from hpt.verifier.verdict import Verdict
 from hpt.verifier.workers import EXIT_MEMORY, WorkerContext, compare, prepare_worker
 
@@ -100,18 +100,19 @@ class VerifierPool:
             if self._pool is not None:
                 return
             self._context = WorkerContext()
-            self._pool = self._new_pool()
-            trial = self._pool.schedule(compare, args=("1/2", r"\frac{1}{2}"))
+            pool = self._new_pool()
+            trial = pool.schedule(compare, args=("1/2", r"\frac{1}{2}"))
             try:
                 verdict = trial.result(timeout=STARTUP_TIMEOUT_S)
             except Exception as error:
-                self._discard(self._pool)
-                self._pool = None
+                self._discard(pool)
                 raise RuntimeError(
                     f"The verifier's worker processes do not work ({type(error).__name__}: {error}); what they "
                     "printed on standard error says why. Is math-verify installed?"
                 ) from error
             assert verdict.score == 1.0
+            # Only now: whoever finds a pool takes it for one that answers, and does not wait for the lock.
+            self._pool = pool
 
     def close(self) -> None:
         """End the workers. Whoever still waits for a verdict gets a RuntimeError."""
@@ -131,6 +132,9 @@ class VerifierPool:
 
     def verify_many(self, items: Iterable[tuple[str, str, str]]) -> list[Verdict]:
         """(response, gold answer, kind) triples to verdicts, in the order of the input."""
+        items = list(items)
+        for *_, kind in items:  # before any is begun
+            check_kind(kind)
         begun = [self._begin(*item) for item in items]
         return [self._wait(each) for each in begun]
 

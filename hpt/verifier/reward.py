@@ -35,7 +35,7 @@ async def compute_score(
     Keys are the same for every response, as verl stacks them. Only ``score`` and ``acc`` are numbers: verl
     bootstraps validation statistics of every numeric key, and skips strings.
     """
-    kind = (extra_info or {}).get(KIND_KEY, "math")
+    kind = (extra_info or {}).get(KIND_KEY) or "math"
     pool = shared_pool(verifier_workers, verifier_timeout_s, verifier_memory_mb)
     verdict = await pool.verify_async(solution_str, str(ground_truth), kind)
     return {

@@ -108,11 +108,12 @@ def prepare_worker(memory_mb: int) -> None:
 
 def compare(extracted: str, gold: str) -> Verdict:
     """``judge`` within this worker's memory; a comparison that exceeds it ends the worker with EXIT_MEMORY."""
+    before = _address_space("VmPeak")
     try:
         verdict = judge(extracted, gold)
     except MemoryError:
         os._exit(EXIT_MEMORY)  # what is left of the address space may not do for an orderly end
-    if verdict.score == 0.0 and _address_space("VmPeak") > _peak_limit:
+    if verdict.score == 0.0 and _address_space("VmPeak") > max(before, _peak_limit):
         os._exit(EXIT_MEMORY)
     return verdict
 

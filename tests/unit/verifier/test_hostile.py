@@ -25,7 +25,7 @@ def boxed(text: str) -> str:
     return r"\boxed{" + text + "}"
 
 
-# An integer of a gigabyte, made in one shift: the kernel refuses it at once.
+# An integer of a gigabyte.
 MEMORY_EATER = "2^{2^{33}} + 1"
 # name -> response; the gold answer is 7 for all of them.
 HOSTILE = {
