@@ -30,6 +30,8 @@ CPU_ENVIRONMENT = {
 # Only prompts and responses pass through it.
 OBJECT_STORE_BYTES = 256 << 20
 LOGS = "logs"
+CPU_BATCHED_TOKENS = 2048
+"""Tokens of a step of the engine, at least; a longer prompt has a step to itself."""
 
 
 def worker_environment(settings: EvaluationSettings) -> dict[str, str]:
@@ -108,11 +110,18 @@ def engine_arguments(
         # A prompt is short beside its response, and one computed in two parts may differ in its last digits.
         "enable_prefix_caching": False,
         "disable_log_stats": True,
-        **(
-            {}
-            if settings.device == "cpu"
-            else {"gpu_memory_utilization": settings.gpu_memory_utilization}
-        ),
+        **_device_arguments(settings, max_model_len),
+    }
+
+
+def _device_arguments(settings: EvaluationSettings, max_model_len: int) -> dict[str, Any]:
+    if settings.device != "cpu":
+        return {"gpu_memory_utilization": settings.gpu_memory_utilization}
+    # vLLM 0.29 fails where a prompt is computed in parts and its sample has a seed: it winds the generator back, which
+    # works on GPUs only ("CPU Generator does not use offset"). So prompts are computed whole.
+    return {
+        "enable_chunked_prefill": False,
+        "max_num_batched_tokens": max(CPU_BATCHED_TOKENS, max_model_len),
     }
 
 

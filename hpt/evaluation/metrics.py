@@ -49,9 +49,8 @@ def pass_at_k(n: int, c: int, k: int) -> float:
         return 1.0
     if few * n.bit_length() <= _EXACT_BITS:
         whole = math.perm(n, few)
-        return (
-            whole - math.perm(n - many, few)
-        ) / whole  # of integers, Python rounds the quotient once
+        # Of integers, however long, Python rounds the quotient once.
+        return (whole - math.perm(n - many, few)) / whole
     return -math.expm1(math.fsum(math.log1p(-many / (n - j)) for j in range(few)))
 
 

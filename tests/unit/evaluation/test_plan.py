@@ -106,7 +106,7 @@ def test_another_model_is_refused_and_a_moved_one_is_not(settings, model, tmp_pa
     prepare(changed(settings, model=str(copy)))
     for name in ("config.json", "tokenizer.json", "model.safetensors", "chat_template.jinja"):
         whole = (copy / name).read_bytes()
-        (copy / name).write_bytes(whole + b" ")
+        (copy / name).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
         with pytest.raises(FolderError, match=r"model: .*copy.* instead of"):
             prepare(changed(settings, model=str(copy)))
         (copy / name).write_bytes(whole)

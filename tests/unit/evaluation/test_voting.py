@@ -77,6 +77,11 @@ def test_majority_at_k_is_the_mean_over_subsets(answers, k):
     assert got == pytest.approx(expected, abs=1e-12 if exact else 0.06)
 
 
+def test_a_subset_in_which_nobody_votes_scores_zero():
+    votes = tally(["1", None, None, None], [1.0, 0.0, 0.0, 0.0])
+    assert majority_at_k(votes, 2, draws=2000) == pytest.approx(0.5, abs=0.05)
+
+
 def test_majority_at_k_depends_on_its_seed_alone():
     votes = tally(["1"] * 5 + ["2"] * 4 + [None], [1.0] * 5 + [0.0] * 5)
     assert majority_at_k(votes, 4, seed=3) == majority_at_k(votes, 4, seed=3)
