@@ -147,6 +147,15 @@ class HybridDataset(RLHFDataset):
             )
         return None if self._demonstrations is None else self._demonstrations[position]["ids"]
 
+    def question_id(self, demonstration_id: int) -> str:
+        """The question's `extra_info.id`; "data_source/demonstration_id" where the file has none."""
+        columns = [
+            name for name in ("extra_info", "data_source") if name in self.dataframe.features
+        ]
+        row = self.dataframe.select_columns(columns)[operator.index(demonstration_id)]
+        known = (row.get("extra_info") or {}).get("id")
+        return f"{row.get('data_source')}/{demonstration_id}" if known is None else str(known)
+
     def __getitem__(self, item: int) -> dict:
         row = super().__getitem__(item)
         row["demonstration_id"] = range(len(self))[item]  # a plain int, whatever kind item is

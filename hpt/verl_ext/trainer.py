@@ -28,6 +28,7 @@ from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.metric import reduce_metrics
 
 import hpt.verl_ext.registration  # noqa: F401  (the driver looks up the advantage estimator by name)
+from hpt import question_log
 from hpt.config import ConfigError, HPTConfig
 from hpt.metrics import BatchMetrics, update_metrics
 from hpt.routing import Denominators, Plan, Question, Row, RowKind, route
@@ -111,6 +112,7 @@ class HybridTrainerMixin(PlainSFTMixin):
         """Route the batch's questions, then lay the rows out over steps and ranks."""
         questions, tags = self._questions(batch, metrics)
         plan = self._plan(questions)
+        self._log_questions(questions, plan)
         first = {question.uid: question.rollouts[0] for question in questions}
         demonstrations = [row for row in plan.rows if row.kind == RowKind.DEMONSTRATION]
         partition_id = str(batch.partition_id)
@@ -124,6 +126,16 @@ class HybridTrainerMixin(PlainSFTMixin):
         row_io.clear(plan.dropped, partition_id)
         metrics.update(self._batch_metrics.of_plan(plan, row_io.tokens_by_kind(placed)))
         return self._lay_out(placed, len(questions), batch, metrics)
+
+    def _log_questions(self, questions: list[Question], plan: Plan) -> None:
+        question_log.append(
+            self.config.trainer.default_local_dir,
+            step=self.global_steps,
+            epoch=(self.global_steps - 1) // self.steps_per_epoch,
+            ids=[self._ids[question.uid] for question in questions],
+            scores=[question.scores for question in questions],
+            coefficients=plan.coefficients,
+        )
 
     def _plan(self, questions: list[Question]) -> Plan:
         actor = self.config.actor_rollout_ref.actor
@@ -171,6 +183,7 @@ class HybridTrainerMixin(PlainSFTMixin):
         if self.base_mode == "sync":
             self._arrival.clear()  # of questions without a single rollout
         self._read_demonstrations({uid: demonstration_ids[uid] for uid in order})
+        self._ids = {uid: self.train_dataset.question_id(demonstration_ids[uid]) for uid in order}
         questions = [
             Question(
                 uid=uid,

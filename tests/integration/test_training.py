@@ -13,6 +13,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from hpt import question_log
 from hpt.metrics import DEFINITIONS
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
@@ -116,6 +117,18 @@ def test_a_checkpoint_resumes_and_no_metric_is_lost(first_half, second_half):
     accuracies = {name: value for name, value in before[2].items() if name.startswith("val-core/")}
     assert accuracies
     assert {name: steps[2][name] for name in accuracies} == accuracies
+
+
+def test_every_question_is_logged(second_half):
+    steps, log = second_half.steps(), question_log.read(second_half.folder)
+    assert sorted(log) == [1, 2, 3, 4]
+    for step, line in log.items():
+        assert len(set(line["id"])) == len(line["n"]) == len(line["route"])
+        assert all(name.startswith("builtin/level_") for name in line["id"])
+        accuracy = sum(line["correct"]) / sum(line["n"])
+        assert accuracy == pytest.approx(steps[step]["hpt/rollout_accuracy"])
+        share = line["route"].count("sft") / len(line["route"])
+        assert share == pytest.approx(steps[step]["hpt/sft_share_questions"])
 
 
 def test_every_metric_of_ours_is_defined(second_half):

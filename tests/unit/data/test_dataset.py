@@ -101,6 +101,34 @@ def solution(tokenizer, dataset, position) -> str | None:
     return None if ids is None else tokenizer.decode(ids, clean_up_tokenization_spaces=False)
 
 
+# Ids
+
+
+def test_a_question_is_named_by_its_id_else_by_source_and_row(tmp_path, tokenizer):
+    dataset = make(tmp_path, tokenizer, make_rows(3))
+    assert [dataset.question_id(number) for number in range(3)] == ["sums/0", "sums/1", "sums/2"]
+    rows = make_rows(3)
+    for row, name in zip(rows, ["a", None, 7], strict=True):
+        row["extra_info"] = {"index": 0, "id": name if name is None else str(name)}
+    dataset = make(tmp_path, tokenizer, rows)
+    assert [dataset.question_id(number) for number in range(3)] == ["a", "sums/1", "7"]
+
+
+def test_the_name_is_that_of_the_row_whose_demonstration_it_is(tmp_path, tokenizer):
+    rows = make_rows(4)
+    rows[1]["prompt"][0]["content"] = "long " * 100  # verl's filter leaves it out
+    for index, row in enumerate(rows):
+        row["extra_info"]["id"] = f"question {index}"
+    dataset = make(tmp_path, tokenizer, rows)
+    names = [dataset.question_id(row["demonstration_id"]) for row in dataset]
+    assert names == ["question 0", "question 2", "question 3"]
+
+
+def test_a_file_without_extra_info(tmp_path, tokenizer):
+    rows = [{k: v for k, v in row.items() if k != "extra_info"} for row in make_rows(2)]
+    assert make(tmp_path, tokenizer, rows).question_id(1) == "sums/1"
+
+
 # Tokens
 
 
