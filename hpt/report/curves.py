@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpt.report.study import IN, OUT, Outcome, Value, groups_of, mean_over, value_of
-from hpt.study.plan import BASE, METHODS
+from hpt.study.plan import BASE, COMPARED, METHODS
 
 # Okabe and Ito's colours, told apart by colour-blind readers; markers and dashes tell lines apart in grey.
 STYLES: dict[str, tuple[str, str, str]] = {
@@ -23,14 +23,14 @@ STYLES: dict[str, tuple[str, str, str]] = {
 
 
 def curve_rows(found: Sequence[Outcome], training_levels: Sequence[int]) -> list[dict[str, Any]]:
-    """Value of the mean over levels, per method, group of levels and questions seen.
+    """Value of the mean over levels, per method (ablations apart), group of levels and questions seen.
 
     Every line starts from the base model of its own seeds. Only places where all of a method's seeds were
     validated: a band over other seeds at each place would move with the seeds.
     """
     base = {each.seed: each.accuracy for each in found if each.method == BASE}
     rows = []
-    for method in METHODS:
+    for method in COMPARED:
         curves = [_from_base(each, base.get(each.seed)) for each in found if each.method == method]
         if not curves:
             continue
@@ -82,7 +82,7 @@ def plot_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     )  # fmt: skip
     longest = max((row["questions"] for row in rows), default=0)
     for group, axis in zip(groups, axes[0], strict=False):
-        for method in METHODS:
+        for method in COMPARED:
             of_line = [row for row in rows if (row["method"], row["levels"]) == (method, group)]
             _draw(axis, method, of_line, longest)
         axis.set(

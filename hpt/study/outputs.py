@@ -5,7 +5,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hpt.data.builtin_task import TRAIN_LEVELS
+from hpt.data.builtin_task import TRAIN_LEVELS, VAL_LEVELS
 from hpt.report import curves
 from hpt.report import study as statistics
 from hpt.report.terminal import rendered
@@ -13,6 +13,8 @@ from hpt.study import data, plan, state
 from hpt.study.plan import STAGES, Job, Settings
 from hpt.study.runner import Study
 
+QUESTIONS = len(VAL_LEVELS) * data.HELD_OUT_PER_LEVEL
+"""Of a test set."""
 TABLES, CURVES, FIGURE = "results.md", "curves.csv", "curves.png"
 
 
@@ -34,7 +36,7 @@ def report(study: Study) -> str:
             "Choice of learning rates: accuracy on the development set, mean over the training levels (* chosen)"
         ] = statistics.sweep_table(scores, choices, study.settings.sweep_lrs)
     notes = [
-        f"{len(results)} of {len(study.every_job)} runs finished. Each method and seed: "
+        f"{_finished(study)} of {len(study.jobs)} runs finished. Each method and seed: "
         f"{study.budget.described(study.settings.steps)}.",
         *statistics.notes_on(rows, choices),
         *statistics.lost_metrics(results),
@@ -50,6 +52,10 @@ def report(study: Study) -> str:
     curves.write_curves(points, study.out / CURVES)
     curves.plot_curves(points, study.out / FIGURE)
     return text
+
+
+def _finished(study: Study) -> int:
+    return sum(state.result_of(study.out, job) is not None for job in study.jobs)
 
 
 def _versions_noted(results: Sequence[dict[str, Any]]) -> list[str]:
@@ -71,6 +77,13 @@ def described(study: Study) -> str:
             f"{job.name:<26}{_rate(settings, job):<14}{job.steps:>6}{job.steps * budget.questions:>10}"
             f"{budget.optimizer_steps(job.steps):>11}{seconds / 60:>9.1f}  {status}"
         )
+    for evaluation in study.evaluations:
+        done = state.is_evaluated(state.evaluation_folder(study.out, evaluation))
+        seconds = 0.0 if done else plan.seconds_of_evaluation(settings, QUESTIONS)
+        left += seconds
+        lines.append(
+            f"{'evaluate ' + evaluation.name:<57}{seconds / 60:>9.1f}  {'finished' if done else 'to do'}"
+        )
     new = {job.seed for job in study.jobs if not data.is_there(study.task(job.seed))}
     left += len(new) * plan.BASE_MODEL_SECONDS
     head = f"{'run':<26}{'lr':<14}{'steps':>6}{'questions':>10}{'opt. steps':>11}{'minutes':>9}"
@@ -86,10 +99,14 @@ def described(study: Study) -> str:
             "is the highest mean accuracy over the training levels after the last batch, of equals the smallest rate."
         )
     notes.append(
-        f"Expected: {left / 3600:.1f} hours for {len(lines)} runs on 2 cores that do nothing else; a busy machine may "
+        f"Expected: {left / 3600:.1f} hours for {len(study.jobs)} runs{_and_evaluations(study)} on 2 cores that do nothing else; a busy machine may "
         "take half as long again."
     )
     return "\n".join([head, *lines, *notes])
+
+
+def _and_evaluations(study: Study) -> str:
+    return f" and {len(study.evaluations)} evaluations" if study.evaluations else ""
 
 
 def _status(study: Study, job: Job) -> tuple[str, float]:

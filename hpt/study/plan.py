@@ -26,6 +26,7 @@ TIE = 1e-9
 OWNED_KEYS = frozenset(
     {
         "hpt.strategy", "hpt.rollout_algorithm", "hpt.clip_ratio", "hpt.gamma",
+        "hpt.sft_coef", "hpt.off_coef",
         "data.train_files", "data.val_files", "data.shuffle", "data.seed",
         "actor_rollout_ref.model.path", "actor_rollout_ref.rollout.seed",
         "actor_rollout_ref.actor.optim.lr", "actor_rollout_ref.actor.optim.lr_warmup_steps",
@@ -48,10 +49,17 @@ class Stage:
     Attributes:
         overrides: of config/quickstart.yaml; what makes the method.
         generates: whether it samples from the model, which takes most of a batch's time.
+        swept_as: the stage whose sweep chooses its learning rate; None: its own. An ablation takes that
+            of what it is compared with, so that one thing differs.
     """
 
     overrides: tuple[str, ...]
     generates: bool = True
+    swept_as: str | None = None
+
+
+def _ablation(*overrides: str) -> Stage:
+    return Stage(overrides, swept_as="hpt")
 
 
 STAGES: dict[str, Stage] = {
@@ -60,6 +68,12 @@ STAGES: dict[str, Stage] = {
     "luffy": Stage(("hpt.strategy=luffy",)),
     "srft": Stage(("hpt.strategy=srft",)),
     "hpt": Stage(("hpt.strategy=switch", "hpt.gamma=0")),
+    "hpt_gamma_1_4": _ablation("hpt.strategy=switch", "hpt.gamma=0.25"),
+    "hpt_gamma_2_4": _ablation("hpt.strategy=switch", "hpt.gamma=0.5"),
+    "off_on": _ablation("hpt.strategy=off_on", "hpt.gamma=0"),
+    "mix_on": _ablation(
+        "hpt.strategy=mix_on", "hpt.gamma=0", "hpt.sft_coef=0.1", "hpt.off_coef=1.0"
+    ),
 }
 
 
@@ -70,10 +84,12 @@ class Method:
     Attributes:
         label: how reports call it.
         stages: names of ``STAGES``, one after the other; none: the base model as it is.
+        is_ablation: of HPT (Tables 5 and 6 of arXiv 2509.04419); not part of the comparison of methods.
     """
 
     label: str
     stages: tuple[str, ...]
+    is_ablation: bool = False
 
 
 METHODS: dict[str, Method] = {
@@ -84,8 +100,19 @@ METHODS: dict[str, Method] = {
     "luffy": Method("LUFFY", ("luffy",)),
     "srft": Method("SRFT", ("srft",)),
     "hpt": Method("HPT", ("hpt",)),
+    "hpt_gamma_1_4": Method("HPT, gamma 1/4", ("hpt_gamma_1_4",), is_ablation=True),
+    "hpt_gamma_2_4": Method("HPT, gamma 2/4", ("hpt_gamma_2_4",), is_ablation=True),
+    "off_on": Method("OFF/ON", ("off_on",), is_ablation=True),
+    "mix_on": Method("Mix/ON", ("mix_on",), is_ablation=True),
 }
 BASE = "base"
+COMPARED = tuple(name for name, method in METHODS.items() if not method.is_ablation)
+ABLATIONS = tuple(name for name, method in METHODS.items() if method.is_ablation)
+
+
+def swept_as(stage: str) -> str:
+    """The stage whose sweep chooses the learning rate of ``stage``."""
+    return STAGES[stage].swept_as or stage
 
 
 @dataclass(frozen=True)
@@ -97,14 +124,18 @@ class Settings:
         seeds: of task, base model and run, one final run per method each.
         sweep_lrs: learning rates to choose from; a single one is taken without a sweep.
         overrides: of config/quickstart.yaml, for all runs alike.
+        samples: per test question, where final models are evaluated.
     """
 
     steps: int = 40
     seeds: tuple[int, ...] = (0, 1, 2)
     sweep_lrs: tuple[float, ...] = (2e-4, 6e-4, 2e-3)
     overrides: tuple[str, ...] = ()
+    samples: int = 32
 
     def __post_init__(self) -> None:
+        if self.samples < 1:
+            raise StudyError(f"got --samples {self.samples}; expected a whole number >= 1")
         if self.steps < 2 or self.steps % 2:
             raise StudyError(
                 f"got --steps {self.steps}; expected an even number >= 2, as SFT -> GRPO takes half of them each"
@@ -244,7 +275,7 @@ def sweep_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
     """The sweeps that ``methods`` need: their stages' own, so SFT -> GRPO needs those of SFT and GRPO."""
     if not settings.is_swept:
         return []
-    needed = {stage for name in methods for stage in METHODS[name].stages}
+    needed = {swept_as(stage) for name in methods for stage in METHODS[name].stages}
     return [
         Job("sweep", stage, SWEEP_SEED, steps=settings.steps, learning_rate=rate)
         for stage in STAGES
@@ -254,9 +285,18 @@ def sweep_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
 
 
 def final_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
-    """Every method on a seed before the next seed, so that an unfinished study compares like with like."""
+    """Every method on a seed before the next seed, so that an unfinished study compares like with like;
+    ablations after the methods."""
+    groups = [
+        [name for name in methods if (name in ABLATIONS) is is_ablation]
+        for is_ablation in (False, True)
+    ]
     return [
-        job for seed in settings.seeds for name in methods for job in _stages(settings, name, seed)
+        job
+        for group in groups
+        for seed in settings.seeds
+        for name in group
+        for job in _stages(settings, name, seed)
     ]
 
 
@@ -274,6 +314,34 @@ def _stages(settings: Settings, method: str, seed: int) -> list[Job]:
 def all_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
     """The sweeps, then the final runs."""
     return sweep_jobs(settings, methods) + final_jobs(settings, methods)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Sampling from a method's final model on the test questions of its seed.
+
+    Attributes:
+        method: name in ``METHODS``.
+        seed: of the final run.
+    """
+
+    method: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Of its folder, too."""
+        return f"{self.method}-seed{self.seed}"
+
+    def last_job(self, settings: Settings) -> Job:
+        """The run whose model it samples from."""
+        return _stages(settings, self.method, self.seed)[-1]
+
+
+def evaluations(settings: Settings, methods: Sequence[str]) -> list[Evaluation]:
+    """One per final model, in the order of the final runs."""
+    jobs = final_jobs(settings, methods)
+    return [Evaluation(job.method, job.seed) for job in jobs if job.is_last]
 
 
 # ---- the choice of learning rates ----
@@ -376,6 +444,9 @@ SFT_BATCH_SECONDS = 1.5
 VALIDATION_SECONDS = 11.0
 """Of 448 questions."""
 BASE_MODEL_SECONDS = 90.0
+EVALUATION_LAUNCH_SECONDS = 25.0
+SAMPLES_PER_SECOND = 120.0
+"""Of an evaluation."""
 
 
 def seconds_of(job: Job, settings: Settings) -> float:
@@ -385,3 +456,8 @@ def seconds_of(job: Job, settings: Settings) -> float:
     batch = BATCH_SECONDS if STAGES[job.stage_name].generates else SFT_BATCH_SECONDS
     validations = -(-job.steps // settings.validate_every) if job.kind == "final" else 1
     return LAUNCH_SECONDS + job.steps * batch + validations * VALIDATION_SECONDS
+
+
+def seconds_of_evaluation(settings: Settings, questions: int) -> float:
+    """What an evaluation on so many questions is expected to take."""
+    return EVALUATION_LAUNCH_SECONDS + settings.samples * questions / SAMPLES_PER_SECOND

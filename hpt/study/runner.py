@@ -13,11 +13,22 @@ from tqdm import tqdm
 from hpt.data.builtin_task import TRAIN_LEVELS
 from hpt.report.study import sweep_scores
 from hpt.study import data, plan, state
-from hpt.study.plan import METHODS, Budget, Choice, Job, Places, Settings, StudyError
+from hpt.study.plan import (
+    METHODS,
+    Budget,
+    Choice,
+    Evaluation,
+    Job,
+    Places,
+    Settings,
+    StudyError,
+)
 
 LOG_FILE = "train.log"
 Launch = Callable[[Path, Sequence[str], Callable[[int], None]], int]
 """(run's folder, overrides, called with the finished batches) -> exit status; its log is LOG_FILE there."""
+Evaluate = Callable[[Path, Sequence[str]], int]
+"""(folder, overrides of config/eval_cpu.yaml) -> exit status; its log is LOG_FILE there."""
 
 
 @dataclass
@@ -28,6 +39,7 @@ class Study:
         out: its folder.
         methods: those asked for; reports show whatever the folder has.
         launch: runs a training.
+        evaluate: samples from a model and verifies; None: final models are not evaluated.
         make_task: (folder, seed) -> None, writes data and base model unless they are there.
         wait_for_earlier: waits for a training that an earlier launch left in the run's folder.
         made_with: versions, for the results.
@@ -40,6 +52,7 @@ class Study:
     budget: Budget
     methods: tuple[str, ...]
     launch: Launch
+    evaluate: Evaluate | None = None
     make_task: Callable[[Path, int], None] = data.make_task
     wait_for_earlier: Callable[[Path], None] = lambda folder: None
     made_with: Mapping[str, str | None] = field(default_factory=dict)
@@ -54,20 +67,26 @@ class Study:
     def every_job(self) -> list[Job]:
         return plan.all_jobs(self.settings, tuple(METHODS))
 
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        return plan.evaluations(self.settings, self.methods) if self.evaluate else []
+
     def task(self, seed: int) -> Path:
         return self.out / f"task-seed{seed}"
 
     def choice(self, stage: str) -> Choice:
         """The learning rate of a stage, as far as its sweep has come."""
-        sweep = plan.sweep_jobs(self.settings, (stage,))
+        swept = plan.swept_as(stage)
+        sweep = plan.sweep_jobs(self.settings, (swept,))
         found = [state.result_of(self.out, job) for job in sweep]
         scores = sweep_scores([line for line in found if line is not None], TRAIN_LEVELS)
-        return plan.choose(scores.get(stage, {}), self.settings.sweep_lrs)
+        return plan.choose(scores.get(swept, {}), self.settings.sweep_lrs)
 
     def run(self) -> None:
         """Every run that is not finished; a failure is noted and the next one goes on."""
-        jobs = self.jobs
-        bar = tqdm(total=len(jobs), desc="runs", unit="run", disable=None, position=0)
+        jobs, evaluations = self.jobs, self.evaluations
+        total = len(jobs) + len(evaluations)
+        bar = tqdm(total=total, desc="runs", unit="run", disable=None, position=0)
         with bar:
             for job in jobs:
                 result = state.result_of(self.out, job)
@@ -76,6 +95,9 @@ class Study:
                     state.rebuild_results(self.out, self.every_job)
                 else:
                     self._check_same(job, result)
+                bar.update(1)
+            for evaluation in evaluations:
+                self._attempt_evaluation(evaluation)
                 bar.update(1)
 
     def _check_same(self, job: Job, result: dict[str, Any]) -> None:
@@ -112,7 +134,9 @@ class Study:
             missing = self.choice(job.stage_name).missing
             if missing:
                 rates = ", ".join(f"{rate:g}" for rate in missing)
-                return f"the sweep of {job.stage_name} lacks the learning rates {rates}"
+                return (
+                    f"the sweep of {plan.swept_as(job.stage_name)} lacks the learning rates {rates}"
+                )
         return None
 
     def rate(self, job: Job) -> float | None:
@@ -128,11 +152,7 @@ class Study:
             folder=state.folder_of(self.out, job),
             train=data.train_file_from(task, job.start * self.budget.questions),
             held_out=task / (data.DEV if job.kind == "sweep" else data.TEST),
-            model=(
-                state.exported_model(state.folder_of(self.out, before), before.steps)
-                if before
-                else task / data.MODEL
-            ),
+            model=self.model_of(before) if before else task / data.MODEL,
         )
 
     def _train(self, job: Job) -> None:
@@ -169,6 +189,46 @@ class Study:
         finally:
             state.record_launch(folder, time.monotonic() - begun, status)
         return status
+
+    # ---- evaluations ----
+
+    def _attempt_evaluation(self, evaluation: Evaluation) -> None:
+        folder, begun = state.evaluation_folder(self.out, evaluation), time.monotonic()
+        job = evaluation.last_job(self.settings)
+        if state.is_evaluated(folder):
+            return
+        if state.result_of(self.out, job) is None:
+            self.waiting[f"evaluation of {evaluation.name}"] = f"{job.name} has not finished"
+            return
+        self.wait_for_earlier(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        assert self.evaluate is not None
+        status = self.evaluate(folder, self._evaluation_overrides(evaluation))
+        if status:
+            reason = f"exit status {status}; its log: {folder / LOG_FILE}"
+            self.failed[f"evaluation of {evaluation.name}"] = reason
+            tqdm.write(f"failed: evaluation of {evaluation.name}: {reason}")
+            return
+        seconds = time.monotonic() - begun
+        state.mark_evaluated(folder, {"seconds": round(seconds, 1), **self.made_with})
+        tqdm.write(f"finished: evaluation of {evaluation.name}, {seconds:.0f} s")
+
+    def _evaluation_overrides(self, evaluation: Evaluation) -> list[str]:
+        job = evaluation.last_job(self.settings)
+        own = {
+            "model": self.model_of(job),
+            "benchmarks": self.task(evaluation.seed) / data.TEST,
+            "out": state.evaluation_folder(self.out, evaluation),
+            "n": self.settings.samples,
+            "seed": evaluation.seed,
+        }
+        return [f"{key}={value}" for key, value in own.items()]
+
+    def model_of(self, job: Job) -> Path:
+        """The model that a finished run left; of the base model's validation the base model."""
+        if job.stage_name is None:
+            return self.task(job.seed) / data.MODEL
+        return state.exported_model(state.folder_of(self.out, job), job.steps)
 
     def _identity(self, job: Job, rate: float | None) -> dict[str, Any]:
         return {

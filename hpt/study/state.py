@@ -8,6 +8,7 @@
     runs/NAME/launches.jsonl    one line per launch that ended: seconds, exit status
     runs/NAME/result.json       written last, in one rename: the run is finished
     runs/NAME/...               verl's checkpoints, metrics and logs
+    evaluations/NAME/           samples and figures of a final model; evaluated.json written last
 
 A run without result.json continues from verl's last complete checkpoint; without one it starts over.
 """
@@ -23,9 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from hpt.report.run import read_run
-from hpt.study.plan import Budget, Job, Settings, StudyError
+from hpt.study.plan import Budget, Evaluation, Job, Settings, StudyError
 
 SETTINGS, RESULTS, RUNS, LOCK = "study.json", "results.jsonl", "runs", ".lock"
+EVALUATIONS, EVALUATED = "evaluations", "evaluated.json"
 JOB, LAUNCHES, RESULT = "job.json", "launches.jsonl", "result.json"
 TRACKER = "latest_checkpointed_iteration.txt"
 """verl's mark of its last complete checkpoint."""
@@ -230,6 +232,25 @@ def measured(job: Job, folder: Path, budget: Budget) -> dict[str, Any]:
 def finish(folder: Path, result: dict[str, Any]) -> None:
     """Mark the run as finished."""
     write_whole(folder / RESULT, json.dumps(result, indent=1) + "\n")
+
+
+# ---- evaluations ----
+
+
+def evaluation_folder(out: Path, evaluation: Evaluation) -> Path:
+    return out / EVALUATIONS / evaluation.name
+
+
+def is_evaluated(folder: Path) -> bool:
+    return (folder / EVALUATED).exists()
+
+
+def mark_evaluated(folder: Path, made_with: dict[str, Any]) -> None:
+    """Mark the evaluation as finished."""
+    write_whole(folder / EVALUATED, json.dumps(made_with, indent=1) + "\n")
+
+
+# ---- all runs ----
 
 
 def rebuild_results(out: Path, jobs: Sequence[Job]) -> list[dict[str, Any]]:

@@ -58,17 +58,29 @@ def steps_until_end(process: subprocess.Popen, metrics: Path) -> Iterator[int]:
 def run_training(
     folder: Path, overrides: Sequence[str], watch: Callable[[subprocess.Popen], None]
 ) -> int:
-    """Run the training with its output at the end of a log file; returns its exit status.
+    """Run the training in a process of its own, see :func:`run_process`; returns its exit status.
+
+    Args:
+        folder: the run's.
+        overrides: of config/quickstart.yaml.
+    """
+    command = [sys.executable, "-m", "recipe.hpt.main_hpt", "--config-name", "quickstart"]
+    return run_process([*command, *overrides], folder, watch)
+
+
+def run_process(
+    command: Sequence[str], folder: Path, watch: Callable[[subprocess.Popen], None]
+) -> int:
+    """Run a command with its output at the end of a log file; returns its exit status.
 
     It gets a session of its own, so that Ctrl-C reaches it once, from here, and not each of its
     workers at the same time. Its process id is in ``training.pid``.
 
     Args:
-        folder: the run's, with the log.
-        overrides: of config/quickstart.yaml.
+        command: names ``folder`` in an argument.
+        folder: for the log.
         watch: returns when the process has ended; what it raises ends the process.
     """
-    command = [sys.executable, "-m", "recipe.hpt.main_hpt", "--config-name", "quickstart"]
     environment = {"OMP_NUM_THREADS": "1", **os.environ}
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
@@ -80,7 +92,7 @@ def run_training(
 
     with open(folder / LOG_FILE, "ab") as log:
         process = subprocess.Popen(
-            [*command, *overrides],
+            command,
             cwd=ROOT,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -92,7 +104,7 @@ def run_training(
         (folder / PID_FILE).write_text(f"{process.pid}\n")
         watch(process)
     except BaseException:
-        print("stopping the training ...", file=sys.stderr)
+        print("stopping what was started ...", file=sys.stderr)
         _stop(process)
         raise
     return process.returncode

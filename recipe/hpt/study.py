@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from hpt.study import data, outputs, plan, state
-from hpt.study.plan import METHODS, Budget, Settings, StudyError
-from hpt.study.runner import Launch, Study
+from hpt.study.plan import ABLATIONS, COMPARED, METHODS, Budget, Settings, StudyError
+from hpt.study.runner import Evaluate, Launch, Study
 from recipe.hpt.launch import (
     METRICS_FILE,
     ROOT,
     StillRunning,
     compose,
+    run_process,
     run_training,
     steps_until_end,
     wait_for_earlier,
@@ -63,9 +64,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only",
         type=_methods,
-        default=tuple(METHODS),
         metavar="METHODS",
-        help=f"some of: {', '.join(METHODS)} (all); what they need is run, too",
+        help=f"some of: {', '.join(METHODS)}; what they need is run, too",
+    )
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help=f"the ablations, too ({', '.join(ABLATIONS)}), and sample from every final model",
     )
     parser.add_argument(
         "--seeds",
@@ -77,6 +82,11 @@ def _parser() -> argparse.ArgumentParser:
         "--sweep-lrs",
         type=_numbers(float, "numbers"),
         help=f"learning rates to choose from ({rates}); a single one is taken without a sweep",
+    )
+    parser.add_argument(
+        "--samples",
+        type=int,
+        help=f"per test question, where final models are sampled from ({default.samples})",
     )
     parser.add_argument("--out", type=Path, default=OUT, help=f"folder ({OUT.relative_to(ROOT)})")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and its time, only")
@@ -94,7 +104,8 @@ def _arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, dic
         if "=" not in item:
             parser.error(f"got '{item}'; expected key=value, an override of config/quickstart.yaml")
     options.out = options.out.expanduser().resolve()
-    given = {name: getattr(options, name) for name in ("steps", "seeds", "sweep_lrs")}
+    options.only = options.only or (tuple(METHODS) if options.full else COMPARED)
+    given = {name: getattr(options, name) for name in ("steps", "seeds", "sweep_lrs", "samples")}
     named = {name: value for name, value in given.items() if value is not None}
     if overrides:
         named["overrides"] = tuple(overrides)
@@ -121,6 +132,16 @@ def launch_training(folder: Path, overrides: Sequence[str], show: Callable[[int]
             show(done)
 
     return run_training(folder, overrides, watch)
+
+
+def _wait(process: subprocess.Popen) -> None:
+    process.wait()
+
+
+def launch_evaluation(folder: Path, overrides: Sequence[str]) -> int:
+    """A real evaluation with vLLM."""
+    command = [sys.executable, "-m", "recipe.hpt.main_eval", "--config-name", "eval_cpu"]
+    return run_process([*command, *overrides], folder, _wait)
 
 
 def _outcome(study: Study) -> int:
@@ -150,6 +171,7 @@ def main(
     arguments: Sequence[str] | None = None,
     launch: Launch = launch_training,
     make_task: Callable[[Path, int], None] = data.make_task,
+    evaluate: Evaluate = launch_evaluation,
 ) -> int:
     """Exit status: 0 done, 1 runs failed or wait, 2 wrong settings, 130 interrupted."""
     options, named = _arguments(arguments)
@@ -163,6 +185,7 @@ def main(
             budget=budget_of(settings),
             methods=options.only,
             launch=launch,
+            evaluate=evaluate if options.full else None,
             make_task=make_task,
             wait_for_earlier=wait_for_earlier,
         )

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from hpt.study import data, runner, state
-from hpt.study.plan import METHODS
+from hpt.study.plan import ABLATIONS, COMPARED, METHODS
 from recipe.hpt import launch as launch_module
 from recipe.hpt import study
 
@@ -77,13 +77,34 @@ class Trainings:
         return given
 
 
+class Evaluations:
+    """Stands in for the evaluation, in the same way."""
+
+    def __init__(self):
+        self.started = []
+        self.fail = set()
+
+    def __call__(self, folder, overrides):
+        self.started.append((folder.name, dict(item.split("=", 1) for item in overrides)))
+        return 1 if folder.name in self.fail else 0
+
+    @property
+    def names(self):
+        return [name for name, _ in self.started]
+
+
 @pytest.fixture
 def trainings():
     return Trainings()
 
 
 @pytest.fixture
-def launch(tmp_path, tasks, trainings):
+def evaluations():
+    return Evaluations()
+
+
+@pytest.fixture
+def launch(tmp_path, tasks, trainings, evaluations):
     """launch(*arguments) -> exit status; of four batches, on one seed, without sweeps unless told otherwise."""
 
     def make_task(folder, seed):
@@ -92,7 +113,7 @@ def launch(tmp_path, tasks, trainings):
 
     def start(*arguments, defaults=("--steps", "4", "--seeds", "0", "--sweep-lrs", "1e-3")):
         options = [*defaults, "--out", str(tmp_path / "out"), *arguments]
-        return study.main(options, launch=trainings, make_task=make_task)
+        return study.main(options, launch=trainings, make_task=make_task, evaluate=evaluations)
 
     return start
 
@@ -123,7 +144,7 @@ def test_a_whole_study(launch, trainings, tmp_path, capsys):
     out = capsys.readouterr().out
     tables = (tmp_path / "out" / "results.md").read_text()
     for text in (out, tables):
-        assert "0.750 ± 0.000" in text and "17 of 31 runs finished" in text
+        assert "0.750 ± 0.000" in text and "17 of 17 runs finished" in text
         assert "at the edge of those tried, a better one may lie outside: GRPO, HPT." in text
     assert "| base model  | 2     |" in tables and "| base model" not in out
     assert (tmp_path / "out" / "curves.png").exists() and (tmp_path / "out" / "curves.csv").exists()
@@ -165,12 +186,57 @@ def test_a_result_line_holds_what_it_takes_to_read_it(launch, tmp_path):
 def test_what_is_finished_is_not_repeated(launch, trainings):
     assert launch("--only", "base,sft") == 0
     assert trainings.names == ["base-seed0", "sft-seed0"]
-    assert launch(defaults=()) == 0  # the folder's settings, all methods
+    assert launch(defaults=()) == 0  # the folder's settings, all methods but the ablations
     assert sorted(trainings.names) == sorted(
         f"{name}-seed0{stage}"
-        for name, method in METHODS.items()
-        for stage in ([""] if len(method.stages) < 2 else ["-1-sft", "-2-grpo"])
+        for name in COMPARED
+        for stage in ([""] if len(METHODS[name].stages) < 2 else ["-1-sft", "-2-grpo"])
     )
+
+
+def test_a_full_study_goes_on_with_ablations_and_evaluations(
+    launch, trainings, evaluations, tmp_path, capsys
+):
+    assert launch() == 0
+    before = len(trainings.names)
+    assert evaluations.names == []
+    assert launch("--full", defaults=()) == 0
+    assert trainings.names[before:] == [f"{name}-seed0" for name in ABLATIONS]
+    assert evaluations.names == [f"{name}-seed0" for name in METHODS]
+    given = dict(evaluations.started)
+    out = tmp_path / "out"
+    assert given["sft_grpo-seed0"] == {
+        "model": str(out / "runs/sft_grpo-seed0-2-grpo/global_step_2/actor/huggingface"),
+        "benchmarks": str(out / "task-seed0/test.parquet"),
+        "out": str(out / "evaluations/sft_grpo-seed0"),
+        "n": "32",
+        "seed": "0",
+    }
+    assert given["base-seed0"]["model"] == str(out / "task-seed0/base_model")
+    assert launch("--full", defaults=()) == 0
+    assert len(evaluations.names) == len(METHODS)
+    assert "12 of 12 runs finished" in (out / "results.md").read_text()
+
+
+def test_an_evaluation_that_failed_is_reported_and_tried_again(
+    launch, trainings, evaluations, tmp_path, capsys
+):
+    evaluations.fail, trainings.fail = {"sft-seed0"}, {"grpo-seed0"}
+    assert launch("--full", "--only", "sft,grpo,hpt") == 1
+    assert evaluations.names == ["sft-seed0", "hpt-seed0"]
+    error = capsys.readouterr().err
+    log = tmp_path / "out" / "evaluations" / "sft-seed0" / "train.log"
+    assert f"failed: evaluation of sft-seed0: exit status 1; its log: {log}" in error
+    assert "waiting: evaluation of grpo-seed0: grpo-seed0 has not finished" in error
+    evaluations.fail, trainings.fail = set(), set()
+    assert launch("--full", "--only", "sft,grpo,hpt") == 0
+    assert evaluations.names[2:] == ["sft-seed0", "grpo-seed0"]
+
+
+def test_other_numbers_of_samples_do_not_mix(launch, capsys):
+    assert launch("--only", "base", "--samples", "8") == 0
+    assert launch("--only", "base", "--samples", "16", defaults=()) == 2
+    assert "got samples=16" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("batch", "only_validates"), [(2, "false"), (4, "true")])
@@ -248,7 +314,10 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(launch, trainings, tmp_pat
     assert launch("--dry-run", defaults=()) == 0
     out = capsys.readouterr().out
     assert "40 batches x 64 questions = 2560 questions" in out and "= 320 optimizer steps" in out
-    assert "Expected: 3.2 hours for 39 runs" in out
+    assert "Expected: 3.2 hours for 39 runs on" in out
+    assert launch("--dry-run", "--full", defaults=()) == 0
+    full = capsys.readouterr().out
+    assert "hours for 51 runs and 33 evaluations on" in full and "evaluate mix_on-seed2" in full
     assert trainings.started == [] and not (tmp_path / "out").exists()
 
 
@@ -268,8 +337,8 @@ def test_a_dry_run_knows_what_is_left(launch, trainings, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--only", "hpt,gpro"], "Unknown method 'gpro'. Available: base, sft, grpo, sft_grpo, luffy, srft, hpt"),
-        (["--seed", "1"], "Unknown option '--seed'. Available: -h, --help, --only, --seeds, --steps, --sweep-lrs"),
+        (["--only", "hpt,gpro"], "Unknown method 'gpro'. Available: base, sft, grpo, sft_grpo, luffy, srft, hpt,"),
+        (["--seed", "1"], "Unknown option '--seed'. Available: -h, --help, --only, --full, --seeds, --steps, --sweep-lrs"),
         (["--seeds", "a"], "got 'a'; expected integers, separated by commas"),
         (["--sweep-lrs", "1e-3;1e-2"], "got '1e-3;1e-2'; expected numbers, separated by commas"),
         (["gamma"], "got 'gamma'; expected key=value"),
@@ -285,6 +354,8 @@ def test_wrong_options_say_what_there_is(launch, capsys, arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--samples", "0"], "error: got --samples 0; expected a whole number >= 1"),
+        (["hpt.sft_coef=1"], "error: got the override hpt.sft_coef=...; the study sets it"),
         (["--steps", "5"], "error: got --steps 5; expected an even number"),
         (["hpt.gamma=1"], "error: got the override hpt.gamma=...; the study sets it for each run itself"),
         (["hpt.gama=1"], "error: Unknown setting 'hpt.gama'. Did you mean hpt.gamma"),

@@ -9,7 +9,7 @@ import pytest
 
 from hpt.report import curves, study
 from hpt.report.terminal import rendered
-from hpt.study.plan import METHODS, Choice
+from hpt.study.plan import COMPARED, Choice
 
 LEVELS = (1, 2)  # of training; 7 is outside
 
@@ -200,6 +200,6 @@ def test_the_figures_data_and_the_figure_are_written(tmp_path):
 
 
 def test_every_method_has_a_look_of_its_own():
-    assert set(curves.STYLES) == set(METHODS)
+    assert set(curves.STYLES) == set(COMPARED)
     for part in (0, 1):  # colour, marker
-        assert len({style[part] for style in curves.STYLES.values()}) == len(METHODS)
+        assert len({style[part] for style in curves.STYLES.values()}) == len(COMPARED)

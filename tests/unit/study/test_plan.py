@@ -53,9 +53,14 @@ def test_the_methods_differ_in_their_own_settings_only():
     } == {
         "sft": "sft_only", "grpo": "rl_only", "sft_grpo": "sft_only",
         "luffy": "luffy", "srft": "srft", "hpt": "switch",
+        "hpt_gamma_1_4": "switch", "hpt_gamma_2_4": "switch", "off_on": "off_on", "mix_on": "mix_on",
     }  # fmt: skip
     own = {item.split("=")[0] for stage in plan.STAGES.values() for item in stage.overrides}
-    assert own == {"hpt.strategy", "hpt.rollout_algorithm", "hpt.clip_ratio", "hpt.gamma"}
+    assert own == {
+        "hpt.strategy", "hpt.rollout_algorithm", "hpt.clip_ratio", "hpt.gamma",
+        "hpt.sft_coef", "hpt.off_coef",
+    }  # fmt: skip
+    assert own <= plan.OWNED_KEYS
     grpo = given(finals("grpo")[0])
     assert (grpo["hpt.rollout_algorithm"], grpo["hpt.clip_ratio"]) == ("grpo", "0.2")
 
@@ -71,6 +76,41 @@ def test_seeds_come_one_after_the_other_with_all_methods():
     assert [(job.seed, job.method) for job in jobs] == [
         (4, "base"), (4, "sft"), (1, "base"), (1, "sft")
     ]  # fmt: skip
+
+
+def test_ablations_come_last_and_take_hpts_learning_rate():
+    settings = Settings(seeds=(0, 1))
+    jobs = plan.all_jobs(settings, tuple(METHODS))
+    finals = [job for job in jobs if job.kind == "final"]
+    assert {job.method for job in finals[-8:]} == set(plan.ABLATIONS)
+    assert {job.method for job in jobs if job.kind == "sweep"}.isdisjoint(plan.ABLATIONS)
+    assert {job.method for job in plan.sweep_jobs(settings, ("mix_on",))} == {"hpt"}
+
+
+def test_an_ablation_differs_from_hpt_in_its_own_settings_only():
+    hpt = given(finals("hpt")[0])
+    changed = {}
+    for name in plan.ABLATIONS:
+        run = given(finals(name)[0])
+        changed[name] = {
+            key: value
+            for key, value in run.items()
+            if hpt.get(key) != value and key != "trainer.experiment_name"
+        }
+    assert changed == {
+        "hpt_gamma_1_4": {"hpt.gamma": "0.25"},
+        "hpt_gamma_2_4": {"hpt.gamma": "0.5"},
+        "off_on": {"hpt.strategy": "off_on"},
+        "mix_on": {"hpt.strategy": "mix_on", "hpt.sft_coef": "0.1", "hpt.off_coef": "1.0"},
+    }
+
+
+def test_every_final_model_is_evaluated_once():
+    found = plan.evaluations(Settings(seeds=(0, 1)), ("base", "sft_grpo", "off_on"))
+    assert [each.name for each in found] == [
+        "base-seed0", "sft_grpo-seed0", "base-seed1", "sft_grpo-seed1", "off_on-seed0", "off_on-seed1"
+    ]  # fmt: skip
+    assert found[1].last_job(SETTINGS).name == "sft_grpo-seed0-2-grpo"
 
 
 def test_sft_then_grpo_is_a_chain_of_halves():
@@ -145,7 +185,7 @@ def test_sweeps_are_of_the_stages_needed_on_a_seed_of_their_own():
 
 def test_names_are_distinct():
     names = [job.name for job in plan.all_jobs(SETTINGS, tuple(METHODS))]
-    assert len(set(names)) == len(names) == 15 + 3 * 8
+    assert len(set(names)) == len(names) == 15 + 3 * (8 + 4)
 
 
 RATES = (1e-4, 1e-3, 1e-2)
@@ -217,8 +257,8 @@ def test_an_unknown_method_lists_the_options():
     assert plan.check_methods(["hpt", "base"]) == ("base", "hpt")
 
 
-def test_the_whole_study_fits_into_four_hours():
-    jobs = plan.all_jobs(SETTINGS, tuple(METHODS))
+def test_the_comparison_fits_into_four_hours():
+    jobs = plan.all_jobs(SETTINGS, plan.COMPARED)
     seconds = sum(plan.seconds_of(job, SETTINGS) for job in jobs) + 4 * plan.BASE_MODEL_SECONDS
     assert 2.5 * 3600 < seconds < 4 * 3600
     assert plan.seconds_of(Job("final", "sft", 0, steps=40), SETTINGS) == 40 + 40 * 1.5 + 4 * 11

@@ -59,7 +59,7 @@ def test_a_folder_keeps_its_settings(tmp_path):
         ({"steps": 20}, r"got steps=20, but .*study.json was started with steps=10"),
         ({"seeds": (0, 1)}, r"got seeds=\[0, 1\], but .* with seeds=\[3\]"),
         ({"sweep_lrs": (1e-3,)}, r"got sweep_lrs=\[0.001\], but .* with sweep_lrs=\[0.0002, "),
-        ({"overrides": ("hpt.sft_coef=1",)}, r"got overrides=\['hpt.sft_coef=1'\], but .* with overrides=\[\]"),
+        ({"overrides": ("hpt.shaping=1",)}, r"got overrides=\['hpt.shaping=1'\], but .* with overrides=\[\]"),
     ],
 )  # fmt: skip
 def test_a_changed_setting_is_refused_with_what_to_do(tmp_path, named, message):
