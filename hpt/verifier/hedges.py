@@ -17,9 +17,11 @@ Equality = Callable[[list[Any], list[Any]], bool]
 # Comparisons are not free; no answer with one value has more numbers than this.
 MAX_NUMBERS = 32
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
-# All of these is read, and most answers look like this.
-_PLAIN = re.compile(
-    r"\s*-?\s*(?:\d+(?:\.\d+)?|\d+\s*/\s*\d+|\\[dtc]?frac\s*\{\s*-?\d+\s*\}\s*\{\s*\d+\s*\})\s*"
+# Made of these alone, an answer is read whole, and most answers are; two numbers side by side are not among it.
+_READ_WHOLE = re.compile(
+    r"(?:\s|[-+*/^(){}]|(?<![\d.])\d+(?:\.\d+)?(?!\s*[\d.])"
+    r"|\\[dtc]?frac(?=\s*\{[^{}]+\}\s*\{[^{}]+\})|\\sqrt(?=\s*\{)"
+    r"|\\(?:cdot|times|pi|left|right)(?![A-Za-z])|(?<![A-Za-z])[a-z](?![A-Za-z]))+"
 )
 # What stands before a number that may be passed over: an index, the exponent of a unit, a modulus.
 _WITHOUT_SAY = re.compile(r"(?:_\s*\{?|[A-Za-z}]\s*\^\s*\{?\s*-?|\\?[pb]?mod(?:ulo)?\s*\{?)\s*$")
@@ -44,7 +46,7 @@ def has_idle_number(extracted: str, gold: str, parsed: Parser, equal: Equality) 
     """
     from sympy import Expr
 
-    if extracted == gold or _PLAIN.fullmatch(extracted):
+    if extracted == gold or (_READ_WHOLE.fullmatch(extracted) and is_balanced(extracted)):
         return False
     reference = list(parsed(gold))
     if not reference or not isinstance(reference[0], Expr):
@@ -77,6 +79,17 @@ def equalities(text: str) -> list[int]:
         elif character == "=" and depth == 0:
             found.append(position)
     return found
+
+
+def is_balanced(text: str) -> bool:
+    """Whether all braces and parentheses are closed by their own kind, in order."""
+    opened = []
+    for character in text:
+        if character in "{(":
+            opened.append(character)
+        elif character in "})" and (not opened or opened.pop() + character not in ("{}", "()")):
+            return False
+    return not opened
 
 
 def _changed(text: str, number: re.Match[str]) -> Iterator[str]:
