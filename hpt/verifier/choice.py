@@ -38,9 +38,12 @@ _AFTER_PLAIN = re.compile(
 )
 # "B, C", "B and C", "(A) or (B)": several letters.
 _SEVERAL = re.compile(
-    rf"(?:\*\*|[}}$\s)])*(?:,|;|/|&|\bor\b|\band\b)\s*(?:also\s+)?(?:\*\*|[$\s])*\(?[{LETTERS}](?![\w'])",
+    rf"(?:\*\*|[}}$\s)])*(?:,|;|/|&|\||\(?\bor\b|\band\b)\s*(?:(?:also|or|and|possibly|perhaps|maybe)\s+)*"
+    rf"(?:\*\*|[$\s])*\(?[{LETTERS}](?![\w'])",
     re.IGNORECASE,
 )
+# Behind the label in a box: "(A) or B", "(A), C", "A) B" name another choice. "A. I" may be a Roman number.
+_ANOTHER = re.compile(r"\W*(?:(?:or|and)\b.*|[A-HJ]\W*|,\s*[A-J]\b.*)", re.DOTALL)
 # Statements stand at the end; a longer text is not searched, so that a hostile one costs nothing.
 _SEARCHED_CHARACTERS = 20_000
 
@@ -57,6 +60,8 @@ def letter_of(text: str) -> str | None:
     labels = {(match[1] or match[2]).upper() for match in _LABEL.finditer(bare)}
     labelled = _LABEL.match(bare.strip(" \t\r\n*$[]{}"))
     if labelled and len(labels) == 1:
+        if _ANOTHER.fullmatch(bare.strip(" \t\r\n*$[]{}")[labelled.end() :]):
+            return None
         return (labelled[1] or labelled[2]).upper()
     return _lone_letter(bare)
 

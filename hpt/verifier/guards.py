@@ -1,4 +1,4 @@
-r"""What math-verify takes for equal and is not: relations, other bases, variables taken for units, tiny numbers.
+r"""What math-verify takes for equal and is not: relations, other bases, variables taken for units, tiny numbers, pieces left out.
 
 Each guard looks at a pair that math-verify calls equal and says whether it differs all the same.
 """
@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hpt.verifier.hedges import Parser, equalities, has_idle_number
 from hpt.verifier.normalize import base_of
 
 # Relations other than equality; they make a statement of a number.
@@ -21,8 +22,8 @@ _VARIABLE = re.compile(r"(?<=[0-9)}])[a-zA-Z](?![a-zA-Z])")
 # Absolute rounding to 6 digits says nothing about numbers outside; inside it is as good as a relative one.
 _SMALL, _LARGE = 1e-2, 1e6
 RELATIVE_TOLERANCE = 1e-6
-
-Parser = Callable[[str], Sequence[Any]]
+# Of a whole gold answer every digit counts: 1000000008.0 is not 1000000007. This is what float64 holds.
+WHOLE_TOLERANCE = 1e-12
 
 
 def differs(extracted: str, gold: str, parsed: Parser, equal: Callable[..., bool]) -> bool:
@@ -31,13 +32,14 @@ def differs(extracted: str, gold: str, parsed: Parser, equal: Callable[..., bool
     Args:
         extracted, gold: their texts, undressed.
         parsed: text -> expressions.
-        equal: math-verify's comparison of (gold expressions, expressions).
+        equal: comparison of (gold expressions, expressions).
     """
     return (
         _other_base(extracted, gold)
         or _is_relation(extracted, gold)
         or _lost_variable(extracted, gold)
         or _inconsistent_chain(extracted, gold, parsed, equal)
+        or has_idle_number(extracted, gold, parsed, equal)
     )
 
 
@@ -67,20 +69,36 @@ def _inconsistent_chain(
     extracted: str, gold: str, parsed: Parser, equal: Callable[..., bool]
 ) -> bool:
     """``6 = 7`` for 7: math-verify looks at the last side only, so a chain could list guesses."""
-    sides = [side.strip() for side in extracted.split("=")]
+    ends = [*equalities(extracted), len(extracted)]
+    sides = [extracted[a + 1 : b].strip() for a, b in zip([-1, *ends], ends, strict=False)]
     if len(sides) < 2 or "=" in gold:
         return False
     last = parsed(sides[-1])
     for side in sides[:-1]:
-        if not re.search(r"[A-Za-z]", _COMMAND_OR_TEXT.sub("", side)):  # a name may have any value
-            expressions = parsed(side)
-            if not last or not expressions or not equal(list(last), list(expressions)):
-                return True
+        named = re.search(r"[A-Za-z]", _COMMAND_OR_TEXT.sub("", side))
+        expressions = parsed(side)
+        if named and not _same_variables(expressions, last):
+            continue  # a name may have any value
+        if not last or not expressions or not equal(list(last), list(expressions)):
+            return True
     return False
 
 
-def as_inexact_numbers(gold: Sequence[Any], target: Sequence[Any]) -> tuple[float, float] | None:
-    """Both sides as floats where they are single numbers, one of them a decimal; None otherwise.
+def _same_variables(side: Sequence[Any], last: Sequence[Any]) -> bool:
+    """Whether two expressions are in the same variables, as those of ``x^2+1 = x^2+2`` are and ``f(x) = x`` is not."""
+    from sympy import Expr
+    from sympy.core.function import AppliedUndef
+
+    if not side or not last or not isinstance(side[0], Expr) or not isinstance(last[0], Expr):
+        return False
+    variables = side[0].free_symbols
+    return not side[0].has(AppliedUndef) and bool(variables) and variables == last[0].free_symbols
+
+
+def as_inexact_numbers(
+    gold: Sequence[Any], target: Sequence[Any]
+) -> tuple[float, float, float] | None:
+    """Both sides as floats, with the tolerance, where they are single numbers, one a decimal; None otherwise.
 
     Exact numbers are left to math-verify: 1000000007 and 1000000008 are close and different.
     """
@@ -96,13 +114,13 @@ def as_inexact_numbers(gold: Sequence[Any], target: Sequence[Any]) -> tuple[floa
         values = [float(side[0]) for side in sides]
     except (TypeError, ValueError, OverflowError):  # complex, or out of range
         return None
-    return values[0], values[1]
+    return values[0], values[1], WHOLE_TOLERANCE if sides[0][0].is_Integer else RELATIVE_TOLERANCE
 
 
-def by_relative_error(gold: float, target: float) -> bool | None:
+def by_relative_error(gold: float, target: float, tolerance: float) -> bool | None:
     """Equality of decimals that are too small or too large for absolute rounding; None for the others."""
     if _SMALL <= abs(gold) <= _LARGE:
         return None
     if gold == 0.0:
         return None
-    return abs(gold - target) <= RELATIVE_TOLERANCE * abs(gold)
+    return abs(gold - target) <= tolerance * abs(gold)

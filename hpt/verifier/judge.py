@@ -115,10 +115,7 @@ def judge(extracted: str, gold: str) -> Verdict:
     target, reference = parsed(extracted), parsed(gold)
     if not target or not reference:
         return Verdict("unparsable", extracted)
-    numbers = as_inexact_numbers(reference, target)
-    equal = None if numbers is None else by_relative_error(*numbers)
-    if equal is None:
-        equal = _equal(reference, target)
+    equal = _equal(reference, target)
     if not equal and ("=" in extracted) != ("=" in gold):
         sides = [parsed(without_assignment(side)) for side in (gold, extracted)]
         equal = bool(all(sides)) and _equal(*sides)
@@ -128,9 +125,13 @@ def judge(extracted: str, gold: str) -> Verdict:
 
 
 def _equal(reference: Sequence[Any], target: Sequence[Any]) -> bool:
-    """math-verify's comparison; a relation may stand for the set that it describes."""
+    """math-verify's comparison, but for numbers outside its rounding; a relation may stand for the set it describes."""
     from math_verify import verify
 
+    numbers = as_inexact_numbers(reference, target)
+    equal = None if numbers is None else by_relative_error(*numbers)
+    if equal is not None:
+        return equal
     return bool(
         verify(list(reference), list(target), timeout_seconds=None, allow_set_relation_comp=True)
     )

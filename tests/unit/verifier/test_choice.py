@@ -58,6 +58,11 @@ def test_a_letter_in_its_dresses(dress):
         "A and B",
         "(A) or (B)",
         "A) x B) y",
+        "(A) or B",
+        "(A), B, C",
+        "A) B",
+        "A: B",
+        "A. or B",
         "A man",
         "Paris",
         "5",
@@ -172,3 +177,13 @@ def test_no_worker_is_needed():
         verdicts = pool.verify_many((text, "B", "choice") for text in hostile)
         assert {verdict.score for verdict in verdicts} == {0.0}
         assert pool._pool is None
+
+
+@pytest.mark.parametrize("text", ["A (or B)", "A, possibly B", "A or maybe B", "A | B"])
+def test_a_statement_that_leaves_another_choice_open(text):
+    assert verify(f"The answer is {text}", "A", "choice") == Verdict("no_answer")
+
+
+@pytest.mark.parametrize("text", ["A. I", "A. Oranges and lemons", "A) 3, 4"])
+def test_the_text_of_a_choice_may_follow_its_label(text):
+    assert letter_of(text) == "A"

@@ -212,6 +212,23 @@ EQUAL = [
     (r"\{1, 2\}", r"\{2, 1\}"),
     ("2, 1", r"\{1, 2\}"),
     (r"\pm 2", r"\{-2, 2\}"),
+    (r"\sqrt{2} \approx 1.414", r"\sqrt{2}"),
+    (r"\frac{2}{3} \approx 0.66", r"\frac{2}{3}"),
+    (r"100\pi \approx 314.16 \text{ cm}^2", r"100\pi"),
+    ("P(X=2) = 1/4", "1/4"),
+    (r"\sum_{k=1}^{10} 5 = 50", "50"),
+    ("x^2-1 = (x-1)(x+1)", "x^2-1"),
+    ("S(n) = n^2+n", "n(n+1)"),
+    ("x_1 = 5", "5"),
+    (r"\log_2 8", "3"),
+    (r"(-1)^2 \cdot 7", "7"),
+    ("0/5", "0"),
+    (r"\cos(2\pi)", "1"),
+    (r"5 \text{ m/s}^2", "5"),
+    (r"5 \,\mathrm{m/s^2}", "5"),
+    (r"7\text{ or }7", "7"),
+    ("1000000007.0", "1000000007"),
+    ("1{,}000{,}000", "1000000"),
     (r"90^\circ", "90"),
     (r"5\text{ cm}", "5"),
     (r"50\%", "50"),
@@ -262,6 +279,22 @@ DIFFERENT = [
     ("5, 6", "5"),
     ("x = 5", "x = 6"),
     (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\begin{pmatrix}1&2\\3&5\end{pmatrix}"),
+    ("1000000008.0", "1000000007"),
+    ("x^2+1 = x^2+2", "x^2+2"),
+    (r"5 \simeq 6", "6"),
+    (r"5 \bmod 6", "6"),
+    (r"3 \text{ hours } 20 \text{ minutes}", "3"),
+]
+# Whichever of two values the parser takes, neither is the answer.
+DIFFERENT += [
+    (text, gold)
+    for text in (r"5 \lor 6", "5|6", r"5 \mid 6", r"5\\6", r"5 \approx 6", r"5 \to 6", "5...6", r"5\text{ or 6}")
+    for gold in ("5", "6")
+]  # fmt: skip
+DIFFERENT += [
+    (rf"\frac{{5}}{{7}} {between} \frac{{6}}{{7}}", gold)
+    for between in (r"\lor", "|", r"\text{ or maybe }", r"\foo")
+    for gold in ("5/7", "6/7")
 ]
 
 
