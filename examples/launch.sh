@@ -122,7 +122,7 @@ command_of() { # folder, name, model, training file, overrides -> the array `com
         trainer.default_local_dir="$(hydra_path "$folder")"
         trainer.experiment_name="$title"
     )
-    if [[ "${DRY_RUN:-0}" == 1 ]]; then # writes nothing
+    if [[ "${DRY_RUN:-0}" == 1 && "${CHECK:-0}" != 1 ]]; then # writes nothing; a check sees to that itself
         command+=(hydra.run.dir=. hydra.output_subdir=null hydra/job_logging=none)
     else # the composed configuration and the overrides of each launch
         command+=("hydra.run.dir=$(hydra_path "$folder/hydra/\${now:%Y-%m-%d_%H-%M-%S}")")
@@ -151,7 +151,7 @@ attend() { # a command; it gets the signals that end this script, and its exit s
 
 only_looks() { # arguments: whether no training follows from them (--check, --cfg job, ...)
     local argument
-    [[ "${DRY_RUN:-0}" != 1 ]] || return 0
+    [[ "${DRY_RUN:-0}" != 1 && "${CHECK:-0}" != 1 ]] || return 0
     for argument in "$@"; do
         case "$argument" in
             -m | --multirun) refuse "got $argument; expected one training per stage: launch once for each value" ;;
@@ -171,11 +171,22 @@ exported() { # folder of a finished training -> its last checkpoint for other pr
     printf '%s' "$checkpoint"
 }
 
+stages_own() { # overrides: refuses those of what each stage has of its own
+    local argument
+    for argument in "$@"; do
+        case "${argument%%=*}" in
+            trainer.default_local_dir) refuse "got $argument; expected a folder per stage: set OUTPUT_DIR" ;;
+            actor_rollout_ref.model.path) refuse "got $argument; expected a model per stage: set MODEL_PATH" ;;
+        esac
+    done
+}
+
 # SFT in OUTPUT_DIR/sft, then GRPO in OUTPUT_DIR/grpo from SFT's last checkpoint.
 launch_sft_then_grpo() { # overrides of both
     local sft_overrides rl_overrides start="$MODEL_PATH" looks=false
     read -r -a sft_overrides <<< "${SFT_OVERRIDES:-}"
     read -r -a rl_overrides <<< "${RL_OVERRIDES:-}"
+    stages_own "$@" "${sft_overrides[@]}" "${rl_overrides[@]}"
     if only_looks "$@"; then looks=true; fi
 
     # A finished first stage is not repeated; an unfinished one resumes from its last checkpoint.

@@ -4,12 +4,14 @@
 
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import hydra
 import pytest
@@ -20,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hpt.data.builtin_model import BaseModelSettings, build_model, build_tokenizer
 from hpt.data.builtin_task import write_task
-from hpt.published.settings import MODELS, ROWS, Row
+from hpt.published.settings import GRPO, MODELS, ROWS, Row
 from hpt.verl_ext import preflight
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -28,10 +30,11 @@ EXAMPLES = ROOT / "examples"
 SCRIPTS = sorted(EXAMPLES.glob("run_*.sh"))
 STAGES = [(row, stage) for row in ROWS for stage in range(len(row.stages))]
 TWO_STAGES = [row for row in ROWS if len(row.stages) == 2]
+MODEL, FOLDER = "actor_rollout_ref.model.path", "trainer.default_local_dir"
 # Keys of a command line that are of a machine or a run.
 PLACES = {
-    "data.train_files", "data.val_files", "actor_rollout_ref.model.path", "trainer.nnodes",
-    "trainer.n_gpus_per_node", "trainer.default_local_dir", "trainer.experiment_name", "hydra.run.dir",
+    "data.train_files", "data.val_files", MODEL, FOLDER,
+    "trainer.nnodes", "trainer.n_gpus_per_node", "trainer.experiment_name", "hydra.run.dir",
 }  # fmt: skip
 # Stands in for the interpreter: keeps the command line and leaves the last checkpoint that a training would.
 RECORDER = r"""#!/usr/bin/env bash
@@ -95,7 +98,7 @@ class Launches:
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory) -> dict[str, str]:
     """A model and data; their folder's name has what shells and Hydra would stumble over."""
-    folder = tmp_path_factory.mktemp("inputs") / "it's (a) folder, {x}=1 \"q\""
+    folder = tmp_path_factory.mktemp("inputs") / 'it\'s (a) folder, {x}=1 "q"'
     train, val = write_task(folder, train_size=12, val_per_level=2)
     model = folder / "model"
     tokenizer = build_tokenizer()
@@ -121,8 +124,14 @@ def script_of(row: Row) -> Path:
 
 
 def overrides_of(command: list[str]) -> list[str]:
-    assert command[:4] == ["-m", "recipe.hpt.main_hpt", "--config-name", "hpt_trainer"]
+    assert command[:3] == ["-m", "recipe.hpt.main_hpt", "--config-name"]
     return command[4:]
+
+
+def values_of(command: list[str]) -> dict[str, Any]:
+    """Key -> value as Hydra reads a command line; of equal keys the last wins."""
+    parsed = OverridesParser.create().parse_overrides(overrides_of(command))
+    return {item.key_or_group: item.value() for item in parsed}
 
 
 def compose(command: list[str]) -> DictConfig:
@@ -179,14 +188,12 @@ def test_a_launch_has_the_published_settings(trainings, row, stage):
 @pytest.mark.parametrize(("row", "stage"), STAGES, ids=ids)
 def test_a_script_sets_nothing_that_is_not_published(trainings, row, stage):
     command, _ = trainings[row.name, stage]
-    keys = [item.key_or_group for item in OverridesParser.create().parse_overrides(overrides_of(command))]
-    assert len(keys) == len(set(keys)) or row.name
-    assert set(keys) - PLACES <= set(row.stages[stage][1])
+    assert set(values_of(command)) - PLACES <= set(row.stages[stage][1])
 
 
 @pytest.mark.parametrize("row", ROWS, ids=ids)
 def test_paths_arrive_whatever_their_characters(trainings, paths, row):
-    command, config = trainings[row.name, 0]
+    _, config = trainings[row.name, 0]
     assert config.data.train_files == paths["TRAIN_FILE"]
     assert config.data.val_files == paths["VAL_FILE"]
     assert config.actor_rollout_ref.model.path == paths["MODEL_PATH"]
@@ -217,19 +224,22 @@ def test_defaults_are_in_the_checkout(tmp_path, row):
     shutil.copytree(EXAMPLES, checkout / "examples")
     done = launches(checkout / "examples" / script_of(row).name, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    config = compose(launches.commands[0])
-    assert config.data.train_files == f"{checkout}/data/openr1_math_46k.parquet"
-    assert config.data.val_files == f"{checkout}/data/benchmarks/math500.parquet"
-    assert config.actor_rollout_ref.model.path == f"{checkout}/models/{MODELS[row.model].folder}"
+    values = values_of(launches.commands[0])
+    assert values["data.train_files"] == f"{checkout}/data/openr1_math_46k.parquet"
+    assert values["data.val_files"] == f"{checkout}/data/benchmarks/math500.parquet"
+    assert values[MODEL] == f"{checkout}/models/{MODELS[row.model].folder}"
     folder = f"{checkout}/runs/{row.name}"
-    assert config.trainer.default_local_dir == (folder if len(row.stages) == 1 else f"{folder}/sft")
+    assert values[FOLDER] == (folder if len(row.stages) == 1 else f"{folder}/sft")
 
 
 def test_the_scripts_are_clean():
     if shutil.which("shellcheck") is None:
         pytest.skip("shellcheck is not installed (on Debian: apt-get install shellcheck)")
     done = subprocess.run(
-        ["shellcheck", *map(str, sorted(EXAMPLES.glob("*.sh")))], capture_output=True, text=True, cwd="/"
+        ["shellcheck", *map(str, sorted(EXAMPLES.glob("*.sh")))],
+        capture_output=True,
+        text=True,
+        cwd="/",
     )
     assert done.returncode == 0, done.stdout
 
@@ -246,14 +256,23 @@ def test_the_table_of_the_readme_has_every_script_with_its_tables():
 # ---- overrides, paths, places ----
 
 
-@pytest.mark.parametrize("row", [ROWS[0], ROWS[2], ROWS[-1]], ids=ids)
+@pytest.mark.parametrize("row", ROWS, ids=ids)
 def test_an_override_of_the_users_wins(launches, row):
-    done = launches(script_of(row), "data.train_batch_size=256", "actor_rollout_ref.actor.optim.lr=3e-6")
+    users = {
+        "data.train_batch_size": 256,
+        "actor_rollout_ref.actor.optim.lr": 3e-6,
+        "hpt.strategy": "soft",
+        "data.prompt_template": "{prompt}",
+        "data.train_files": "/x",
+        "hydra.run.dir": "/z",
+    }
+    done = launches(script_of(row), *(f"{key}={value!r}" for key, value in users.items()))
     assert done.returncode == 0, done.stderr
     for command in launches.commands:
-        config = compose(command)
-        assert config.data.train_batch_size == 256
-        assert config.actor_rollout_ref.actor.optim.lr == 3e-6
+        assert values_of(command).items() >= users.items()
+    if row == ROWS[0]:
+        config = compose(launches.commands[0])
+        assert config.data.train_batch_size == 256 and config.hpt.strategy == "soft"
 
 
 def test_relative_paths_are_the_callers(launches, tmp_path):
@@ -261,19 +280,21 @@ def test_relative_paths_are_the_callers(launches, tmp_path):
     places = {"MODEL_PATH": "models/m", "TRAIN_FILE": "a.parquet", "VAL_FILE": "b.parquet"}
     done = launches(SCRIPTS[0], cwd=tmp_path, OUTPUT_DIR="out", PYTHON="launches/python", **places)
     assert done.returncode == 0, done.stderr
-    config = compose(launches.commands[0])
-    assert config.actor_rollout_ref.model.path == str(tmp_path / "models" / "m")
-    assert config.data.train_files == str(tmp_path / "a.parquet")
-    assert config.data.val_files == str(tmp_path / "b.parquet")
-    assert config.trainer.default_local_dir == str(tmp_path / "out")
+    values = values_of(launches.commands[0])
+    assert values[MODEL] == str(tmp_path / "models" / "m")
+    assert values["data.train_files"] == str(tmp_path / "a.parquet")
+    assert values["data.val_files"] == str(tmp_path / "b.parquet")
+    assert values[FOLDER] == str(tmp_path / "out")
 
 
 def test_hub_ids_and_lists_of_files_stay_what_they_are(launches, tmp_path):
-    done = launches(SCRIPTS[0], cwd=tmp_path, MODEL_PATH="meta/M-8B", VAL_FILE="[/a.parquet,/b.parquet]")
+    done = launches(
+        SCRIPTS[0], cwd=tmp_path, MODEL_PATH="meta/M-8B", VAL_FILE="[/a.parquet,/b.parquet]"
+    )
     assert done.returncode == 0, done.stderr
-    config = compose(launches.commands[0])
-    assert config.actor_rollout_ref.model.path == "meta/M-8B"
-    assert config.data.val_files == ["/a.parquet", "/b.parquet"]
+    values = values_of(launches.commands[0])
+    assert values[MODEL] == "meta/M-8B"
+    assert values["data.val_files"] == ["/a.parquet", "/b.parquet"]
 
 
 def test_another_configuration_keeps_its_sizes(launches):
@@ -281,8 +302,7 @@ def test_another_configuration_keeps_its_sizes(launches):
     assert done.returncode == 0, done.stderr
     (command,) = launches.commands
     assert command[3] == "quickstart"
-    assert not [item for item in command if item.startswith("data.max_response_length")]
-    assert "hpt.strategy=rl_only" in command
+    assert set(values_of(command)) - PLACES == {"data.prompt_template", *GRPO}
 
 
 def test_each_launch_keeps_its_configuration_beside_the_run_and_a_dry_run_writes_nothing(launches):
@@ -297,8 +317,16 @@ def test_each_launch_keeps_its_configuration_beside_the_run_and_a_dry_run_writes
 @pytest.mark.parametrize(
     ("script", "environment", "message"),
     [
-        ("launch.sh", {}, "error: got examples/launch.sh as a program; expected one of the scripts"),
-        (SCRIPTS[0].name, {"PYTHON": "no-such-python"}, "error: got PYTHON=no-such-python, which is no program"),
+        (
+            "launch.sh",
+            {},
+            "error: got examples/launch.sh as a program; expected one of the scripts",
+        ),
+        (
+            SCRIPTS[0].name,
+            {"PYTHON": "no-such-python"},
+            "error: got PYTHON=no-such-python, which is no program",
+        ),
     ],
 )
 def test_a_launch_that_cannot_work_is_refused(launches, script, environment, message):
@@ -312,7 +340,7 @@ def test_a_launch_that_cannot_work_is_refused(launches, script, environment, mes
 
 
 def stage_names(launches: Launches) -> list[str]:
-    return [Path(compose(command).trainer.default_local_dir).name for command in launches.commands]
+    return [Path(values_of(command)[FOLDER]).name for command in launches.commands]
 
 
 @pytest.mark.parametrize("row", TWO_STAGES, ids=ids)
@@ -339,25 +367,48 @@ def test_a_first_stage_that_failed_is_launched_again_and_a_finished_one_is_not(l
 
 @pytest.mark.parametrize(
     ("arguments", "environment"),
-    [((), {"DRY_RUN": "1"}), (("--check",), {}), (("--cfg", "job"), {})],
+    [((), {"DRY_RUN": "1"}), ((), {"CHECK": "1"}), (("--check",), {}), (("--cfg", "job"), {})],
 )
 def test_a_look_finishes_no_stage(launches, arguments, environment):
     script = script_of(TWO_STAGES[0])
     assert launches(script, *arguments, MODEL_PATH="a/b", **environment).returncode == 0
     assert not (launches.folder / "run" / "sft" / "finished").exists()
-    models = [item for command in launches.commands for item in command if "model.path" in item]
-    assert models == ['actor_rollout_ref.model.path="a/b"'] * 2
+    assert (
+        sum('actor_rollout_ref.model.path="a/b"' in command for command in launches.commands) == 2
+    )
     # After a real first stage, a look shows both as they are.
     launches(script)
     launches(script, *arguments, MODEL_PATH="a/b", **environment)
     assert len(launches.commands) == 6
-    assert f"{launches.folder}/run/sft/global_step_7/actor/huggingface" in "".join(launches.commands[-1])
+    assert f"{launches.folder}/run/sft/global_step_7/actor/huggingface" in "".join(
+        launches.commands[-1]
+    )
 
 
 def test_a_sweep_is_no_stage(launches):
     done = launches(script_of(TWO_STAGES[0]), "-m", "hpt.gamma=0,1")
     assert done.returncode == 2
     assert "error: got -m; expected one training per stage" in done.stderr
+    assert not launches.commands
+
+
+@pytest.mark.parametrize(
+    ("override", "variable"),
+    [
+        ("trainer.default_local_dir=/x", "OUTPUT_DIR"),
+        ("actor_rollout_ref.model.path=/x", "MODEL_PATH"),
+    ],
+)
+@pytest.mark.parametrize("whose", ["arguments", "SFT_OVERRIDES", "RL_OVERRIDES"])
+def test_what_each_stage_has_of_its_own_is_not_overridden(launches, override, variable, whose):
+    script = script_of(TWO_STAGES[0])
+    if whose == "arguments":
+        done = launches(script, override)
+    else:
+        done = launches(script, **{whose: f"data.seed=3 {override}"})
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: got {override}; expected a ")
+    assert done.stderr.endswith(f" per stage: set {variable}\n")
     assert not launches.commands
 
 
@@ -381,10 +432,11 @@ def test_overrides_of_one_stage_and_data_of_the_second(launches):
         RL_TRAIN_FILE="/rest.parquet",
     )
     assert done.returncode == 0, done.stderr
-    sft, grpo = map(compose, launches.commands)
-    assert (sft.trainer.total_epochs, sft.data.seed, sft.trainer.save_freq) == (1, 3, 5)
-    assert (grpo.trainer.total_epochs, grpo.data.seed, grpo.trainer.save_freq) == (1000, 1, 7)
-    assert grpo.data.train_files == "/rest.parquet" != sft.data.train_files
+    sft, grpo = map(values_of, launches.commands)
+    assert (sft["trainer.total_epochs"], sft["data.seed"], sft["trainer.save_freq"]) == (1, 3, 5)
+    assert grpo["trainer.save_freq"] == 7
+    assert not {"trainer.total_epochs", "data.seed"} & set(grpo)
+    assert grpo["data.train_files"] == "/rest.parquet" != sft["data.train_files"]
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
@@ -441,13 +493,54 @@ def test_a_dry_run_prints_the_configuration_of_both_stages_and_validates_it(path
     assert not Path(paths["OUTPUT_DIR"]).exists()
 
 
-def test_an_unknown_key_is_refused_and_names_the_nearest(paths):
-    done = dry_run(SCRIPTS[0], paths, "hpt.gama=0.5")
-    assert done.returncode == 2
-    assert "Unknown setting 'hpt.gama'. Did you mean hpt.gamma" in done.stderr
+def exit_status(command: list[str], monkeypatch) -> int:
+    """Of ``python -m recipe.hpt.main_hpt`` with a script's command line, in this process."""
+    GlobalHydra.instance().clear()
+    monkeypatch.setattr("sys.argv", ["main_hpt.py", *command[2:]])
+    monkeypatch.setenv("DRY_RUN", "1")
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module(command[1], run_name="__main__", alter_sys=True)
+    return int(end.value.code or 0)
 
 
-def test_before_model_and_data_are_there_the_first_missing_path_is_named(paths):
-    done = dry_run(SCRIPTS[0], {**paths, "TRAIN_FILE": "/nowhere/train.parquet"})
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: got data.train_files=/nowhere/train.parquet, which does not exist")
+@pytest.mark.parametrize(
+    ("overrides", "environment", "message"),
+    [
+        (["hpt.gama=0.5"], {}, "error: Unknown setting 'hpt.gama'. Did you mean hpt.gamma"),
+        (["hpt.gamma=2"], {}, "error: got hpt.gamma=2; expected a mean rollout accuracy in [0, 1]"),
+        (
+            [],
+            {"TRAIN_FILE": "/no.parquet"},
+            "error: got data.train_files=/no.parquet, which does not exist",
+        ),
+        (
+            [],
+            {"VAL_FILE": "/no.parquet"},
+            "error: got data.val_files=/no.parquet, which does not exist",
+        ),
+        (
+            [],
+            {"MODEL_PATH": "/no"},
+            "error: got actor_rollout_ref.model.path=/no, which does not exist",
+        ),
+        (
+            [],
+            {"GPUS_PER_NODE": "7"},
+            "error: got 64 questions x 8 rollouts per optimizer step on 7 ranks",
+        ),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_bad_input_is_refused_with_what_to_do(
+    launches, paths, overrides, environment, message, monkeypatch, capsys
+):
+    launches(
+        EXAMPLES / "run_qwen2.5_math_7b_hpt.sh",
+        *overrides,
+        **{**paths, "DRY_RUN": "1", **environment},
+    )
+    (command,) = launches.commands
+    assert exit_status(command, monkeypatch) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "Traceback" not in err
+    assert err.splitlines()[-1].startswith(message)
