@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train: ``python -m recipe.hpt.main_hpt [--config-name NAME] [overrides]``.
 
-With ``DRY_RUN=1`` in the environment it validates configuration, data and paths, and stops before Ray.
+With ``DRY_RUN=1`` in the environment it validates configuration, data and paths, prints the composed configuration
+and stops before Ray.
 """
 
 import contextlib
@@ -42,11 +43,13 @@ def _check_and_run(config: DictConfig, dry_run: bool, server: ForkServer | None)
     from hpt.verl_ext.preflight import direct_logs, prepare
 
     try:
-        prepare(config)
+        with contextlib.redirect_stdout(sys.stderr):  # verl reports there; a dry run prints YAML
+            prepare(config)
     except (ConfigError, DataError) as error:
         # Not through Hydra, which would print the launch's overrides before the reason.
         raise SystemExit(_refuse(error)) from None
     if dry_run:
+        print(OmegaConf.to_yaml(config, resolve=True), end="")
         print("dry run: configuration, data and paths are valid; nothing was started")
         return
     from hpt.verl_ext.runner import run

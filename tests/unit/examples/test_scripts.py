@@ -1,24 +1,104 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Launch scripts compose and validate, even where they cannot run."""
+"""Launch scripts: what each hands to the training, composed, validated and compared with what was published."""
 
 import os
+import re
+import runpy
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
+import hydra
 import pytest
+import yaml
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
 
 from hpt.data.builtin_model import BaseModelSettings, build_model, build_tokenizer
 from hpt.data.builtin_task import write_task
+from hpt.published.settings import GRPO, MODELS, ROWS, Row
+from hpt.verl_ext import preflight
 
 ROOT = Path(__file__).resolve().parents[3]
-SCRIPTS = sorted((ROOT / "examples").glob("run_*.sh"))
+EXAMPLES = ROOT / "examples"
+SCRIPTS = sorted(EXAMPLES.glob("run_*.sh"))
+STAGES = [(row, stage) for row in ROWS for stage in range(len(row.stages))]
+TWO_STAGES = [row for row in ROWS if len(row.stages) == 2]
+MODEL, FOLDER = "actor_rollout_ref.model.path", "trainer.default_local_dir"
+# Keys of a command line that are of a machine or a run.
+PLACES = {
+    "data.train_files", "data.val_files", MODEL, FOLDER,
+    "trainer.nnodes", "trainer.n_gpus_per_node", "trainer.experiment_name", "hydra.run.dir",
+}  # fmt: skip
+# Stands in for the interpreter: keeps the command line and leaves the last checkpoint that a training would.
+RECORDER = r"""#!/usr/bin/env bash
+set -eu
+printf '%s\0' "$@" > "$RECORDS/$(printf '%02d' "$(ls "$RECORDS" | wc -l)")"
+[[ -z "${RECORDED_STATUS:-}" ]] || exit "$RECORDED_STATUS"
+for argument in "$@"; do
+    [[ "$argument" == trainer.default_local_dir=* ]] && folder="${argument#*=}" && folder="${folder:1:-1}"
+done
+mkdir -p "$folder/global_step_7/actor/huggingface"
+echo '{}' > "$folder/global_step_7/actor/huggingface/config.json"
+printf 7 > "$folder/latest_checkpointed_iteration.txt"
+"""
+
+
+def program(path: Path, text: str) -> Path:
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+class Launches:
+    """Runs scripts with a recorder in the interpreter's place.
+
+    Attributes:
+        folder: where the recorder, its records and runs are.
+        environment: variables of every launch.
+    """
+
+    def __init__(self, folder: Path, **environment: str):
+        self.folder = folder
+        self.records = folder / "records"
+        self.records.mkdir(parents=True)
+        recorder = program(folder / "python", RECORDER)
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHON": str(recorder),
+            "RECORDS": str(self.records),
+            "OUTPUT_DIR": str(folder / "run"),
+            **environment,
+        }
+
+    def __call__(
+        self, script: Path, *overrides: str, cwd: str | Path = "/", **environment: str
+    ) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            ["bash", str(script), *overrides],
+            env={**self.environment, **environment},
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+
+    @property
+    def commands(self) -> list[list[str]]:
+        """Arguments of the trainings so far, one list each."""
+        return [file.read_text().split("\0")[:-1] for file in sorted(self.records.iterdir())]
 
 
 @pytest.fixture(scope="module")
-def paths(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("example")
+def paths(tmp_path_factory) -> dict[str, str]:
+    """A model and data; their folder's name has what shells and Hydra would stumble over."""
+    folder = tmp_path_factory.mktemp("inputs") / 'it\'s (a) folder, {x}=1 "q"'
     train, val = write_task(folder, train_size=12, val_per_level=2)
     model = folder / "model"
     tokenizer = build_tokenizer()
@@ -34,40 +114,433 @@ def paths(tmp_path_factory):
     }
 
 
-def dry_run(script: Path, paths: dict[str, str], *overrides: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        ["bash", str(script), f"hydra.run.dir={paths['OUTPUT_DIR']}/hydra", *overrides],
-        env={**os.environ, **paths, "DRY_RUN": "1", "PYTHON": sys.executable},
-        cwd="/",  # from anywhere
+@pytest.fixture
+def launches(tmp_path) -> Launches:
+    return Launches(tmp_path / "launches")
+
+
+def script_of(row: Row) -> Path:
+    return EXAMPLES / f"run_{row.name}.sh"
+
+
+def overrides_of(command: list[str]) -> list[str]:
+    assert command[:3] == ["-m", "recipe.hpt.main_hpt", "--config-name"]
+    return command[4:]
+
+
+def values_of(command: list[str]) -> dict[str, Any]:
+    """Key -> value as Hydra reads a command line; of equal keys the last wins."""
+    parsed = OverridesParser.create().parse_overrides(overrides_of(command))
+    return {item.key_or_group: item.value() for item in parsed}
+
+
+def compose(command: list[str]) -> DictConfig:
+    """The configuration that a command line composes."""
+    GlobalHydra.instance().clear()
+    own = [item for item in overrides_of(command) if not item.startswith("hydra")]
+    with hydra.initialize_config_dir(str(ROOT / "recipe" / "hpt" / "config"), version_base=None):
+        return hydra.compose("hpt_trainer", overrides=own)
+
+
+@pytest.fixture(scope="module")
+def trainings(paths, tmp_path_factory) -> dict[tuple[str, int], tuple[list[str], DictConfig]]:
+    """(row, stage) -> the command line and the configuration that has passed every check of a launch."""
+    found = {}
+    for row in ROWS:
+        folder = tmp_path_factory.mktemp(row.name)
+        launches = Launches(folder, **paths)
+        launches.environment["OUTPUT_DIR"] = str(folder / "run")
+        done = launches(script_of(row))
+        assert done.returncode == 0, done.stderr
+        assert len(launches.commands) == len(row.stages)
+        for stage, command in enumerate(launches.commands):
+            config = compose(command)
+            preflight.prepare(config)
+            found[row.name, stage] = command, config
+    return found
+
+
+def ids(value) -> str:
+    return value.name if isinstance(value, Row) else str(value)
+
+
+# ---- every script ----
+
+
+def test_each_row_has_a_script_and_each_script_a_row():
+    assert [path.name for path in SCRIPTS] == sorted(f"run_{row.name}.sh" for row in ROWS)
+    assert all(os.access(path, os.X_OK) for path in SCRIPTS)
+
+
+@pytest.mark.parametrize(("row", "stage"), STAGES, ids=ids)
+def test_a_launch_has_the_published_settings(trainings, row, stage):
+    _, config = trainings[row.name, stage]
+    _, settings = row.stages[stage]
+    got = OmegaConf.to_container(config, resolve=True)
+    for key, setting in settings.items():
+        value = got
+        for part in key.split("."):
+            assert part in value, f"no setting {key}"
+            value = value[part]
+        assert value == setting.value, key
+
+
+@pytest.mark.parametrize(("row", "stage"), STAGES, ids=ids)
+def test_a_script_sets_nothing_that_is_not_published(trainings, row, stage):
+    command, _ = trainings[row.name, stage]
+    assert set(values_of(command)) - PLACES <= set(row.stages[stage][1])
+
+
+@pytest.mark.parametrize("row", ROWS, ids=ids)
+def test_paths_arrive_whatever_their_characters(trainings, paths, row):
+    _, config = trainings[row.name, 0]
+    assert config.data.train_files == paths["TRAIN_FILE"]
+    assert config.data.val_files == paths["VAL_FILE"]
+    assert config.actor_rollout_ref.model.path == paths["MODEL_PATH"]
+    assert config.trainer.nnodes == 1 and config.trainer.n_gpus_per_node == 8
+    assert config.trainer.experiment_name.startswith(row.name)
+
+
+def test_the_template_of_llama_reaches_the_chat_template(trainings):
+    for row in ROWS:
+        _, config = trainings[row.name, 0]
+        template = config.actor_rollout_ref.model.get("custom_chat_template")
+        if row.model != "llama3.1_8b":
+            assert template is None
+            continue
+        rendered = build_tokenizer().apply_chat_template(
+            [{"role": "user", "content": "1+1?"}], chat_template=template, tokenize=False
+        )
+        assert rendered == (
+            "Question:\n1+1?\nPlease reason step by step, and put your final answer within \\boxed{}.\n"
+            "Answer:\nLet's think step by step."
+        )
+
+
+@pytest.mark.parametrize("row", ROWS, ids=ids)
+def test_defaults_are_in_the_checkout(tmp_path, row):
+    launches = Launches(tmp_path / "launches", OUTPUT_DIR="")
+    checkout = tmp_path / "a checkout, (with) spaces"
+    shutil.copytree(EXAMPLES, checkout / "examples")
+    done = launches(checkout / "examples" / script_of(row).name, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    values = values_of(launches.commands[0])
+    assert values["data.train_files"] == f"{checkout}/data/openr1_math_46k.parquet"
+    assert values["data.val_files"] == f"{checkout}/data/benchmarks/math500.parquet"
+    assert values[MODEL] == f"{checkout}/models/{MODELS[row.model].folder}"
+    folder = f"{checkout}/runs/{row.name}"
+    assert values[FOLDER] == (folder if len(row.stages) == 1 else f"{folder}/sft")
+
+
+def test_the_scripts_are_clean():
+    if shutil.which("shellcheck") is None:
+        pytest.skip("shellcheck is not installed (on Debian: apt-get install shellcheck)")
+    done = subprocess.run(
+        ["shellcheck", *map(str, sorted(EXAMPLES.glob("*.sh")))],
         capture_output=True,
         text=True,
-        timeout=120,
+        cwd="/",
     )
+    assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_script_composes_and_validates(script, paths):
-    done = dry_run(script, paths)
+def test_the_table_of_the_readme_has_every_script_with_its_tables():
+    text = (EXAMPLES / "README.md").read_text()
+    listed = dict(re.findall(r"^\| `run_(\S+)\.sh` \| ([^|]*) \|", text, flags=re.MULTILINE))
+    assert sorted(listed) == sorted(row.name for row in ROWS)
+    for row in ROWS:
+        numbers = tuple(map(int, re.findall(r"\d+", listed[row.name].partition(" (")[0])))
+        assert numbers == row.tables, row.name
+
+
+# ---- overrides, paths, places ----
+
+
+@pytest.mark.parametrize("row", ROWS, ids=ids)
+def test_an_override_of_the_users_wins(launches, row):
+    users = {
+        "data.train_batch_size": 256,
+        "actor_rollout_ref.actor.optim.lr": 3e-6,
+        "hpt.strategy": "soft",
+        "data.prompt_template": "{prompt}",
+        "data.train_files": "/x",
+        "hydra.run.dir": "/z",
+    }
+    done = launches(script_of(row), *(f"{key}={value!r}" for key, value in users.items()))
     assert done.returncode == 0, done.stderr
-    assert "dry run: configuration, data and paths are valid" in done.stdout
+    for command in launches.commands:
+        assert values_of(command).items() >= users.items()
+    if row == ROWS[0]:
+        config = compose(launches.commands[0])
+        assert config.data.train_batch_size == 256 and config.hpt.strategy == "soft"
 
 
-def test_overrides_are_passed_through_and_refused_when_wrong(paths):
-    done = dry_run(SCRIPTS[0], paths, "hpt.gamma=2")
+def test_relative_paths_are_the_callers(launches, tmp_path):
+    (tmp_path / "models" / "m").mkdir(parents=True)
+    places = {"MODEL_PATH": "models/m", "TRAIN_FILE": "a.parquet", "VAL_FILE": "b.parquet"}
+    done = launches(SCRIPTS[0], cwd=tmp_path, OUTPUT_DIR="out", PYTHON="launches/python", **places)
+    assert done.returncode == 0, done.stderr
+    values = values_of(launches.commands[0])
+    assert values[MODEL] == str(tmp_path / "models" / "m")
+    assert values["data.train_files"] == str(tmp_path / "a.parquet")
+    assert values["data.val_files"] == str(tmp_path / "b.parquet")
+    assert values[FOLDER] == str(tmp_path / "out")
+
+
+def test_hub_ids_and_lists_of_files_stay_what_they_are(launches, tmp_path):
+    done = launches(
+        SCRIPTS[0], cwd=tmp_path, MODEL_PATH="meta/M-8B", VAL_FILE="[/a.parquet,/b.parquet]"
+    )
+    assert done.returncode == 0, done.stderr
+    values = values_of(launches.commands[0])
+    assert values[MODEL] == "meta/M-8B"
+    assert values["data.val_files"] == ["/a.parquet", "/b.parquet"]
+
+
+def test_another_configuration_keeps_its_sizes(launches):
+    done = launches(SCRIPTS[0], CONFIG="quickstart")
+    assert done.returncode == 0, done.stderr
+    (command,) = launches.commands
+    assert command[3] == "quickstart"
+    assert set(values_of(command)) - PLACES == {"data.prompt_template", *GRPO}
+
+
+def test_each_launch_keeps_its_configuration_beside_the_run_and_a_dry_run_writes_nothing(launches):
+    launches(SCRIPTS[0])
+    launches(SCRIPTS[0], DRY_RUN="1")
+    real, dry = launches.commands
+    run = launches.environment["OUTPUT_DIR"]
+    assert f'hydra.run.dir="{run}/hydra/${{now:%Y-%m-%d_%H-%M-%S}}"' in real
+    assert {"hydra.run.dir=.", "hydra.output_subdir=null"} <= set(dry)
+
+
+@pytest.mark.parametrize(
+    ("script", "environment", "message"),
+    [
+        (
+            "launch.sh",
+            {},
+            "error: got examples/launch.sh as a program; expected one of the scripts",
+        ),
+        (
+            SCRIPTS[0].name,
+            {"PYTHON": "no-such-python"},
+            "error: got PYTHON=no-such-python, which is no program",
+        ),
+    ],
+)
+def test_a_launch_that_cannot_work_is_refused(launches, script, environment, message):
+    done = launches(EXAMPLES / script, **environment)
     assert done.returncode == 2
+    assert done.stderr.startswith(message)
+    assert not launches.commands
+
+
+# ---- two stages ----
+
+
+def stage_names(launches: Launches) -> list[str]:
+    return [Path(values_of(command)[FOLDER]).name for command in launches.commands]
+
+
+@pytest.mark.parametrize("row", TWO_STAGES, ids=ids)
+def test_the_second_stage_starts_from_the_first_ones_checkpoint(trainings, row):
+    _, sft = trainings[row.name, 0]
+    _, grpo = trainings[row.name, 1]
+    folder = Path(sft.trainer.default_local_dir)
+    assert folder.name == "sft"
+    assert (folder / "finished").exists()
+    assert grpo.trainer.default_local_dir == str(folder.parent / "grpo")
+    assert grpo.actor_rollout_ref.model.path == str(folder / "global_step_7/actor/huggingface")
+
+
+def test_a_first_stage_that_failed_is_launched_again_and_a_finished_one_is_not(launches):
+    script = script_of(TWO_STAGES[0])
+    assert launches(script, RECORDED_STATUS="130").returncode == 130
+    assert not (launches.folder / "run" / "sft" / "finished").exists()
+    assert stage_names(launches) == ["sft"]
+    assert launches(script).returncode == 0
+    assert stage_names(launches) == ["sft", "sft", "grpo"]
+    assert launches(script, RECORDED_STATUS="1").returncode == 1
+    assert stage_names(launches) == ["sft", "sft", "grpo", "grpo"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [((), {"DRY_RUN": "1"}), ((), {"CHECK": "1"}), (("--check",), {}), (("--cfg", "job"), {})],
+)
+def test_a_look_finishes_no_stage(launches, arguments, environment):
+    script = script_of(TWO_STAGES[0])
+    assert launches(script, *arguments, MODEL_PATH="a/b", **environment).returncode == 0
+    assert not (launches.folder / "run" / "sft" / "finished").exists()
     assert (
-        done.stderr.strip().splitlines()[-1]
-        == "error: got hpt.gamma=2; expected a mean rollout accuracy in [0, 1]"
+        sum('actor_rollout_ref.model.path="a/b"' in command for command in launches.commands) == 2
+    )
+    # After a real first stage, a look shows both as they are.
+    launches(script)
+    launches(script, *arguments, MODEL_PATH="a/b", **environment)
+    assert len(launches.commands) == 6
+    assert f"{launches.folder}/run/sft/global_step_7/actor/huggingface" in "".join(
+        launches.commands[-1]
     )
 
 
-def test_a_wrong_path_is_named(paths):
-    done = dry_run(SCRIPTS[0], {**paths, "TRAIN_FILE": "/nowhere/train.parquet"})
+def test_a_sweep_is_no_stage(launches):
+    done = launches(script_of(TWO_STAGES[0]), "-m", "hpt.gamma=0,1")
     assert done.returncode == 2
-    assert "got data.train_files=/nowhere/train.parquet, which does not exist" in done.stderr
+    assert "error: got -m; expected one training per stage" in done.stderr
+    assert not launches.commands
 
 
-def test_an_unknown_key_names_the_nearest(paths):
-    done = dry_run(SCRIPTS[0], paths, "hpt.gama=0.5")
+@pytest.mark.parametrize(
+    ("override", "variable"),
+    [
+        ("trainer.default_local_dir=/x", "OUTPUT_DIR"),
+        ("actor_rollout_ref.model.path=/x", "MODEL_PATH"),
+    ],
+)
+@pytest.mark.parametrize("whose", ["arguments", "SFT_OVERRIDES", "RL_OVERRIDES"])
+def test_what_each_stage_has_of_its_own_is_not_overridden(launches, override, variable, whose):
+    script = script_of(TWO_STAGES[0])
+    if whose == "arguments":
+        done = launches(script, override)
+    else:
+        done = launches(script, **{whose: f"data.seed=3 {override}"})
     assert done.returncode == 2
-    assert "Unknown setting 'hpt.gama'. Did you mean hpt.gamma" in done.stderr
+    assert done.stderr.startswith(f"error: got {override}; expected a ")
+    assert done.stderr.endswith(f" per stage: set {variable}\n")
+    assert not launches.commands
+
+
+@pytest.mark.parametrize("lost", ["latest_checkpointed_iteration.txt", "global_step_7"])
+def test_a_finished_stage_without_its_checkpoint_is_refused(launches, lost):
+    script = script_of(TWO_STAGES[0])
+    launches(script)
+    (launches.folder / "run" / "sft" / lost).rename(launches.folder / "lost")
+    done = launches(script)
+    assert done.returncode == 2
+    assert "error: got a finished stage" in done.stderr and lost in done.stderr
+    assert len(launches.commands) == 2
+
+
+def test_overrides_of_one_stage_and_data_of_the_second(launches):
+    done = launches(
+        script_of(TWO_STAGES[0]),
+        "trainer.save_freq=5",
+        SFT_OVERRIDES="trainer.total_epochs=1 data.seed=3",
+        RL_OVERRIDES="trainer.save_freq=7",
+        RL_TRAIN_FILE="/rest.parquet",
+    )
+    assert done.returncode == 0, done.stderr
+    sft, grpo = map(values_of, launches.commands)
+    assert (sft["trainer.total_epochs"], sft["data.seed"], sft["trainer.save_freq"]) == (1, 3, 5)
+    assert grpo["trainer.save_freq"] == 7
+    assert not {"trainer.total_epochs", "data.seed"} & set(grpo)
+    assert grpo["data.train_files"] == "/rest.parquet" != sft["data.train_files"]
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_reaches_the_training_of_the_first_stage(launches, sent):
+    waiting = """#!/usr/bin/env bash
+trap 'echo ended > "$RECORDS/ended"; exit 130' TERM
+touch "$RECORDS/started"
+while true; do sleep 0.05; done
+"""
+    program(launches.folder / "python", waiting)
+    process = subprocess.Popen(["bash", str(script_of(TWO_STAGES[0]))], env=launches.environment)
+    try:
+        deadline = time.monotonic() + 20
+        while not (launches.records / "started").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(sent)
+        assert process.wait(20) == 130
+    finally:
+        process.kill()
+    assert (launches.records / "ended").exists()
+    assert not (launches.folder / "run" / "sft" / "finished").exists()
+
+
+# ---- as a user runs them ----
+
+
+def dry_run(script: Path, paths: dict[str, str], *overrides: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        ["bash", str(script), *overrides],
+        env={**os.environ, **paths, "DRY_RUN": "1", "PYTHON": sys.executable},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+def test_a_dry_run_prints_the_configuration_of_both_stages_and_validates_it(paths, tmp_path):
+    checkout = tmp_path / "a checkout"
+    checkout.symlink_to(ROOT)
+    row = TWO_STAGES[-1]
+    script = checkout / "examples" / f"run_{row.name}.sh"
+    done = dry_run(script, paths, "hpt.poll_interval=0.25")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("dry run: configuration, data and paths are valid") == 2
+    printed = list(yaml.safe_load_all(done.stdout))
+    assert len(printed) == 2
+    for config, (_, settings) in zip(printed, row.stages, strict=True):
+        assert config["hpt"]["poll_interval"] == 0.25
+        assert config["hpt"]["strategy"] == settings["hpt.strategy"].value
+        assert config["data"]["prompt_template"] == settings["data.prompt_template"].value
+        assert config["actor_rollout_ref"]["model"]["path"] == paths["MODEL_PATH"]
+    assert not Path(paths["OUTPUT_DIR"]).exists()
+
+
+def exit_status(command: list[str], monkeypatch) -> int:
+    """Of ``python -m recipe.hpt.main_hpt`` with a script's command line, in this process."""
+    GlobalHydra.instance().clear()
+    monkeypatch.setattr("sys.argv", ["main_hpt.py", *command[2:]])
+    monkeypatch.setenv("DRY_RUN", "1")
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module(command[1], run_name="__main__", alter_sys=True)
+    return int(end.value.code or 0)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "environment", "message"),
+    [
+        (["hpt.gama=0.5"], {}, "error: Unknown setting 'hpt.gama'. Did you mean hpt.gamma"),
+        (["hpt.gamma=2"], {}, "error: got hpt.gamma=2; expected a mean rollout accuracy in [0, 1]"),
+        (
+            [],
+            {"TRAIN_FILE": "/no.parquet"},
+            "error: got data.train_files=/no.parquet, which does not exist",
+        ),
+        (
+            [],
+            {"VAL_FILE": "/no.parquet"},
+            "error: got data.val_files=/no.parquet, which does not exist",
+        ),
+        (
+            [],
+            {"MODEL_PATH": "/no"},
+            "error: got actor_rollout_ref.model.path=/no, which does not exist",
+        ),
+        (
+            [],
+            {"GPUS_PER_NODE": "7"},
+            "error: got 64 questions x 8 rollouts per optimizer step on 7 ranks",
+        ),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_bad_input_is_refused_with_what_to_do(
+    launches, paths, overrides, environment, message, monkeypatch, capsys
+):
+    launches(
+        EXAMPLES / "run_qwen2.5_math_7b_hpt.sh",
+        *overrides,
+        **{**paths, "DRY_RUN": "1", **environment},
+    )
+    (command,) = launches.commands
+    assert exit_status(command, monkeypatch) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "Traceback" not in err
+    assert err.splitlines()[-1].startswith(message)
