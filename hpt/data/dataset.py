@@ -174,7 +174,7 @@ class HybridDataset(RLHFDataset):
         targets = self.dataframe.select_columns(self.target_key)
         with _progress_bars(len(targets) >= PROGRESS_BAR_ROWS):
             table = targets.map(
-                _tokenize,
+                tokenize_targets,
                 batched=True,
                 batch_size=TOKENIZE_BATCH,
                 remove_columns=self.target_key,
@@ -249,7 +249,7 @@ def _settings(config: DictConfig) -> tuple[str, int, str]:
     return target_key, max_target_length, policy
 
 
-def _tokenize(
+def tokenize_targets(
     batch: dict[str, list],
     target_key: str,
     tokenizer: PreTrainedTokenizer,

@@ -3,6 +3,7 @@
 """Train: ``python -m recipe.hpt.main_hpt [--config-name NAME] [overrides]``.
 
 With ``DRY_RUN=1`` in the environment it validates configuration, data and paths, and stops before Ray.
+With ``--check``, or ``CHECK=1`` in the environment, it shows all that can be known before a GPU hour as a table.
 """
 
 import contextlib
@@ -23,9 +24,21 @@ from hpt.config import ConfigError
 from hpt.data.errors import DataError
 from hpt.forkserver import ForkServer, modules, serving
 
+# A check leaves no folder behind, Hydra's included.
+CHECK_OVERRIDES = (
+    "hydra.run.dir=.",
+    "hydra.output_subdir=null",
+    "hydra/job_logging=disabled",
+    "hydra/hydra_logging=disabled",
+)
+
 
 @hydra.main(config_path="config", config_name="hpt_trainer", version_base=None)
 def _train(config: DictConfig) -> None:
+    if os.environ.get("CHECK") == "1":
+        from hpt.preflight.command import check
+
+        raise SystemExit(check(config))
     dry_run = os.environ.get("DRY_RUN") == "1"
     with contextlib.ExitStack() as stack:
         server = None
@@ -39,7 +52,7 @@ def _train(config: DictConfig) -> None:
 
 
 def _check_and_run(config: DictConfig, dry_run: bool, server: ForkServer | None) -> None:
-    from hpt.verl_ext.preflight import direct_logs, prepare
+    from hpt.verl_ext.preflight import prepare
 
     try:
         prepare(config)
@@ -49,10 +62,23 @@ def _check_and_run(config: DictConfig, dry_run: bool, server: ForkServer | None)
     if dry_run:
         print("dry run: configuration, data and paths are valid; nothing was started")
         return
-    from hpt.verl_ext.runner import run
+    _run(config, server)
 
-    direct_logs(config)
-    run(config, server)
+
+def _run(config: DictConfig, server: ForkServer | None) -> None:
+    from hpt.preflight.run_lock import claimed
+    from hpt.preflight.start import admit
+    from hpt.verl_ext.preflight import direct_logs
+
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(claimed(config, admit(config)))
+        except ConfigError as error:
+            raise SystemExit(_refuse(error)) from None
+        from hpt.verl_ext.runner import run
+
+        direct_logs(config)
+        run(config, server)
 
 
 def _refuse(error: Exception | str) -> int:
@@ -60,8 +86,18 @@ def _refuse(error: Exception | str) -> int:
     return 2
 
 
+def _take_check_option() -> None:
+    """``--check`` is no option of Hydra's: it becomes CHECK=1."""
+    if "--check" in sys.argv[1:]:
+        sys.argv = [item for item in sys.argv if item != "--check"]
+        os.environ["CHECK"] = "1"
+    if os.environ.get("CHECK") == "1":
+        sys.argv += CHECK_OVERRIDES
+
+
 def main() -> int:
     """Exit status: 0 done, 1 failed (with a traceback), 2 bad settings or data, 130 interrupted."""
+    _take_check_option()
     try:
         _train()
     except (HydraException, OmegaConfBaseException) as error:
