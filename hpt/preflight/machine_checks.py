@@ -4,6 +4,7 @@
 
 import os
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -227,9 +228,13 @@ def output(context: Context) -> list[Check]:
     place = existing(folder)
     if not place.is_dir():
         return [failed("output folder", f"{place} is a file", "name another trainer.default_local_dir")]  # fmt: skip
-    if not os.access(place, os.W_OK | os.X_OK):
+    try:
+        # Gone when closed. Rights alone do not tell: root has them all, and quotas and mounts have their say.
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
         advice = "name another trainer.default_local_dir, or ask for the right to write"
-        return [failed("output folder", f"{place} cannot be written to", advice)]
+        return [failed("output folder", f"{place} cannot be written to ({error.strerror})", advice)]
     new = "" if place == folder else " (will be made)"
     return [passed("output folder", f"{folder}{new}")]
 

@@ -13,6 +13,7 @@ import jinja2
 from omegaconf import DictConfig, OmegaConf
 
 from hpt.config import ConfigError
+from hpt.strategies import plain
 
 # Written by libraries about themselves, or about the file's place; they change without another model.
 VOLATILE_KEYS = ("transformers_version", "_name_or_path", "torch_dtype", "dtype", "use_cache")
@@ -32,7 +33,7 @@ class ModelSizes:
         parameters: number of distinct ones (tied embeddings count once).
         layers, hidden, intermediate, key_value: decoder layers, and widths of the residual stream, of the feed-forward
             part and of all key (or value) heads together.
-        layer_parameters: of one decoder layer.
+        layer_parameters: of one decoder layer: all but the embeddings, spread over the layers.
         vocabulary: rows of the embedding.
         tied: input and output embedding are one.
         positions: longest sequence in tokens; None where the configuration does not say.
@@ -140,7 +141,7 @@ def render(config: DictConfig, tokenizer: Any, messages: list[dict[str, str]]) -
         chat_template=template,
         add_generation_prompt=True,
         tokenize=False,
-        **OmegaConf.to_container(OmegaConf.create(settings)),
+        **{str(key): value for key, value in plain(settings).items()},
     )
 
 
