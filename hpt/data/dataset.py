@@ -11,6 +11,7 @@ own process, for the tokens of those questions that get a demonstration.
 import hashlib
 import logging
 import operator
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -174,7 +175,7 @@ class HybridDataset(RLHFDataset):
         targets = self.dataframe.select_columns(self.target_key)
         with _progress_bars(len(targets) >= PROGRESS_BAR_ROWS):
             table = targets.map(
-                tokenize_targets,
+                _tokenize,
                 batched=True,
                 batch_size=TOKENIZE_BATCH,
                 remove_columns=self.target_key,
@@ -249,7 +250,18 @@ def _settings(config: DictConfig) -> tuple[str, int, str]:
     return target_key, max_target_length, policy
 
 
-def tokenize_targets(
+def demonstration_tokens(tokenizer: PreTrainedTokenizer, target: object) -> list[int] | None:
+    """The tokens that a target is trained on, whatever their number; they end in exactly one EOS.
+
+    Returns:
+        None where there is no demonstration.
+    """
+    batch = _tokenize({"target": [target]}, "target", tokenizer, sys.maxsize, _CODE_VERSION)
+    ids = batch["ids"][0]
+    return None if ids is None else ids.tolist()
+
+
+def _tokenize(
     batch: dict[str, list],
     target_key: str,
     tokenizer: PreTrainedTokenizer,

@@ -5,7 +5,6 @@
 import itertools
 import os
 from collections.abc import Iterator
-from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -111,7 +110,9 @@ def _show_solution(context: Context, number: int, solution: str | None) -> list[
     if solution is None:
         context.notes.append(f"--- example {number}: no gold solution")
         return []
-    ids = _solution_tokens(context.tokenizer, solution)
+    from hpt.data.dataset import demonstration_tokens  # imports datasets and verl
+
+    ids = demonstration_tokens(context.tokenizer, solution) or []
     text = context.tokenizer.decode(ids, skip_special_tokens=False)
     context.notes.append(f"--- example {number}: gold solution, {len(ids)} tokens with EOS\n{_ends(text)}")  # fmt: skip
     limit = context.config.data.max_target_length or context.config.data.max_response_length
@@ -120,14 +121,6 @@ def _show_solution(context: Context, number: int, solution: str | None) -> list[
         policy = context.config.data.target_overlong
         return [warned("template", told, f"data.target_overlong={policy} applies; or raise data.max_target_length")]  # fmt: skip
     return []
-
-
-def _solution_tokens(tokenizer: Any, solution: str) -> list[int]:
-    """The tokens that are trained on, one EOS at their end."""
-    from hpt.data.dataset import tokenize_targets  # imports datasets and verl
-
-    batch = tokenize_targets({"target": [solution]}, "target", tokenizer, 1 << 62, "")
-    return batch["ids"][0].tolist()
 
 
 def _ends(text: str) -> str:
