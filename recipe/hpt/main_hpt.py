@@ -87,12 +87,13 @@ def _refuse(error: Exception | str) -> int:
 
 
 def _take_check_option() -> None:
-    """``--check`` is no option of Hydra's: it becomes CHECK=1."""
+    """``--check`` is no option of Hydra's: it becomes CHECK=1, with Hydra's own files turned off."""
     if "--check" in sys.argv[1:]:
-        sys.argv = [item for item in sys.argv if item != "--check"]
         os.environ["CHECK"] = "1"
     if os.environ.get("CHECK") == "1":
-        sys.argv += CHECK_OVERRIDES
+        replaced = {"--check", *(item.partition("=")[0] for item in CHECK_OVERRIDES)}
+        kept = [item for item in sys.argv if item.partition("=")[0] not in replaced]
+        sys.argv = [*kept, *CHECK_OVERRIDES]
 
 
 def main() -> int:

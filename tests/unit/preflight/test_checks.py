@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
@@ -19,8 +20,6 @@ from hpt.preflight import (
     data_checks,
     environment,
     machine_checks,
-    run_lock,
-    settings_checks,
     start,
 )
 from hpt.preflight.context import Context, Step, run_steps
@@ -465,7 +464,7 @@ def test_a_folder_that_cannot_be_written_to(table, tmp_path, path):
     ],
 )  # fmt: skip
 def test_disk(configure, monkeypatch, changes, free, status, part):
-    monkeypatch.setattr(machine_checks.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, free))  # fmt: skip
+    monkeypatch.setattr(machine_checks.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))  # fmt: skip
     context = Context(configure("hpt_trainer", **changes), Path(), sizes=SEVEN_B)
     (found,) = machine_checks.disk(context)
     assert found.status is status and part in found.found
@@ -585,8 +584,3 @@ def test_another_process_in_the_folder_fails(table, monkeypatch):
     monkeypatch.setattr(data_checks, "holder_of", lambda folder: "process 7 on here (since now)")
     found = line(table, "other runs")
     assert found.status is FAIL and "where process 7 on here (since now) is training" in found.found
-
-
-def test_the_settings_module_names_no_check_that_is_not_run():
-    assert {settings_checks.section, settings_checks.batch} <= {step.run for step in command.STEPS}
-    assert run_lock.RECORD == "run.json"

@@ -32,7 +32,7 @@ def test_check_shows_every_line_and_writes_nothing(inputs, tmp_path):
     run = tmp_path / "run"
     # As from a launch script: the option among overrides, one of which is Hydra's folder.
     done = main_hpt(
-        inputs, run, "--config-name", "quickstart", f"hydra.run.dir={tmp_path}/hydra", "--check",
+        inputs, run, "--config-name", "quickstart", f"hydra.run.dir={tmp_path}/hydra", "--check", "hydra/job_logging=none",
         "trainer.total_training_steps=2", "data.train_batch_size=128",
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
