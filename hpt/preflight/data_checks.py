@@ -31,14 +31,22 @@ def model(context: Context) -> list[Check]:
     context.model = models.locate(config)
     if context.model is None:
         advice = f"download it first: {models.PREPARE} {settings.path} models/NAME"
-        return [failed("model", f"{settings.path} is neither a folder nor in this machine's hub cache", advice)]  # fmt: skip
+        return [
+            failed(
+                "model",
+                f"{settings.path} is neither a folder nor in this machine's hub cache",
+                advice,
+            )
+        ]
     sizes = context.sizes = models.read_sizes(context.model, bool(settings.trust_remote_code))
     found = (
         f"{context.model}: {sizes.parameters:,} parameters, {sizes.layers} layers, width {sizes.hidden}, vocabulary "
         f"{sizes.vocabulary:,}, {sizes.positions or 'unknown'} positions"
     )
     if not any(path for pattern in models.WEIGHTS for path in context.model.glob(pattern)):
-        return [failed("model", f"{context.model} has no weights", "expected *.safetensors or *.bin")]  # fmt: skip
+        return [
+            failed("model", f"{context.model} has no weights", "expected *.safetensors or *.bin")
+        ]
     longest = longest_row(config)
     if sizes.positions is not None and sizes.positions < longest:
         advice = f"{models.PREPARE} --max-position-embeddings, or shorter lengths"
@@ -54,7 +62,10 @@ def tokenizer(context: Context) -> list[Check]:
     vocabulary = context.sizes.vocabulary if context.sizes else None
     problems = models.tokenizer_problems(context.config, context.tokenizer, vocabulary)
     if problems:
-        return [failed("tokenizer", problem.partition(": ")[0], problem.partition(": ")[2]) for problem in problems]  # fmt: skip
+        return [
+            failed("tokenizer", problem.partition(": ")[0], problem.partition(": ")[2])
+            for problem in problems
+        ]
     own = "data.prompt_template" if settings.custom_chat_template else "the tokenizer's template"
     found = f"{len(context.tokenizer):,} tokens, EOS {context.tokenizer.eos_token}, padding {context.tokenizer.pad_token}, {own}"
     return [passed("tokenizer", found)]
@@ -84,7 +95,13 @@ def examples(context: Context) -> list[Check]:
         context.notes.append(f"--- example {number}: prompt, {length} tokens\n{_ends(prompt)}")
         if length > config.data.max_prompt_length:
             told = f"example {number} has a prompt of {length} tokens"
-            lines.append(warned("template", told, f"data.max_prompt_length={config.data.max_prompt_length} leaves it out"))  # fmt: skip
+            lines.append(
+                warned(
+                    "template",
+                    told,
+                    f"data.max_prompt_length={config.data.max_prompt_length} leaves it out",
+                )
+            )
         lines += _show_solution(context, number, solution)
     if not context.notes or not any(note.startswith("--- example") for note in context.notes):
         return [failed("template", "no question to show")]
@@ -114,12 +131,20 @@ def _show_solution(context: Context, number: int, solution: str | None) -> list[
 
     ids = demonstration_tokens(context.tokenizer, solution) or []
     text = context.tokenizer.decode(ids, skip_special_tokens=False)
-    context.notes.append(f"--- example {number}: gold solution, {len(ids)} tokens with EOS\n{_ends(text)}")  # fmt: skip
+    context.notes.append(
+        f"--- example {number}: gold solution, {len(ids)} tokens with EOS\n{_ends(text)}"
+    )
     limit = context.config.data.max_target_length or context.config.data.max_response_length
     if len(ids) > limit:
         told = f"example {number} has a gold solution of {len(ids)} tokens, more than {limit}"
         policy = context.config.data.target_overlong
-        return [warned("template", told, f"data.target_overlong={policy} applies; or raise data.max_target_length")]  # fmt: skip
+        return [
+            warned(
+                "template",
+                told,
+                f"data.target_overlong={policy} applies; or raise data.max_target_length",
+            )
+        ]
     return []
 
 

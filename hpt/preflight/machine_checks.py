@@ -227,7 +227,9 @@ def output(context: Context) -> list[Check]:
     folder = folder_of(context.config)
     place = existing(folder)
     if not place.is_dir():
-        return [failed("output folder", f"{place} is a file", "name another trainer.default_local_dir")]  # fmt: skip
+        return [
+            failed("output folder", f"{place} is a file", "name another trainer.default_local_dir")
+        ]
     try:
         # Gone when closed. Rights alone do not tell: root has them all, and quotas and mounts have their say.
         with tempfile.TemporaryFile(dir=place):
@@ -252,7 +254,13 @@ def disk(context: Context) -> list[Check]:
     config, trainer = context.config, context.config.trainer
     free = shutil.disk_usage(existing(folder_of(config))).free
     if trainer.save_freq <= 0:
-        return [warned("disk", f"no checkpoints (trainer.save_freq={trainer.save_freq}); {gib(free)} free", "set trainer.save_freq to be able to resume")]  # fmt: skip
+        return [
+            warned(
+                "disk",
+                f"no checkpoints (trainer.save_freq={trainer.save_freq}); {gib(free)} free",
+                "set trainer.save_freq to be able to resume",
+            )
+        ]
     one = memory.checkpoint_bytes(context.sizes, config)
     keep = trainer.max_actor_ckpt_to_keep
     total = trainer.total_training_steps
@@ -260,7 +268,9 @@ def disk(context: Context) -> list[Check]:
     count = min((number for number in (keep, saved) if number), default=None)
     if count is None:
         advice = "set trainer.max_actor_ckpt_to_keep"
-        return [warned("disk", f"{gib(one)} per checkpoint, all are kept; {gib(free)} free", advice)]  # fmt: skip
+        return [
+            warned("disk", f"{gib(one)} per checkpoint, all are kept; {gib(free)} free", advice)
+        ]
     told = f"{count} checkpoints of {gib(one)}, {gib(free)} free"
     if count * one > free:
         advice = (

@@ -2,28 +2,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory of one rank, estimated from the model's sizes and the settings.
 
-Symbols: P parameters in L layers of P_l each, S ranks that share them (FSDP), h, f, k the widths of the residual stream,
-the feed-forward part and the keys, V the vocabulary, T tokens of the largest micro-batch on a rank, b the bytes of a number
-in which the actor is kept (``model_dtype``), c of one in which it computes (``mixed_precision.param_dtype``).
+Symbols: P parameters in L layers of P_l each, S ranks that share them (FSDP), h, f, k the widths of the residual
+stream, the feed-forward part and the keys, V the vocabulary, T tokens of the largest micro-batch on a rank, b the bytes
+of a number in which the actor is kept (``model_dtype``), c of one in which it computes (``param_dtype``).
 
     weights        P b / S
     gradients      P b / S
     Adam           2 P b / S
-    gathered       c (2 P_l + V h)  +  4 P_l           two layers and the output embedding whole, one layer's gradient whole
-    activations    c T h L  +  one layer's  T (c (6 h + 2 k + 4 f) + 8 h)       with gradient checkpointing
-                   L times one layer's                                         without
+    gathered       c (2 P_l + V h) + 4 P_l   two layers and the output embedding whole, one layer's gradient whole
+    activations    c T h L + one layer's T (c (6 h + 2 k + 4 f) + 8 h)     with gradient checkpointing
+                   L times one layer's                                     without
     logits         copies x c T V     1, 2 with their gradient where flash-attn does not overwrite them, 2 more for an
                                       entropy that is not compiled; the pass for log pi_old has its own T
     vLLM           its share of the device, while rollouts are sampled; at all times where it does not sleep
     overhead       3 GiB of a GPU: CUDA context, NCCL, allocator (an assumption); on a CPU vLLM's weights and cache
 
-One layer's activations are what a pre-norm decoder with a gated feed-forward part, 32-bit norms and an attention that does
-not store its scores keeps for the backward pass, counted in the way of arXiv 2205.05198, section 4.
+One layer's activations are what a pre-norm decoder with a gated feed-forward part, 32-bit norms and an attention that
+does not store its scores keeps for the backward pass, counted in the way of arXiv 2205.05198, section 4.
 
-The update needs weights, gradients, Adam, gathered, activations, logits and overhead; sampling needs weights, Adam, vLLM's
-share and overhead. Limits: fragmentation, other architectures (mixtures of experts, images), LoRA, fused kernels,
-activation offload and attention kernels that store scores are not in it, so that only weights, gradients and Adam together
-are a certain lower bound. The rest is no measurement: expect it within some 30 %.
+The update needs weights, gradients, Adam, gathered, activations, logits and overhead; sampling needs weights, Adam,
+vLLM's share and overhead. Limits: fragmentation, other architectures (mixtures of experts, images), LoRA, fused
+kernels, activation offload and attention kernels that store scores are not in it, so that only weights, gradients and
+Adam together are a certain lower bound. Activations were compared with autograd's on a CPU, nothing with a GPU: expect
+some 30 % more or less.
 """
 
 import os
@@ -37,9 +38,9 @@ from hpt.preflight.model import ModelSizes
 GIB = 1 << 30
 OVERHEAD_BYTES = 3 * GIB
 NOTE = (
-    "Memory: P parameters, b bytes of each; weights P b / S, gradients P b / S, Adam 2 P b / S over S ranks; whole layers, "
-    "activations, logits (tokens x vocabulary) and 3 GiB of overhead on top. An estimate within some 30 %; certain are the "
-    "first three only. Not in it: LoRA, experts, fused kernels, fragmentation. See hpt/preflight/memory.py."
+    "Memory: P parameters of b bytes over S ranks: weights P b / S, gradients P b / S, Adam 2 P b / S; whole layers, "
+    "activations, logits (tokens x vocabulary) and 3 GiB of overhead on top. An estimate, some 30 % more "
+    "or less; certain are the first three only. Not in it: LoRA, experts, fused kernels, fragmentation; see hpt/preflight/memory.py."
 )
 _BYTES = {
     "fp32": 4, "float32": 4, "float": 4, "32": 4, "bf16": 2, "bfloat16": 2, "fp16": 2, "float16": 2, "16": 2,

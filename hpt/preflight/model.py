@@ -19,7 +19,14 @@ from hpt.strategies import plain
 VOLATILE_KEYS = ("transformers_version", "_name_or_path", "torch_dtype", "dtype", "use_cache")
 WEIGHTS = ("*.safetensors", "*.bin")
 # Of a configuration, what decides the shapes of the weights.
-SHAPE_KEYS = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size", "vocab_size")  # fmt: skip
+SHAPE_KEYS = (
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "intermediate_size",
+    "vocab_size",
+)
 # Training changes every weight: a few blocks of each file tell two models apart without reading 16 GB.
 SAMPLED_BLOCKS, BLOCK_BYTES = 16, 1 << 16
 PREPARE = "python examples/prepare_model.py"
@@ -181,7 +188,7 @@ def _rendering_problem(config: DictConfig, tokenizer: Any) -> str | None:
 
 
 def digest(folder: Path) -> dict[str, Any]:
-    """What tells one model from another: its architecture and shape, and digests of configuration, tokenizer and weights.
+    """What tells one model from another: architecture, shape, and digests of configuration, tokenizer and weights.
 
     The weights' is over sizes and a few blocks of each file, and empty where there are none.
     """

@@ -4,13 +4,13 @@
 
 A launch goes on with what the folder holds, or is refused. Refused are
 
-- another model (architecture, configuration, tokenizer, weights) or another ``hpt.strategy``, once there are metrics or
-  checkpoints, because those of two runs would stand in one folder;
-- where a checkpoint would be continued, what it cannot be loaded with: another number of ranks, FSDP version, optimizer or
-  LoRA rank.
+- another model (architecture, configuration, tokenizer, weights) or another ``hpt.strategy``, once there are metrics
+  or checkpoints, because those of two runs would stand in one folder;
+- where a checkpoint would be continued, what it cannot be loaded with: another number of ranks, FSDP version,
+  optimizer or LoRA rank.
 
-Everything else may change: steps, frequencies, learning rate, gamma, batch, data, paths. Changes of ``SETTINGS``, which decide
-the result, are named. Folders of versions without a record are compared with what their checkpoint tells.
+Everything else may change: steps, frequencies, learning rate, gamma, batch, data, paths. Changes of ``SETTINGS``, which
+decide the result, are named. Folders of versions without a record are compared with what their checkpoint tells.
 """
 
 import contextlib

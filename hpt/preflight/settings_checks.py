@@ -53,7 +53,11 @@ def batch(context: Context) -> list[Check]:
     preflight.check_batch(config)
     actor, rollout = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
     method = HPTConfig.from_mapping(config.hpt).method
-    questions, step, ranks = config.data.train_batch_size, actor.ppo_mini_batch_size, preflight.ranks(config)  # fmt: skip
+    questions, step, ranks = (
+        config.data.train_batch_size,
+        actor.ppo_mini_batch_size,
+        preflight.ranks(config),
+    )
     per_question = 1 if not method.generates else rollout.n + method.in_group
     rows = -(-step * per_question // ranks)
     sampled = questions * rollout.n if method.generates else 0

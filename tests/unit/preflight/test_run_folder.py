@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from transformers import AutoConfig, AutoTokenizer
 
 from hpt.config import ConfigError
 from hpt.data.builtin_model import BaseModelSettings, build_model, build_tokenizer
-from hpt.preflight import run_lock, run_record
+from hpt.preflight import model as models
+from hpt.preflight import run_lock
 from hpt.preflight.run_lock import FolderInUse, claimed
 from hpt.preflight.run_record import compare, describe
 
@@ -30,7 +32,7 @@ def now(configure, inputs):
 
     def make(**changes):
         config = configure(**changes)
-        return config, describe(config, run_record.Path(config.actor_rollout_ref.model.path))
+        return config, describe(config, Path(config.actor_rollout_ref.model.path))
 
     return make
 
@@ -167,6 +169,16 @@ def test_another_model_is_refused(now, started, other_model, settings, part):
 
 def test_the_same_model_elsewhere_is_the_same(now, started, other_model):
     assert launched(now, actor_rollout_ref__model__path=other_model()).problems == ()
+
+
+def test_a_part_of_large_weights_tells_them_apart(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    weights = bytearray(4 << 20)
+    (tmp_path / "model.safetensors").write_bytes(weights)
+    before = models.digest(tmp_path)
+    weights[3 << 20] = 1
+    (tmp_path / "model.safetensors").write_bytes(weights)
+    assert models.digest(tmp_path)["weights"] != before["weights"]
 
 
 def test_metrics_without_a_checkpoint_are_a_run_too(now, run):
