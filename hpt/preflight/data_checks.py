@@ -173,14 +173,15 @@ def resume(context: Context) -> list[Check]:
         return [passed("resume", "from the model, at step 1")]
     step = int(found.checkpoint.name.rpartition("_")[2])
     told = f"continues {found.checkpoint}, at step {step + 1}"
-    lines = [warned("resume", f"with another setting: {change}") for change in found.changes]
+    lines = [passed("resume", told)]
+    lines += [warned("resume", f"with another setting: {change}") for change in found.changes]
     total = config.trainer.total_training_steps
     if total and step >= total:
         advice = "raise trainer.total_training_steps to train on"
-        lines.append(warned("resume", f"{told}, which is beyond the {total} steps", advice))
+        lines.append(warned("resume", f"the run has {total} steps: none is left", advice))
     if not found.recorded:
         lines.append(warned("resume", without_record(found.checkpoint)))
-    return lines or [passed("resume", told)]
+    return lines
 
 
 def lock(context: Context) -> list[Check]:
