@@ -11,6 +11,7 @@ own process, for the tokens of those questions that get a demonstration.
 import hashlib
 import logging
 import operator
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -256,6 +257,17 @@ def _settings(config: DictConfig) -> tuple[str, int, str]:
         available = ", ".join(OVERLONG_POLICIES)
         raise ValueError(f"Unknown data.target_overlong {policy!r}. Available: {available}.")
     return target_key, max_target_length, policy
+
+
+def demonstration_tokens(tokenizer: PreTrainedTokenizer, target: object) -> list[int] | None:
+    """The tokens that a target is trained on, whatever their number; they end in exactly one EOS.
+
+    Returns:
+        None where there is no demonstration.
+    """
+    batch = _tokenize({"target": [target]}, "target", tokenizer, sys.maxsize, _CODE_VERSION)
+    ids = batch["ids"][0]
+    return None if ids is None else ids.tolist()
 
 
 def _tokenize(

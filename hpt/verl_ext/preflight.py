@@ -262,7 +262,8 @@ def apply_prompt_template(config: DictConfig) -> None:
         config.actor_rollout_ref.model.custom_chat_template = jinja
 
 
-def _files(value: Any) -> list[str]:
+def local_files(value: Any) -> list[str]:
+    """The files that a setting of one or several names."""
     values: Iterable[str] = value if isinstance(value, list | ListConfig) else [value]
     return [os.path.expanduser(str(item)) for item in values]
 
@@ -275,7 +276,7 @@ def check_data(config: DictConfig) -> None:
     target_key = config.data.target_key
     prompt_key = config.data.prompt_key
     for key in ("train_files", "val_files"):
-        files = _files(config.data[key])
+        files = local_files(config.data[key])
         if not files:
             raise ConfigError(f"got data.{key}=[]; expected at least one parquet file")
         missing = [file for file in files if not os.path.exists(file)]
@@ -285,7 +286,7 @@ def check_data(config: DictConfig) -> None:
                 "(for the built-in task: make quickstart, or python -m hpt.data.builtin_model --out DIR)"
             )
     reports = check_files(
-        _files(config.data.train_files), prompt_key=prompt_key, target_key=target_key
+        local_files(config.data.train_files), prompt_key=prompt_key, target_key=target_key
     )
     rows = sum(report.rows for report in reports)
     lacking = rows - sum(report.with_target for report in reports)
@@ -295,10 +296,12 @@ def check_data(config: DictConfig) -> None:
             f"got {lacking} of {rows} questions without a gold solution (column '{target_key}') in data.train_files; "
             f"hpt.strategy={settings.strategy} needs one for every question: leave these questions out"
         )
-    check_files(_files(config.data.val_files), prompt_key=prompt_key, target_key=target_key)
+    check_files(local_files(config.data.val_files), prompt_key=prompt_key, target_key=target_key)
     if OmegaConf.select(config, "reward.custom_reward_function.path") != OUR_REWARD:
         return
-    every = dict.fromkeys([*_files(config.data.train_files), *_files(config.data.val_files)])
+    every = dict.fromkeys(
+        [*local_files(config.data.train_files), *local_files(config.data.val_files)]
+    )
     if problems := golds.gold_file_problems(list(every)):
         raise DataError(problems, golds.ADVICE)
 

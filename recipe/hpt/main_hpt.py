@@ -4,6 +4,7 @@
 
 With ``DRY_RUN=1`` in the environment it validates configuration, data and paths, prints the composed configuration
 and stops before Ray.
+With ``--check``, or ``CHECK=1`` in the environment, it shows all that can be known before a GPU hour as a table.
 """
 
 import contextlib
@@ -24,9 +25,21 @@ from hpt.config import ConfigError
 from hpt.data.errors import DataError
 from hpt.forkserver import ForkServer, modules, serving
 
+# A check leaves no folder behind, Hydra's included.
+CHECK_OVERRIDES = (
+    "hydra.run.dir=.",
+    "hydra.output_subdir=null",
+    "hydra/job_logging=disabled",
+    "hydra/hydra_logging=disabled",
+)
+
 
 @hydra.main(config_path="config", config_name="hpt_trainer", version_base=None)
 def _train(config: DictConfig) -> None:
+    if os.environ.get("CHECK") == "1":
+        from hpt.preflight.command import check
+
+        raise SystemExit(check(config))
     dry_run = os.environ.get("DRY_RUN") == "1"
     with contextlib.ExitStack() as stack:
         server = None
@@ -40,7 +53,7 @@ def _train(config: DictConfig) -> None:
 
 
 def _check_and_run(config: DictConfig, dry_run: bool, server: ForkServer | None) -> None:
-    from hpt.verl_ext.preflight import direct_logs, prepare
+    from hpt.verl_ext.preflight import prepare
 
     try:
         with contextlib.redirect_stdout(sys.stderr):  # verl reports there; a dry run prints YAML
@@ -52,10 +65,23 @@ def _check_and_run(config: DictConfig, dry_run: bool, server: ForkServer | None)
         print(OmegaConf.to_yaml(config, resolve=True), end="")
         print("dry run: configuration, data and paths are valid; nothing was started")
         return
-    from hpt.verl_ext.runner import run
+    _run(config, server)
 
-    direct_logs(config)
-    run(config, server)
+
+def _run(config: DictConfig, server: ForkServer | None) -> None:
+    from hpt.preflight.run_lock import claimed
+    from hpt.preflight.start import admit
+    from hpt.verl_ext.preflight import direct_logs
+
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(claimed(config, admit(config)))
+        except ConfigError as error:
+            raise SystemExit(_refuse(error)) from None
+        from hpt.verl_ext.runner import run
+
+        direct_logs(config)
+        run(config, server)
 
 
 def _refuse(error: Exception | str) -> int:
@@ -63,8 +89,19 @@ def _refuse(error: Exception | str) -> int:
     return 2
 
 
+def _take_check_option() -> None:
+    """``--check`` is no option of Hydra's: it becomes CHECK=1, with Hydra's own files turned off."""
+    if "--check" in sys.argv[1:]:
+        os.environ["CHECK"] = "1"
+    if os.environ.get("CHECK") == "1":
+        replaced = {"--check", *(item.partition("=")[0] for item in CHECK_OVERRIDES)}
+        kept = [item for item in sys.argv if item.partition("=")[0] not in replaced]
+        sys.argv = [*kept, *CHECK_OVERRIDES]
+
+
 def main() -> int:
     """Exit status: 0 done, 1 failed (with a traceback), 2 bad settings or data, 130 interrupted."""
+    _take_check_option()
     try:
         _train()
     except (HydraException, OmegaConfBaseException) as error:

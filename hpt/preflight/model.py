@@ -1,0 +1,237 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""A checkpoint without its weights: sizes, tokenizer, and a digest that tells one model from another."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from omegaconf import DictConfig, OmegaConf
+
+from hpt.config import ConfigError
+from hpt.strategies import plain
+
+# Written by libraries about themselves, or about the file's place; they change without another model.
+VOLATILE_KEYS = ("transformers_version", "_name_or_path", "torch_dtype", "dtype", "use_cache")
+WEIGHTS = ("*.safetensors", "*.bin")
+# Of a configuration, what decides the shapes of the weights.
+SHAPE_KEYS = (
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "intermediate_size",
+    "vocab_size",
+)
+# Training changes every weight: a few blocks of each file tell two models apart without reading 16 GB.
+SAMPLED_BLOCKS, BLOCK_BYTES = 16, 1 << 16
+PREPARE = "python examples/prepare_model.py"
+
+
+@dataclass(frozen=True)
+class ModelSizes:
+    """What the memory of a training depends on.
+
+    Attributes:
+        parameters: number of distinct ones (tied embeddings count once).
+        layers, hidden, intermediate, key_value: decoder layers, and widths of the residual stream, of the feed-forward
+            part and of all key (or value) heads together.
+        layer_parameters: of one decoder layer: all but the embeddings, spread over the layers.
+        vocabulary: rows of the embedding.
+        tied: input and output embedding are one.
+        positions: longest sequence in tokens; None where the configuration does not say.
+    """
+
+    parameters: int
+    layers: int
+    hidden: int
+    intermediate: int
+    key_value: int
+    layer_parameters: int
+    vocabulary: int
+    tied: bool
+    positions: int | None = None
+
+
+def locate(config: DictConfig) -> Path | None:
+    """The folder of the run's model; None for a hub id that is not in the local cache."""
+    name = os.path.expanduser(str(config.actor_rollout_ref.model.path))
+    if os.path.isdir(name):
+        return Path(name).resolve()
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except (HFValidationError, LocalEntryNotFoundError):
+        return None
+
+
+def read_sizes(folder: Path, trust_remote_code: bool = False) -> ModelSizes:
+    """Build the model on the meta device, where tensors have shapes and no memory, and count.
+
+    Raises:
+        ConfigError: the configuration is none that transformers can build a causal language model from.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
+    except (ValueError, OSError, KeyError, AttributeError, TypeError, ImportError) as error:
+        raise ConfigError(
+            f"got the model {folder}, whose config.json gives no causal language model ({_first_line(error)}); expected a "
+            "Hugging Face checkpoint of one"
+        ) from error
+    layers, heads = config.num_hidden_layers, config.num_attention_heads
+    head = getattr(config, "head_dim", None) or config.hidden_size // heads
+    embeddings = {
+        id(p): p.numel()
+        for part in (model.get_input_embeddings(), model.get_output_embeddings())
+        for p in part.parameters()
+    }
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return ModelSizes(
+        parameters=parameters,
+        layers=layers,
+        hidden=config.hidden_size,
+        intermediate=getattr(config, "intermediate_size", None) or 4 * config.hidden_size,
+        key_value=head * (getattr(config, "num_key_value_heads", None) or heads),
+        layer_parameters=(parameters - sum(embeddings.values())) // layers,
+        vocabulary=config.vocab_size,
+        tied=len(embeddings) == 1,
+        positions=getattr(config, "max_position_embeddings", None),
+    )
+
+
+def load_tokenizer(folder: Path, trust_remote_code: bool = False) -> Any:
+    """The checkpoint's tokenizer.
+
+    Raises:
+        ConfigError: there is none that can be loaded.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    except (ValueError, OSError, KeyError, AttributeError, TypeError, ImportError) as error:
+        raise ConfigError(
+            f"got the model {folder}, whose tokenizer cannot be loaded ({_first_line(error)}); expected the tokenizer's files "
+            "beside config.json"
+        ) from error
+
+
+def load_run_tokenizer(config: DictConfig, model: Path) -> Any:
+    """The tokenizer of a run: the model's, unless ``model.tokenizer_path`` names another one.
+
+    Raises:
+        ConfigError: there is none that can be loaded.
+    """
+    settings = config.actor_rollout_ref.model
+    other = settings.tokenizer_path
+    folder = model if other is None else Path(os.path.expanduser(str(other)))
+    return load_tokenizer(folder, bool(settings.trust_remote_code))
+
+
+def render(config: DictConfig, tokenizer: Any, messages: list[dict[str, str]]) -> str:
+    """The prompt as the model will see it: the run's template, or else the tokenizer's."""
+    settings = OmegaConf.select(config, "data.apply_chat_template_kwargs") or {}
+    template = OmegaConf.select(config, "actor_rollout_ref.model.custom_chat_template")
+    return tokenizer.apply_chat_template(
+        messages,
+        chat_template=template,
+        add_generation_prompt=True,
+        tokenize=False,
+        **{str(key): value for key, value in plain(settings).items()},
+    )
+
+
+def tokenizer_problems(config: DictConfig, tokenizer: Any, vocabulary: int | None) -> list[str]:
+    """What the tokenizer lacks that the template, the demonstrations or the batches need.
+
+    Args:
+        vocabulary: rows of the model's embedding; None: not known.
+    """
+    problems = []
+    own = OmegaConf.select(config, "actor_rollout_ref.model.custom_chat_template")
+    if own is None and not tokenizer.chat_template:
+        problems.append(
+            f"it has no chat template: give it one ({PREPARE} --chat-template), or set data.prompt_template"
+        )
+    elif (why := _rendering_problem(config, tokenizer)) is not None:
+        problems.append(f"the template cannot be rendered: {why}")
+    if tokenizer.eos_token_id is None:
+        problems.append(
+            "it has no EOS token, in which every response and gold solution ends: set eos_token in tokenizer_config.json"
+        )
+    if tokenizer.pad_token_id is None:
+        problems.append(f"it has no padding token: name one ({PREPARE} --pad-token)")
+    if vocabulary is not None and len(tokenizer) > vocabulary:
+        problems.append(
+            f"it has {len(tokenizer)} tokens and the model's embedding {vocabulary} rows: take the tokenizer of this model"
+        )
+    return problems
+
+
+def _rendering_problem(config: DictConfig, tokenizer: Any) -> str | None:
+    try:
+        text = render(config, tokenizer, [{"role": "user", "content": "What is 1+1?"}])
+    except (jinja2.TemplateError, TypeError, ValueError) as error:
+        return _first_line(error)
+    return None if "What is 1+1?" in text else "the question is not in it"
+
+
+def digest(folder: Path) -> dict[str, Any]:
+    """What tells one model from another: architecture, shape, and digests of configuration, tokenizer and weights.
+
+    The weights' is over sizes and a few blocks of each file, and empty where there are none.
+    """
+    config = json.loads((folder / "config.json").read_text())
+    kept = {key: value for key, value in config.items() if key not in VOLATILE_KEYS}
+    weights = hashlib.sha256()
+    files = sorted(path for pattern in WEIGHTS for path in folder.glob(pattern))
+    for path in files:
+        _sample(path, weights)
+    return {
+        "architecture": str((config.get("architectures") or [config.get("model_type")])[0]),
+        "shape": {key: config[key] for key in SHAPE_KEYS if key in config},
+        "config": _sha(json.dumps(kept, sort_keys=True).encode()),
+        "tokenizer": tokenizer_digest(folder),
+        "weights": weights.hexdigest()[:16] if files else "",
+    }
+
+
+def tokenizer_digest(folder: Path) -> str:
+    """Over the tokens and their ids; empty where there is no tokenizer.json."""
+    file = folder / "tokenizer.json"
+    if not file.exists():
+        return ""
+    content = json.loads(file.read_text())
+    model = content.get("model") or {}
+    added = [(token["id"], token["content"]) for token in content.get("added_tokens") or []]
+    text = json.dumps([model.get("vocab"), sorted(added)], sort_keys=True)
+    return _sha(text.encode())
+
+
+def _sample(path: Path, digest: Any) -> None:
+    size = path.stat().st_size
+    digest.update(f"{size}\0".encode())
+    with open(path, "rb") as file:
+        for index in range(SAMPLED_BLOCKS):
+            file.seek(size * index // SAMPLED_BLOCKS)
+            digest.update(file.read(BLOCK_BYTES))
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().split("\n", maxsplit=1)[0]
+    return text if len(text) <= 200 else f"{text[:197]}..."

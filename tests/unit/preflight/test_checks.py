@@ -1,0 +1,586 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every line of the table in its three colours, on real models, files and folders."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow.parquet as pq
+import pytest
+from packaging.specifiers import SpecifierSet
+from transformers import AutoTokenizer
+
+from hpt.config import ConfigError
+from hpt.data.dataset import HybridDataset
+from hpt.preflight import (
+    command,
+    data_checks,
+    environment,
+    machine_checks,
+    start,
+)
+from hpt.preflight.context import Context, Step, run_steps
+from hpt.preflight.machine_checks import Device
+from hpt.preflight.model import ModelSizes
+from hpt.preflight.run_lock import claimed
+from hpt.preflight.table import Status, exit_status, passed, print_checks, summary, warned
+
+GIB = 1 << 30
+PASS, WARN, FAIL, NOT_CHECKED = Status
+H100 = environment.Gpu("NVIDIA H100 80GB HBM3", 80 * GIB, 79 * GIB)
+# Sizes of a 7B model, without the model.
+SEVEN_B = ModelSizes(
+    parameters=7_615_616_512, layers=28, hidden=3584, intermediate=18944, key_value=512, layer_parameters=233_057_792,
+    vocabulary=152064, tied=False, positions=16384,
+)  # fmt: skip
+
+
+@pytest.fixture
+def table(configure, monkeypatch):
+    """table(*steps, **changes) -> lines of these steps and of what they need."""
+    monkeypatch.setattr(environment, "gpus", lambda: None)
+
+    def make(*names, name="quickstart", **changes):
+        by_name = {step.name: step for step in command.STEPS}
+        wanted: list[str] = []
+
+        def add(step):
+            for needed in by_name[step].needs:
+                add(needed)
+            if step not in wanted:
+                wanted.append(step)
+
+        for each in names:
+            add(each)
+        lines, notes = command.checks(
+            configure(name, **changes), [step for step in command.STEPS if step.name in wanted]
+        )
+        return {line.name: line for line in lines if line.name in names}, notes
+
+    return make
+
+
+def line(table, step, /, **changes):
+    return table(step, **changes)[0][step]
+
+
+# ---- the machinery ----
+
+
+def test_every_check_runs_and_says_what_it_lacks(configure, capsys):
+    def breaks(context):
+        raise ConfigError("got 1; expected 2")
+
+    steps = (
+        Step("a", breaks),
+        Step("b", lambda context: [passed("b", "fine")], ("a",)),
+        Step("c", lambda context: [passed("c", "fine")], ("b",)),
+        Step("d", lambda context: [warned("d", "odd [red]markup[/red]", "look at it")]),
+    )
+    lines = run_steps(steps, Context(configure(), Path()))
+    assert [(each.status, each.found) for each in lines[:3]] == [
+        (FAIL, "got 1; expected 2"), (NOT_CHECKED, "needs: a"), (NOT_CHECKED, "needs: b"),
+    ]  # fmt: skip
+    assert exit_status(lines) == 2 and exit_status(lines[3:]) == 0
+    assert summary(lines) == "1 warn, 1 fail, 2 not checked"
+    print_checks(lines, ["a note"])
+    shown = capsys.readouterr().out
+    assert "odd [red]markup[/red]" in shown and "look at it" in shown and "a note" in shown
+    assert shown.rstrip().endswith("pre-flight: 1 warn, 1 fail, 2 not checked")
+
+
+def test_a_mistake_of_our_own_is_no_line_of_the_table(configure):
+    def wrong(context):
+        raise AssertionError
+
+    with pytest.raises(AssertionError):
+        run_steps([Step("a", wrong)], Context(configure(), Path()))
+
+
+def test_steps_need_only_what_stands_before_them():
+    names = [step.name for step in command.STEPS]
+    assert len(set(names)) == len(names)
+    for number, step in enumerate(command.STEPS):
+        assert set(step.needs) <= set(names[:number])
+
+
+# ---- settings ----
+
+
+@pytest.mark.parametrize(
+    ("step", "changes", "part"),
+    [
+        ("section hpt", {"hpt__gamma": 2}, "got hpt.gamma=2"),
+        ("settings", {"data__max_targt_length": 5}, "Did you mean data.max_target_length"),
+        ("trainer", {"algorithm__use_kl_in_reward": True}, "use_kl_in_reward=True"),
+        ("batch", {"data__train_batch_size": 60}, "choose a ppo_mini_batch_size that divides"),
+        ("prompt template", {"data__prompt_template": "no place"}, "'no place'"),
+        ("verl", {"actor_rollout_ref__actor__use_dynamic_bsz": False}, "verl does not accept"),
+    ],
+)
+def test_settings_that_fail(table, step, changes, part):
+    found = line(table, step, **changes)
+    assert found.status is FAIL and part in found.found
+    assert line(table, step).status is PASS
+
+
+def test_the_released_normalization_warns(table):
+    assert line(table, "section hpt", hpt__normalization="released").status is WARN
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({}, "64 questions, 256 rollouts per batch; 8 optimizer steps of 16 questions; per rank at most 64 rows a step in 1 "),
+        ({"trainer__n_gpus_per_node": 4}, "per rank at most 16 rows"),
+        ({"hpt__strategy": "sft_only"}, "64 questions, 0 rollouts per batch; 8 optimizer steps of 16 questions; per rank at most 16 rows"),
+        # 3 rollouts and the gold solution.
+        ({"hpt__strategy": "luffy"}, "192 rollouts per batch; 8 optimizer steps of 16 questions; per rank at most 64 rows"),
+        ({"actor_rollout_ref__actor__ppo_max_token_len_per_gpu": 1000}, "in 7 micro-batches, if all have 96 tokens"),
+    ],
+)  # fmt: skip
+def test_arithmetic_of_a_batch(table, changes, part):
+    assert part in line(table, "batch", **changes).found
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "part"),
+    [
+        ({}, PASS, "96 questions (before overlong ones leave): 1 steps per epoch; 30 steps are 30.00 epochs"),
+        ({"data__train_batch_size": 32}, PASS, "3 steps per epoch; 30 steps are 10.00 epochs"),
+        ({"data__train_batch_size": 32, "trainer__total_epochs": 2}, WARN, "ends at step 6"),
+        ({"data__train_batch_size": 32, "trainer__total_epochs": 2, "trainer__total_training_steps": None}, PASS, "6 steps are 2.00 epochs"),
+        ({"data__train_batch_size": 128}, FAIL, "96 questions for batches of 128"),
+        ({"data__train_max_samples": 40}, FAIL, "40 questions for batches of 64"),
+    ],
+)  # fmt: skip
+def test_epochs(table, changes, status, part):
+    found = line(table, "epochs", **changes)
+    assert (found.status, part in found.found) == (status, True), found
+    assert bool(found.advice) is (status is not PASS)
+
+
+# ---- model and tokenizer ----
+
+
+@pytest.fixture
+def altered(inputs, tmp_path):
+    """altered(file, **keys) -> a copy of the model with other keys in a JSON file; None removes one."""
+
+    def make(file="tokenizer_config.json", remove=(), as_llama=False, **keys):
+        folder = tmp_path / "altered"
+        shutil.copytree(inputs / "model", folder)
+        if as_llama:  # Qwen2's tokenizer has defaults of its own for what is missing
+            change(folder / "config.json", model_type="llama", architectures=["LlamaForCausalLM"])
+            change(folder / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
+        change(folder / file, **keys)
+        for name in remove:
+            (folder / name).unlink()
+        return str(folder)
+
+    def change(file, **keys):
+        content = {**json.loads(file.read_text()), **keys}
+        kept = {key: value for key, value in content.items() if value is not None}
+        file.write_text(json.dumps(kept))
+
+    return make
+
+
+BROKEN_TOKENIZERS = [
+    ({"remove": ("chat_template.jinja",)}, "it has no chat template"),
+    ({"as_llama": True, "eos_token": None}, "it has no EOS token"),
+    ({"as_llama": True, "pad_token": None}, "it has no padding token"),
+    ({"file": "config.json", "vocab_size": 30}, "it has 36 tokens and the model's embedding 30 rows"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "part"), BROKEN_TOKENIZERS)
+def test_a_tokenizer_that_lacks_something_is_refused_by_check_and_run(table, configure, altered, change, part):  # fmt: skip
+    path = altered(**change)
+    found = line(table, "tokenizer", actor_rollout_ref__model__path=path)
+    assert found.status is FAIL and found.found.startswith(part) and found.advice
+    with pytest.raises(ConfigError) as error:
+        start.admit(configure(actor_rollout_ref__model__path=path))
+    message = str(error.value)
+    assert message.startswith(f"got actor_rollout_ref.model.path={path}, whose tokenizer cannot be")
+    assert f"{found.found}: {found.advice}" in message
+
+
+def test_a_template_in_the_settings_takes_the_place_of_the_tokenizers(table, altered):
+    path = altered(remove=("chat_template.jinja",))
+    changes = {"actor_rollout_ref__model__path": path, "data__prompt_template": "Q: {prompt}\nA:"}
+    found, notes = table("tokenizer", "template", **changes)
+    assert found["tokenizer"].status is PASS and "data.prompt_template" in found["tokenizer"].found
+    assert any("\nQ: " in note and "\nA:" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("template", "part"),
+    [
+        ("{{ messages[0]['content'] ", "the template cannot be rendered"),
+        ("{{ raise_exception('no system') }}", "the template cannot be rendered"),
+        ("Hello", "the template cannot be rendered"),
+    ],
+)
+def test_a_template_that_does_not_render(table, altered, template, part):
+    path = Path(altered())
+    (path / "chat_template.jinja").write_text(template)
+    found = line(table, "tokenizer", actor_rollout_ref__model__path=str(path))
+    assert found.status is FAIL and found.found == part and found.advice
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"remove": ("model.safetensors",)}, "has no weights"),
+        ({"file": "config.json", "model_type": "no_such_type"}, "gives no causal language model"),
+    ],
+)
+def test_a_model_that_cannot_be_trained(table, altered, change, part):
+    found = line(table, "model", actor_rollout_ref__model__path=altered(**change))
+    assert found.status is FAIL and part in found.found
+
+
+def test_a_missing_model_leaves_what_needs_it_unchecked(table):
+    found, _ = table("model", "tokenizer", "memory per rank", "disk", actor_rollout_ref__model__path="/no/model")  # fmt: skip
+    assert found["model"].status is FAIL and "/no/model, which does not exist" in found["model"].found  # fmt: skip
+    for name in ("tokenizer", "memory per rank", "disk"):
+        assert found[name].status is NOT_CHECKED
+
+
+def test_a_hub_id_that_is_not_here_has_to_be_downloaded(table, configure, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    found = line(table, "model", actor_rollout_ref__model__path="nobody/no-model")
+    assert found.status is FAIL and "prepare_model.py nobody/no-model" in found.advice
+    # The run leaves it to verl, which downloads it.
+    described = start.admit(configure(actor_rollout_ref__model__path="nobody/no-model"))
+    assert described["model"] == {"hub_id": "nobody/no-model"}
+
+
+def test_positions_below_the_longest_row_warn(table):
+    found = line(table, "model", data__max_response_length=300, actor_rollout_ref__actor__ppo_max_token_len_per_gpu=1000)  # fmt: skip
+    assert found.status is WARN and "the longest row has 332 tokens" in found.found
+
+
+# ---- versions and GPUs ----
+
+
+def test_this_stack_is_the_pinned_one(table):
+    found = line(table, "versions")
+    assert found.status is PASS
+    assert "verl 0.9.1" in found.found and "(not pinned)" not in found.found
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "status"),
+    [("verl", "0.9.0", FAIL), ("torch", "2.12.0", WARN), ("ray", None, FAIL), ("torch", "2.13.0+cpu", PASS)],
+)  # fmt: skip
+def test_versions(configure, monkeypatch, name, version, status):
+    real = environment.version_of
+    monkeypatch.setattr(environment, "version_of", lambda asked: version if asked == name else real(asked))  # fmt: skip
+    lines = machine_checks.versions(Context(configure(), command.REQUIREMENTS))
+    mine = [each for each in lines if each.found.startswith(name) or status is PASS]
+    assert mine[0].status is status
+    if status is not PASS:
+        pinned = {"verl": "0.9.1", "torch": "2.13.0", "ray": "2.60.0"}[name]
+        assert mine[0].advice.startswith(f"expected {name} {pinned}")
+
+
+def test_a_gpus_stack_is_verls_own_choice(configure, monkeypatch):
+    pins = environment.pins("gpu", command.REQUIREMENTS)
+    assert pins["vllm"] == SpecifierSet("==0.24.0") and pins["flash-attn"] == SpecifierSet(
+        "==2.8.3"
+    )
+    assert pins["verl"] == SpecifierSet("==0.9.1")
+    context = Context(configure("hpt_trainer"), command.REQUIREMENTS)
+    for there, status in (([H100], FAIL), (None, WARN)):  # where there is no GPU it will not run
+        monkeypatch.setattr(environment, "gpus", lambda there=there: there)
+        lacking = {each.found: each for each in machine_checks.versions(context)}
+        assert lacking["flash-attn is not installed"].status is status
+        assert lacking["flash-attn is not installed"].advice == "expected flash-attn 2.8.3"
+
+
+def test_flash_attention_is_needed_for_packing_and_by_default(configure):
+    def needed(**model):
+        changes = {f"actor_rollout_ref__model__{key}": value for key, value in model.items()}
+        return machine_checks.needs_flash_attention(configure("hpt_trainer", **changes))
+
+    assert needed() and needed(use_remove_padding=False)
+    sdpa = {"override_config__attn_implementation": "sdpa"}
+    assert needed(**sdpa) and not needed(use_remove_padding=False, **sdpa)
+    assert not machine_checks.needs_flash_attention(configure(actor_rollout_ref__model__use_remove_padding=True))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("found", "changes", "status", "part"),
+    [
+        (None, {}, WARN, "this machine has none"),
+        ([], {}, WARN, "this machine has none"),
+        ([H100] * 8, {}, PASS, "8 x NVIDIA H100 80GB HBM3, 80.0 GiB each"),
+        ([H100] * 4, {}, FAIL, "4 x NVIDIA"),
+        ([H100] * 4, {"trainer__nnodes": 2}, WARN, "4 x NVIDIA"),
+        ([H100] * 7 + [environment.Gpu("NVIDIA H100 80GB HBM3", 80 * GIB, 10 * GIB)], {}, WARN, "1 in use, 10.0 GiB free"),
+    ],
+)  # fmt: skip
+def test_gpus(configure, monkeypatch, found, changes, status, part):
+    monkeypatch.setattr(environment, "gpus", lambda: found)
+    (line,) = machine_checks.devices(Context(configure("hpt_trainer", **changes), Path()))
+    assert line.status is status and part in line.found
+    assert bool(line.advice) is (status is not PASS)
+
+
+def test_nvidia_smis_answer_is_read(monkeypatch, tmp_path):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(
+        '#!/bin/sh\necho "$@" >"$0.asked"\necho "NVIDIA H100, NVL, 95830, 95000"\necho "NVIDIA GB10, [N/A], [N/A]"\n'
+    )
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert environment.gpus() == [environment.Gpu("NVIDIA H100, NVL", 95830 << 20, 95000 << 20)]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3")
+    environment.gpus()
+    assert (tmp_path / "nvidia-smi.asked").read_text().endswith("-i 0,3\n")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert environment.gpus() == []
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    tool.write_text("#!/bin/sh\necho 'no driver'\nexit 9\n")
+    assert environment.gpus() is None
+
+
+# ---- memory ----
+
+
+def memory_lines(config, device, monkeypatch, sizes=SEVEN_B):
+    monkeypatch.setattr(machine_checks, "device_of_rank", lambda config: device)
+    return machine_checks.device_memory(Context(config, Path(), sizes=sizes))
+
+
+@pytest.mark.parametrize(
+    ("gpus", "size", "status", "part"),
+    [
+        (8, 80, PASS, "fits into 80.0 GiB"),
+        (8, 30, WARN, "the update may not fit into 30.0 GiB"),
+        (1, 80, FAIL, "weights, gradients and Adam take 113.5 GiB per rank (28.4 GiB, 28.4 GiB, 56.7 GiB) on 1 ranks"),
+        (2, 80, WARN, "sampling may not fit: 45.6 GiB stay beside vLLM's 48.0 GiB"),
+    ],
+)  # fmt: skip
+def test_a_7b_model_on_gpus(configure, monkeypatch, gpus, size, status, part):
+    config = configure("hpt_trainer", trainer__n_gpus_per_node=gpus)
+    device = Device(size * GIB, size * GIB, "GPUs of a test")
+    estimate, *lines = memory_lines(config, device, monkeypatch)
+    assert estimate.status is PASS and "logits" in estimate.found
+    found = next(each for each in lines if part in each.found)
+    assert found.status is status
+    assert bool(found.advice) is (status is not PASS)
+
+
+def test_vllms_weights_have_to_fit_into_its_share(configure, monkeypatch):
+    config = configure("hpt_trainer", actor_rollout_ref__rollout__gpu_memory_utilization=0.2)
+    *_, found = memory_lines(config, Device(64 * GIB, 64 * GIB, "test"), monkeypatch)
+    assert found.status is FAIL and "vLLM's weights take 14.2 GiB per GPU, its share is 12.8 GiB" in found.found  # fmt: skip
+
+
+def test_the_run_refuses_what_certainly_does_not_fit(configure, monkeypatch):
+    config = configure("hpt_trainer", trainer__n_gpus_per_node=1)
+    monkeypatch.setattr(environment, "gpus", lambda: [H100])
+    with pytest.raises(ConfigError) as error:
+        start.check_memory(config, SEVEN_B)
+    message = str(error.value)
+    assert message.startswith(
+        "too little memory: weights, gradients and Adam take 113.5 GiB per rank"
+    )
+    assert "this machine's GPUs" in message and "offload_policy=true" in message
+    monkeypatch.setattr(environment, "gpus", lambda: None)
+    start.check_memory(config, SEVEN_B)  # not known
+    monkeypatch.setattr(environment, "gpus", lambda: [H100])
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    start.check_memory(config, SEVEN_B)  # elsewhere
+
+
+def test_a_cpu_run_is_compared_with_main_memory(table, configure, monkeypatch):
+    monkeypatch.setattr(environment, "host_memory", lambda: (8 * GIB, 1 * GIB))
+    assert line(table, "memory per rank").status is WARN  # vLLM's cache alone
+    with pytest.raises(ConfigError, match="too little memory"):
+        start.check_memory(configure(), SEVEN_B)
+    monkeypatch.setattr(environment, "host_memory", lambda: (8 * GIB, 8 * GIB))
+    assert line(table, "memory per rank").status is PASS
+
+
+@pytest.mark.parametrize("value", ["x", "0", "-3", "inf", "nan"])
+def test_a_budget_is_a_number(table, monkeypatch, value):
+    monkeypatch.setenv("GPU_MEMORY_GIB", value)
+    found = line(table, "memory per rank", name="hpt_trainer")
+    assert found.status is FAIL and f"got GPU_MEMORY_GIB={value}; expected GiB" in found.found
+
+
+def test_a_budget_takes_the_place_of_gpus(table, monkeypatch):
+    assert "not compared" in line(table, "memory per rank", name="hpt_trainer").found
+    monkeypatch.setenv("GPU_MEMORY_GIB", "24")
+    assert line(table, "memory per rank", name="hpt_trainer").found == "fits into 24.0 GiB (GPU_MEMORY_GIB)"  # fmt: skip
+
+
+def test_main_memory(configure, monkeypatch):
+    context = Context(configure("hpt_trainer"), Path(), sizes=SEVEN_B)
+    for available, status in ((20, WARN), (40, PASS)):
+        monkeypatch.setattr(environment, "host_memory", lambda free=available: (64 * GIB, free * GIB))  # fmt: skip
+        (found,) = machine_checks.host(context)
+        assert found.status is status and "28.4 GiB for loading" in found.found
+
+
+def test_a_cgroup_bounds_main_memory(monkeypatch, tmp_path):
+    total, available = environment.host_memory()
+    monkeypatch.setattr(environment, "_CGROUP", tmp_path)
+    (tmp_path / "memory.max").write_text(f"{1 << 28}\n")
+    (tmp_path / "memory.current").write_text(f"{1 << 27}\n")
+    assert environment.host_memory() == (1 << 28, 1 << 27)
+    (tmp_path / "memory.max").write_text("max\n")
+    assert environment.host_memory()[0] == total and available > 0
+
+
+# ---- folder and disk ----
+
+
+@pytest.mark.parametrize("path", ["/proc/hpt/run", "FILE", "FILE/below"])
+def test_a_folder_that_cannot_be_written_to(table, tmp_path, path):
+    (tmp_path / "file").touch()
+    path = path.replace("FILE", str(tmp_path / "file"))
+    found = line(table, "output folder", trainer__default_local_dir=path)
+    assert found.status is FAIL and found.advice.startswith(
+        "name another trainer.default_local_dir"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "free", "status", "part"),
+    [
+        ({}, 228 * GIB, PASS, "2 checkpoints of 113.5 GiB, 228.0 GiB free"),
+        ({}, 220 * GIB, FAIL, "2 checkpoints"),
+        ({"trainer__max_actor_ckpt_to_keep": None}, 228 * GIB, FAIL, "10 checkpoints"),
+        ({"trainer__max_actor_ckpt_to_keep": None, "trainer__total_training_steps": None}, 228 * GIB, WARN, "all are kept"),
+        ({"trainer__save_freq": -1}, GIB, WARN, "no checkpoints"),
+    ],
+)  # fmt: skip
+def test_disk(configure, monkeypatch, changes, free, status, part):
+    monkeypatch.setattr(machine_checks.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))  # fmt: skip
+    context = Context(configure("hpt_trainer", **changes), Path(), sizes=SEVEN_B)
+    (found,) = machine_checks.disk(context)
+    assert found.status is status and part in found.found
+    assert bool(found.advice) is (status is not PASS)
+
+
+def test_a_checkpoint_on_disk_has_the_size_that_was_told(configure, inputs, tmp_path):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from hpt.preflight import memory
+    from hpt.preflight.model import read_sizes
+
+    model = AutoModelForCausalLM.from_pretrained(inputs / "model", dtype=torch.float32)
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(input_ids=torch.ones(1, 4, dtype=torch.long)).logits.sum().backward()
+    optimizer.step()
+    # As verl's manager writes them.
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    torch.save(optimizer.state_dict(), tmp_path / "optim.pt")
+    model.save_pretrained(tmp_path)
+    size = sum(path.stat().st_size for path in tmp_path.glob("*.*"))
+    assert size == pytest.approx(memory.checkpoint_bytes(read_sizes(inputs / "model"), configure()), rel=0.05)  # fmt: skip
+
+
+# ---- data and template ----
+
+
+def test_data_that_is_missing_or_bad(table, tmp_path):
+    found, _ = table("data", "epochs", "template", data__train_files="/no/train.parquet")
+    assert found["data"].status is FAIL and "/no/train.parquet, which does not exist" in found["data"].found  # fmt: skip
+    assert found["epochs"].status is found["template"].status is NOT_CHECKED
+    (tmp_path / "bad.parquet").write_text("x")
+    assert line(table, "data", data__val_files=str(tmp_path / "bad.parquet")).status is FAIL
+
+
+def test_examples_are_what_the_trainer_will_see(table, configure, inputs):
+    found, notes = table("template")
+    assert found["template"].status is PASS
+    shown = [note for note in notes if note.startswith("--- example")]
+    config = configure()
+    tokenizer = AutoTokenizer.from_pretrained(inputs / "model")
+    dataset = HybridDataset(config.data.train_files, tokenizer, config.data)
+    for number in (0, 1):
+        prompt, solution = shown[2 * number : 2 * number + 2]
+        ids = dataset.demonstration(number)
+        assert prompt.endswith(f"\n{dataset[number]['raw_prompt'][0]['content']}")
+        assert solution == (
+            f"--- example {number + 1}: gold solution, {len(ids)} tokens with EOS\n{tokenizer.decode(ids)}"
+        )
+        assert solution.endswith("<|im_end|>")
+
+
+def test_lengths_beyond_the_limits_warn(table):
+    prompts = line(table, "template", data__max_prompt_length=3)
+    assert prompts.status is WARN and "a prompt of 7 tokens" in prompts.found
+    solutions = line(table, "template", data__max_target_length=10)
+    assert solutions.status is WARN and "more than 10" in solutions.found and "drop applies" in solutions.advice  # fmt: skip
+
+
+def test_questions_without_gold_solutions_are_shown_as_such(table, inputs, tmp_path):
+    rows = pq.read_table(inputs / "train.parquet").drop_columns("target")
+    pq.write_table(rows, tmp_path / "plain.parquet")
+    found, notes = table("template", data__train_files=str(tmp_path / "plain.parquet"))
+    assert found["template"].status is PASS
+    assert "--- example 2: no gold solution" in notes
+
+
+def test_a_long_text_is_shown_by_its_ends():
+    text = "a" * 500 + "b" * 500
+    shown = data_checks._ends(text)
+    assert shown == "a" * 400 + "\n[... 200 characters ...]\n" + "b" * 400
+    assert data_checks._ends("a" * 800) == "a" * 800
+
+
+# ---- what is in the folder ----
+
+
+def begun(configure, tmp_path, step=None):
+    config = configure()
+    with claimed(config, start.admit(config)):
+        pass
+    if step is not None:
+        (tmp_path / "run" / f"global_step_{step}" / "actor").mkdir(parents=True)
+        (tmp_path / "run" / "latest_checkpointed_iteration.txt").write_text(str(step))
+
+
+def test_resume_states(table, configure, tmp_path):
+    assert line(table, "resume").found == "from the model, at step 1"
+    begun(configure, tmp_path, step=15)
+    run = tmp_path / "run"
+
+    def state():
+        return {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+
+    before = state()
+    assert line(table, "resume").found == f"continues {run / 'global_step_15'}, at step 16"
+    changed = line(table, "resume", hpt__gamma=0.25)
+    assert changed.status is WARN and "hpt.gamma: 0.0 -> 0.25" in changed.found
+    over = line(table, "resume", trainer__total_training_steps=15)
+    assert over.status is WARN and "raise trainer.total_training_steps" in over.advice
+    again = line(table, "resume", trainer__resume_mode="disable")
+    assert (
+        again.status is WARN and "global_step_15 in the folder will be written over" in again.found
+    )
+    other = line(table, "resume", hpt__strategy="srft")
+    assert other.status is FAIL and "hpt.strategy is srft and was switch" in other.found
+    (run / "run.json").unlink()
+    del before[run / "run.json"]
+    old = line(table, "resume")
+    assert old.status is WARN and "has no run.json" in old.found
+    assert state() == before
+
+
+def test_another_process_in_the_folder_fails(table, monkeypatch):
+    assert line(table, "other runs").status is PASS
+    monkeypatch.setattr(data_checks, "holder_of", lambda folder: "process 7 on here (since now)")
+    found = line(table, "other runs")
+    assert found.status is FAIL and "where process 7 on here (since now) is training" in found.found
