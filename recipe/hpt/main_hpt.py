@@ -52,7 +52,10 @@ def _check_and_run(config: DictConfig, dry_run: bool, server: ForkServer | None)
     from hpt.verl_ext.runner import run
 
     direct_logs(config)
-    run(config, server)
+    try:
+        run(config, server)
+    except ConfigError as error:  # of a cluster to join
+        raise SystemExit(_refuse(error)) from None
 
 
 def _refuse(error: Exception | str) -> int:
