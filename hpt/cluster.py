@@ -95,26 +95,37 @@ def wait_until_complete(
         time.sleep(POLL_SECONDS)
 
 
+def refusal(address: str) -> str | None:
+    """Why nothing answers at ``address`` (host:port); None if something does.
+
+    Ray itself tries a wrong address for many minutes.
+
+    Raises:
+        ClusterError: an address of another form.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ClusterError(f"got the address '{address}'; expected host:port")
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        return str(error)
+    return None
+
+
 def wait_for_port(address: str, deadline: float) -> None:
     """Return when something listens at ``address`` (host:port).
 
     Raises:
         ClusterError: nothing does at the deadline, or the address has another form.
     """
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal():
-        raise ClusterError(f"got the address '{address}'; expected host:port")
-    while True:
-        try:
-            socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
-            return
-        except OSError as error:
-            if time.monotonic() >= deadline:
-                raise ClusterError(
-                    f"no Ray head answers at {address} ({error}); look at the head node's log, or wait longer with a "
-                    "larger --timeout"
-                ) from error
-            time.sleep(POLL_SECONDS)
+    while reason := refusal(address):
+        if time.monotonic() >= deadline:
+            raise ClusterError(
+                f"no Ray head answers at {address} ({reason}); look at the head node's log, or wait longer with a "
+                "larger --timeout"
+            )
+        time.sleep(POLL_SECONDS)
 
 
 @contextlib.contextmanager

@@ -3,9 +3,11 @@
 """Jobs without Slurm: stand-ins for srun and scontrol, a checkout with scripts of a test's own, and what sbatch does."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -55,6 +57,7 @@ class Slurm:
 
     Attributes:
         root: the checkout: the real examples/slurm beside training scripts of the test.
+        ray_folder: where nodes have their temporary folders, with a path as short as Ray's sockets ask for.
     """
 
     def __init__(self, folder: Path):
@@ -64,6 +67,7 @@ class Slurm:
         (self.root / "examples" / "slurm").symlink_to(ROOT / "examples" / "slurm")
         for name, text in (("srun", SRUN), ("scontrol", SCONTROL)):
             self.executable(f"bin/{name}", text)
+        self.ray_folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
         self.jobs: list[Job] = []
 
     def executable(self, name: str, text: str) -> Path:
@@ -102,12 +106,17 @@ class Slurm:
                     "SLURM_JOB_NODELIST": nodes,
                     "SLURM_GPUS_ON_NODE": "1",
                     "SLURM_SUBMIT_DIR": str(self.root),
+                    "RAY_TMPDIR": str(self.ray_folder),
                     MARK: str(self.folder),
                     **environment,
                 },
             )
         )
         return self.jobs[-1]
+
+    def leftovers(self) -> list:
+        """Processes and temporary folders of jobs that have ended."""
+        return [*self.processes(), *self.ray_folder.iterdir()]
 
     def processes(self) -> list[psutil.Process]:
         """All that a job of this test started and that runs."""
@@ -126,6 +135,7 @@ class Slurm:
         """Kill what a failed test left."""
         for process in self.processes():
             process.kill()
+        shutil.rmtree(self.ray_folder, ignore_errors=True)
 
 
 class Job:

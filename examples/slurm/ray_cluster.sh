@@ -95,7 +95,7 @@ end() { # process groups: TERM, and KILL after STOP_SECONDS
             signal KILL "$@"
             return
         fi
-        sleep 0.5
+        sleep 0.2
     done
 }
 
@@ -147,7 +147,7 @@ watch() { # command: runs it until it ends, a node ends or a signal comes: `outc
         elif report_ended_nodes; then
             outcome=node
         else
-            sleep 0.5
+            sleep 0.2
         fi
     done
     if [[ "$outcome" == ended && "$status" -ne 0 ]]; then
@@ -174,8 +174,12 @@ finish() { # ends everything; the job's status follows from how `watch` ended
 await() { # nodes that have to be there
     watch "$PYTHON" -m hpt.cluster wait --address "$address" --timeout "$RAY_READY_SECONDS" \
         --gpus-per-node "$GPUS_PER_NODE" --nodes "$@"
-    if [[ "$outcome" != ended || "$status" -ne 0 ]]; then finish; fi
-    task=""
+    if [[ "$outcome" == ended && "$status" -eq 0 ]]; then
+        task=""
+        return
+    fi
+    if [[ "$outcome" == ended ]]; then echo "error: Ray did not come up; logs: $LOG_DIR/ray-NODE.log" >&2; fi
+    finish
 }
 
 # A function, so that bash has read all of this file before anything starts: it may change while the job runs.

@@ -12,6 +12,7 @@ from typing import Any
 import ray
 from omegaconf import DictConfig, OmegaConf
 
+from hpt.cluster import ClusterError, refusal
 from hpt.config import ConfigError
 from hpt.verl_ext import cpu_platform
 
@@ -27,6 +28,7 @@ OF_A_NEW_CLUSTER = (
     "object_store_memory",
     "include_dashboard",
 )
+LOOPBACK = ("localhost", "127.0.0.1")  # Ray takes these for this machine's address
 # Workers of a new cluster inherit the launching process's environment. Those of a running one do not: these are
 # what a training sets for them.
 VARIABLES = (cpu_platform.PLATFORM_ENV, *cpu_platform.ENVIRONMENT, "TQ_NUM_THREADS")
@@ -86,6 +88,11 @@ def arguments(address: str, given: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "address": address, "runtime_env": {**environment, "env_vars": variables}}
 
 
+def _as_ray_reads(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    return f"{ray.util.get_node_ip_address()}:{port}" if host in LOOPBACK else address
+
+
 def join(config: DictConfig, given: dict[str, Any]) -> None:
     """Connect to the cluster that ``given`` (of :func:`arguments`) names.
 
@@ -94,8 +101,11 @@ def join(config: DictConfig, given: dict[str, Any]) -> None:
     """
     address = given["address"]
     try:
+        reason = None if address == "auto" else refusal(_as_ray_reads(address))
+        if reason is not None:
+            raise ConnectionError(reason)
         ray.init(**given)
-    except (ConnectionError, RuntimeError) as error:
+    except (ClusterError, ConnectionError, RuntimeError) as error:
         raise ConfigError(
             f"cannot join the Ray cluster at {address}: {error}. Expected the address of a cluster that this machine is a "
             f"node of: correct {ADDRESS_KEY} or RAY_ADDRESS, or unset both for a Ray of its own"

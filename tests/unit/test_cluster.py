@@ -68,8 +68,8 @@ def test_ports_are_free_and_different():
 
 
 def test_an_address_of_another_machine_is_refused():
-    with pytest.raises(ClusterError, match=r"got the head's address 192\.0\.2\.1, which cannot"):
-        cluster.free_ports("192.0.2.1", 2)  # kept for documentation (RFC 5737), nobody's
+    with pytest.raises(ClusterError, match=r"got the head's address 198\.51\.100\.1, which cannot"):
+        cluster.free_ports("198.51.100.1", 2)  # kept for documentation (RFC 5737), nobody's
 
 
 def test_a_port_is_waited_for(listener, monkeypatch):
@@ -84,7 +84,7 @@ def test_place_prints_address_and_ports(capsys):
     assert cluster.main(["place", "--ip", "127.0.0.1"]) == 0
     ip, *ports = capsys.readouterr().out.split()
     assert ip == "127.0.0.1" and len(ports) == 2
-    assert cluster.main(["place", "--ip", "192.0.2.1"]) == 1
+    assert cluster.main(["place", "--ip", "198.51.100.1"]) == 1
     assert "unset it for Ray's own choice" in capsys.readouterr().err
 
 

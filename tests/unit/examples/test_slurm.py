@@ -5,7 +5,6 @@
 import shutil
 import signal
 import subprocess
-from pathlib import Path
 
 import psutil
 import pytest
@@ -25,7 +24,6 @@ case "$*" in
         echo "$*" >>"$STAND_IN/ray_starts"
         echo "${RAY_AUTH_MODE-} ${RAY_AUTH_TOKEN-} ${RAY_ADDRESS-none}" >>"$STAND_IN/ray_environment"
         folder="$(sed 's/.*--temp-dir=\\([^ ]*\\).*/\\1/' <<<"$*")"
-        echo "$folder" >>"$STAND_IN/folders"
         mkdir -p "$folder/session_latest/logs"
         echo "raylet's own" >"$folder/session_latest/logs/raylet.err"
         echo "Ray says this"
@@ -57,7 +55,6 @@ def submit(slurm: Slurm, *words: str, file: str = "several_nodes.sbatch", **envi
     settings = {
         "nodes": "node1,node2",
         "PYTHON": str(slurm.folder / "python"),
-        "RAY_TMPDIR": "/tmp",
         "STOP_SECONDS": "5",
         "RAY_ADDRESS": "of-the-shell:1",
     }
@@ -131,8 +128,7 @@ def test_head_first_then_the_others_then_the_script(slurm):
     assert modes == ("token", "token") and addresses == ("none", "none")
     assert len(set(tokens)) == 1 and len(tokens[0]) == 48
     assert tokens[0] not in job.log
-    assert slurm.processes() == [] and slurm.records("requeued") == []
-    assert not any(Path(folder).exists() for folder in slurm.records("folders"))
+    assert slurm.leftovers() == [] and slurm.records("requeued") == []
 
 
 def test_one_node_has_a_head_only(slurm):
@@ -147,14 +143,15 @@ def test_the_scripts_status_is_the_jobs(slurm):
     job = submit(slurm, "run_fails.sh")
     assert job.wait(30) == 7, job.log
     assert "Ray on node" not in job.log
-    assert slurm.processes() == []
+    assert slurm.leftovers() == []
 
 
 def test_a_cluster_that_does_not_come_up_ends_the_job(slurm):
     job = submit(slurm, "run_one.sh", WAIT_STATUS="1")
     assert job.wait(30) == 1, job.log
+    assert f"error: Ray did not come up; logs: {slurm.root}/runs/slurm/4711/ray-NODE.log" in job.log
     assert not training_runs(slurm)
-    assert slurm.processes() == []
+    assert slurm.leftovers() == []
 
 
 def ray_on(slurm: Slurm, node: str) -> list[psutil.Process]:
@@ -180,7 +177,7 @@ def test_a_node_that_ends_is_named_with_status_and_log(slurm, name, status):
     kept = slurm.root / "runs" / "slurm" / "4711" / "ray-node2" / "raylet.err"
     assert kept.read_text() == "raylet's own\n"
     assert slurm.records("told") == ["told"]  # the training, which would have hung
-    assert slurm.processes() == []
+    assert slurm.leftovers() == []
 
 
 def test_the_signal_before_the_limit_ends_and_requeues(slurm):
@@ -191,7 +188,7 @@ def test_the_signal_before_the_limit_ends_and_requeues(slurm):
     assert slurm.records("told") == ["told"]
     assert slurm.records("requeued") == ["4711"]
     assert "job 4711 (restart 2)" in job.log
-    assert slurm.processes() == []
+    assert slurm.leftovers() == []
 
 
 def test_a_job_that_slurm_does_not_requeue_says_so(slurm):
@@ -210,7 +207,7 @@ def test_term_ends_all_and_requeues_only_if_asked_to(slurm, requeue):
     assert job.wait(30) == 128 + 15, job.log
     assert slurm.records("told") == ["told"]
     assert slurm.records("requeued") == (["4711"] if requeue else [])
-    assert slurm.processes() == []
+    assert slurm.leftovers() == []
 
 
 def test_a_training_that_does_not_end_is_killed(slurm):
@@ -221,4 +218,4 @@ def test_a_training_that_does_not_end_is_killed(slurm):
     assert job.wait(30) == 128 + 10, job.log
     assert "did not end within 1 s: killed" in job.log
     assert slurm.records("requeued") == ["4711"]
-    assert slurm.processes() == []
+    assert slurm.leftovers() == []

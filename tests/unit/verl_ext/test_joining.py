@@ -6,7 +6,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from hpt.config import ConfigError
-from hpt.verl_ext import joining
+from hpt.verl_ext import joining, preflight
+from recipe.hpt.launch import compose
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +72,25 @@ def test_what_describes_a_new_cluster_is_left_out_and_the_platform_is_forwarded(
         },
     }
     assert given["num_cpus"] == 16 and "VERL_PLATFORM" not in given["runtime_env"]["env_vars"]
+
+
+def test_the_shipped_configuration_joins_by_an_override():
+    two_nodes = ["trainer.nnodes=2", "hpt.fork_workers=false"]
+    with pytest.raises(ConfigError, match="num_gpus=1 on a CPU with 2 ranks"):
+        preflight.check_pairing(compose(two_nodes))
+    joined = compose([*two_nodes, "ray_kwargs.ray_init.address=10.0.0.1:1"])
+    preflight.check_pairing(joined)
+    assert joining.address_of(joined) == "10.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("127.0.0.1:x", "expected host:port"),
+        ("127.0.0.1:1", "refused"),
+        ("127.0.0.2:1", "refused"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_named_at_once(address, reason):
+    with pytest.raises(ConfigError, match=f"cannot join the Ray cluster at {address}: .*{reason}"):
+        joining.join(config(), joining.arguments(address, {"runtime_env": {}}))
