@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Jobs without Slurm: stand-ins for srun and scontrol, a checkout with scripts of a test's own, and what sbatch does."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -134,7 +135,8 @@ class Slurm:
     def close(self) -> None:
         """Kill what a failed test left."""
         for process in self.processes():
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         shutil.rmtree(self.ray_folder, ignore_errors=True)
 
 

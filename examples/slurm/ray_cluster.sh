@@ -16,6 +16,7 @@
 #   HEAD_IP            the head's address, where Ray's own choice is the wrong network
 #   RAY_START_OPTIONS  further options of `ray start` on every node, words separated by spaces
 #   RAY_TMPDIR         parent of Ray's temporary folder, local to each node; a short path (/tmp)
+#   RAY_START_TRIES    starts of Ray on a node before it counts as failed (3); once all nodes were up, there is no other
 #   RAY_READY_SECONDS  for all nodes to be there (600)
 #   STOP_SECONDS       for the training to end after TERM; Ray gets as long (45)
 #   REQUEUE_ON_TERM=1  also put the job back on TERM, where Slurm preempts so and does not do it itself
@@ -59,6 +60,7 @@ unset RAY_ADDRESS # a shell's that submitted the job
 RAY_AUTH_TOKEN="$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')"
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN
 mkdir -p "$LOG_DIR"
+rm -f "$LOG_DIR/up" # of the job's run before it was requeued
 cd "$root"
 
 # ---- processes: each is a group of its own, so that a signal reaches all of it ----
@@ -197,6 +199,7 @@ main() { # overrides
         for node in "${nodes[@]:1}"; do start_node "$node" --address="$address"; done
         await "${nodes[@]}"
     fi
+    touch "$LOG_DIR/up"
     say "Ray is up at $address; logs in $LOG_DIR"
     RAY_ADDRESS="$address" watch bash "$script" "$@"
     finish

@@ -28,6 +28,14 @@ TRAINING = """
 exec "$PYTHON" -m recipe.hpt.main_hpt --config-name quickstart \\
     trainer.nnodes="$NODES" trainer.n_gpus_per_node="$GPUS_PER_NODE" hpt.fork_workers=false "$@"
 """
+# Wants more than the cluster has, is refused, and stays.
+TOO_LARGE = """
+status=0
+"$PYTHON" -m recipe.hpt.main_hpt --config-name quickstart trainer.nnodes="$NODES" trainer.n_gpus_per_node=2 \\
+    hpt.fork_workers=false "$@" || status=$?
+echo "$status" >"$STAND_IN/training"
+sleep 600
+"""
 # Imported in each rank's process: writes down which rank is on which node.
 WHERE = """
 import os, pathlib, ray
@@ -45,6 +53,18 @@ def slurm(tmp_path):
     here.close()
 
 
+def overrides(slurm: Slurm, task) -> list[str]:
+    return [
+        f"data.train_files={task / 'train.parquet'}",
+        f"data.val_files={task / 'val.parquet'}",
+        f"actor_rollout_ref.model.path={task / 'base_model'}",
+        f"trainer.default_local_dir={slurm.folder / 'run'}",
+        f"hydra.run.dir={slurm.folder / 'hydra'}",
+        "data.train_batch_size=8",
+        "actor_rollout_ref.actor.ppo_mini_batch_size=4",
+    ]
+
+
 def test_a_training_on_two_nodes_is_preempted_requeued_and_goes_on(slurm, task):
     slurm.script("run_tiny.sh", TRAINING)
     (slurm.folder / "modules").mkdir()
@@ -52,13 +72,7 @@ def test_a_training_on_two_nodes_is_preempted_requeued_and_goes_on(slurm, task):
     run = slurm.folder / "run"
     words = (
         "run_tiny.sh",
-        f"data.train_files={task / 'train.parquet'}",
-        f"data.val_files={task / 'val.parquet'}",
-        f"actor_rollout_ref.model.path={task / 'base_model'}",
-        f"trainer.default_local_dir={run}",
-        f"hydra.run.dir={slurm.folder / 'hydra'}",
-        "data.train_batch_size=8",
-        "actor_rollout_ref.actor.ppo_mini_batch_size=4",
+        *overrides(slurm, task),
         "trainer.save_freq=1",
         "trainer.test_freq=-1",
         "trainer.val_before_train=false",
@@ -99,10 +113,13 @@ def test_a_training_on_two_nodes_is_preempted_requeued_and_goes_on(slurm, task):
     assert slurm.leftovers() == []
 
 
-def test_a_node_that_dies_is_named_and_ends_the_job(slurm):
-    slurm.script("run_long.sh", 'echo training > "$STAND_IN/training"; sleep 600\n')
-    job = slurm.sbatch("several_nodes.sbatch", "run_long.sh", **TWO_NODES)
+def test_a_node_that_dies_is_named_and_ends_the_job(slurm, task):
+    slurm.script("run_long.sh", TOO_LARGE)
+    job = slurm.sbatch("several_nodes.sbatch", "run_long.sh", *overrides(slurm, task), **TWO_NODES)
     job.wait_until(lambda: slurm.records("training"), PATIENCE)
+    assert slurm.records("training") == ["2"], job.log[-6000:]
+    assert "whose nodes have [1, 1] GPUs; expected 2 x 2: change trainer.nnodes" in job.log
+    assert "Traceback" not in job.log
     (step,) = [line.split()[1] for line in slurm.records("steps") if line.startswith("node2 ")]
     (raylet,) = [
         process

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the job scripts do when something ends or is told to; Ray and the training are stand-ins here."""
 
+import os
 import shutil
 import signal
 import subprocess
 
-import psutil
 import pytest
 
 from tests.slurm import ROOT, Slurm
@@ -14,18 +14,27 @@ from tests.slurm import ROOT, Slurm
 SCRIPTS = sorted((ROOT / "examples" / "slurm").iterdir())
 # An interpreter that has Ray's and hpt.cluster's commands only.
 PYTHON = """#!/usr/bin/env bash
-case "$*" in
+words="$*"
+case "$words" in
     "-m hpt.cluster place"*) echo 10.0.0.1 4001 4002; exit "${PLACE_STATUS:-0}" ;;
     "-m hpt.cluster wait"*)
         echo "$*" >>"$STAND_IN/waits"
+        nodes=(${words##*--nodes})
+        touch "$STAND_IN/ray_up"
+        while (($(wc -l <"$STAND_IN/ray_up") < ${#nodes[@]})); do sleep 0.1; done
         exit "${WAIT_STATUS:-0}"
         ;;
     "-m ray.scripts.scripts start"*)
         echo "$*" >>"$STAND_IN/ray_starts"
         echo "${RAY_AUTH_MODE-} ${RAY_AUTH_TOKEN-} ${RAY_ADDRESS-none}" >>"$STAND_IN/ray_environment"
-        folder="$(sed 's/.*--temp-dir=\\([^ ]*\\).*/\\1/' <<<"$*")"
+        folder="${words#*--temp-dir=}"
+        folder="${folder%% *}"
         mkdir -p "$folder/session_latest/logs"
         echo "raylet's own" >"$folder/session_latest/logs/raylet.err"
+        tries="$(grep -c -- "--node-name=node2" "$STAND_IN/ray_starts")"
+        if [[ "$*" == *--node-name=node2* ]] && ((tries <= ${FAILED_STARTS:-0})); then exit 5; fi
+        node="${words#*--node-name=}"
+        echo "${node%% *} $$" >>"$STAND_IN/ray_up"
         echo "Ray says this"
         exec sleep 300
         ;;
@@ -154,23 +163,12 @@ def test_a_cluster_that_does_not_come_up_ends_the_job(slurm):
     assert slurm.leftovers() == []
 
 
-def ray_on(slurm: Slurm, node: str) -> list[psutil.Process]:
-    """The process that stands for Ray on a node, once it is there."""
-    steps = dict(line.split() for line in slurm.records("steps"))
-    return [
-        process
-        for process in slurm.processes()
-        if process.cmdline() == ["sleep", "300"]
-        and steps.get(node) in [str(parent.pid) for parent in process.parents()]
-    ]
-
-
 @pytest.mark.parametrize(("name", "status"), [("TERM", 143), ("KILL", 137)])
 def test_a_node_that_ends_is_named_with_status_and_log(slurm, name, status):
     job = submit(slurm, "run_long.sh")
-    job.wait_until(lambda: training_runs(slurm) and ray_on(slurm, "node2"), 30)
-    (ray,) = ray_on(slurm, "node2")
-    ray.send_signal(getattr(signal, f"SIG{name}"))
+    job.wait_until(lambda: training_runs(slurm), 30)
+    ray = dict(line.split() for line in slurm.records("ray_up"))
+    os.kill(int(ray["node2"]), getattr(signal, f"SIG{name}"))
     assert job.wait(30) == 1, job.log
     assert f"error: Ray on node node2 ended with status {status} before the job did." in job.log
     assert "    Ray says this\n" in job.log and "node node1" not in job.log
@@ -178,6 +176,23 @@ def test_a_node_that_ends_is_named_with_status_and_log(slurm, name, status):
     assert kept.read_text() == "raylet's own\n"
     assert slurm.records("told") == ["told"]  # the training, which would have hung
     assert slurm.leftovers() == []
+
+
+def test_a_node_on_which_ray_does_not_start_is_tried_again(slurm):
+    job = submit(slurm, "run_one.sh", FAILED_STARTS="2")
+    assert job.wait(30) == 0, job.log
+    assert "node2" not in job.log.replace("on node1 node2", "")
+    log = (slurm.root / "runs" / "slurm" / "4711" / "ray-node2.log").read_text()
+    assert "Ray did not start; trying again (2 of 3)" in log and "(3 of 3)" in log
+    assert slurm.leftovers() == []
+
+
+def test_a_node_on_which_ray_never_starts_ends_the_job(slurm):
+    job = submit(slurm, "run_one.sh", FAILED_STARTS="9", RAY_START_TRIES="2")
+    assert job.wait(30) == 1, job.log
+    assert "error: Ray on node node2 ended with status 5 before the job did." in job.log
+    assert len(slurm.records("ray_starts")) == 3
+    assert not training_runs(slurm) and slurm.leftovers() == []
 
 
 def test_the_signal_before_the_limit_ends_and_requeues(slurm):
