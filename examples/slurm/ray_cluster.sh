@@ -4,7 +4,7 @@
 #   ray_cluster.sh SCRIPT [overrides]      e.g. ray_cluster.sh run_qwen2.5_math_7b_hpt.sh trainer.save_freq=20
 #
 # One job step per node runs ray_node.sh, the head's first. Their output is in LOG_DIR, one file per node. A node that
-# ends before the training does ends the job with status 1 and is named. The training's status is the job's otherwise.
+# ends before the training does ends the job with status 1 and is named; otherwise the training's status is the job's.
 #
 # USR1 (which the sbatch files ask Slurm for before the time limit or a preemption) ends the training and Ray, and puts
 # the job back into the queue; the same command then goes on from the last checkpoint. TERM (scancel, or a preemption
@@ -152,7 +152,9 @@ watch() { # command: runs it until it ends, a node ends or a signal comes: `outc
             sleep 0.2
         fi
     done
-    if [[ "$outcome" == ended && "$status" -ne 0 ]]; then
+    if [[ "$outcome" == ended && "$status" -ne 0 && -n "$received" ]]; then
+        outcome=signal # it came to the command as well, which was quicker
+    elif [[ "$outcome" == ended && "$status" -ne 0 ]]; then
         sleep 2 # a node that has taken the command with it shows a little later
         report_ended_nodes || true
     fi
