@@ -17,7 +17,8 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 MARK = "HPT_TEST_JOB"
 
-# As the real one, it runs the task in a session of its own, forwards signals and has the task's status.
+# As the real one (22.05): the task has a session of its own and its status; USR1 goes to all of its processes, TERM
+# kills them.
 SRUN = """#!/usr/bin/env bash
 for word; do
     case "$word" in
@@ -33,7 +34,8 @@ export RAY_START_OPTIONS="${RAY_START_OPTIONS:-} ${!variable:-}"
 setsid "$@" &
 task=$!
 echo "$node $task" >>"$STAND_IN/steps"
-trap 'kill -TERM -- "-$task"' TERM
+trap 'kill -USR1 -- "-$task"' USR1
+trap 'kill -KILL -- "-$task"' TERM
 while kill -0 "$task" 2>/dev/null; do
     status=0
     wait "$task" || status=$?

@@ -65,7 +65,7 @@ cd "$root"
 
 # ---- processes: each is a group of its own, so that a signal reaches all of it ----
 
-declare -A steps=() # node -> process group of its srun
+declare -A steps=() # node -> process id of its srun
 task=""             # process group of what is waited for: first the cluster's readiness, then the training
 received=""         # the signal that ended the wait
 
@@ -74,27 +74,28 @@ trap 'received=${received:-TERM}' TERM
 trap 'received=${received:-INT}' INT
 trap 'end_all' EXIT
 
-alive() { # process groups: whether one of them has a process left that is not a zombie
-    ps -e -o pid= -o pgid= -o stat= | awk -v groups=" $* " '
-        (index(groups, " " $1 " ") || index(groups, " " $2 " ")) && $3 !~ /^Z/ { found = 1 }
+alive() { # processes (negative: groups): whether one is left that is not a zombie
+    ps -e -o pid= -o pgid= -o stat= | awk -v numbers=" ${*#-} " '
+        (index(numbers, " " $1 " ") || index(numbers, " " $2 " ")) && $3 !~ /^Z/ { found = 1 }
         END { exit !found }'
 }
 
-signal() { # name, process groups; a process that was started just now may have no group of its own yet
-    local group name="$1"
+send() { # signal, processes (negative: groups); one that was started just now may have no group of its own yet
+    local process name="$1"
     shift
-    for group in "$@"; do
-        kill "-$name" -- "-$group" 2>/dev/null || kill "-$name" "$group" 2>/dev/null || true
+    for process in "$@"; do
+        kill "-$name" -- "$process" 2>/dev/null || kill "-$name" "${process#-}" 2>/dev/null || true
     done
 }
 
-end() { # process groups: TERM, and KILL after STOP_SECONDS
-    local end_at=$((SECONDS + STOP_SECONDS))
-    signal TERM "$@"
+end() { # first signal, last signal after STOP_SECONDS, processes
+    local first="$1" last="$2" end_at=$((SECONDS + STOP_SECONDS))
+    shift 2
+    send "$first" "$@"
     while alive "$@"; do
         if ((SECONDS >= end_at)); then
-            say "process groups $* did not end within $STOP_SECONDS s: killed"
-            signal KILL "$@"
+            say "processes $* did not end within $STOP_SECONDS s: killed"
+            send "$last" "$@"
             return
         fi
         sleep 0.2
@@ -103,13 +104,14 @@ end() { # process groups: TERM, and KILL after STOP_SECONDS
 
 end_all() { # the training first, whose workers Ray ends; the head last
     local node workers=()
-    if [[ -n "$task" ]]; then end "$task"; fi
+    if [[ -n "$task" ]]; then end TERM KILL "-$task"; fi
     task=""
     for node in "${!steps[@]}"; do
         if [[ "$node" != "${nodes[0]}" ]]; then workers+=("${steps[$node]}"); fi
     done
-    if [[ ${#workers[@]} -gt 0 ]]; then end "${workers[@]}"; fi
-    if [[ -n "${steps[${nodes[0]}]:-}" ]]; then end "${steps[${nodes[0]}]}"; fi
+    # srun forwards USR1 to the step's processes; on TERM it kills them, and ray_node.sh could not tidy up.
+    if [[ ${#workers[@]} -gt 0 ]]; then end USR1 TERM "${workers[@]}"; fi
+    if [[ -n "${steps[${nodes[0]}]:-}" ]]; then end USR1 TERM "${steps[${nodes[0]}]}"; fi
     steps=()
 }
 
@@ -130,7 +132,7 @@ report_ended_nodes() { # names nodes whose step has ended, with status and log; 
         wait "${steps[$node]}" || status=$?
         {
             echo "error: Ray on node $node ended with status $status before the job did. Its log, $LOG_DIR/ray-$node.log:"
-            tail -n 20 "$LOG_DIR/ray-$node.log" | sed 's/^/    /'
+            grep -vF '[state-dump]' "$LOG_DIR/ray-$node.log" | tail -n 30 | sed 's/^/    /' || true
         } >&2
     done
     return "$found"

@@ -3,8 +3,8 @@
 #
 #   ray_node.sh NAME [options of `ray start`]
 #
-# The temporary folder is the job's own, so that jobs and users who share a node do not meet in /tmp/ray, and goes with
-# it. Of a node that fails, the logs of Ray's own processes are kept in LOG_DIR.
+# USR1 or TERM ends it. The temporary folder is the job's own, so that jobs and users who share a node do not meet in
+# /tmp/ray, and goes with it. Of a node that fails, the logs of Ray's own processes are kept in LOG_DIR.
 set -euo pipefail
 
 : "${RAY_START_TRIES:=3}"
@@ -14,7 +14,7 @@ read -r -a options <<<"${RAY_START_OPTIONS:-}"
 folder="$(mktemp -d "${RAY_TMPDIR:-/tmp}/ray-$SLURM_JOB_ID-XXXXXX")"
 ray=""
 told=0
-trap 'told=1; [[ -z "$ray" ]] || kill -TERM "$ray" 2>/dev/null || true' TERM INT
+trap 'told=1; [[ -z "$ray" ]] || kill -TERM "$ray" 2>/dev/null || true' USR1 TERM INT
 trap 'rm -rf "$folder"' EXIT
 
 run_ray() { # temporary folder, options of `ray start`: runs it until it ends, and sets `status`
