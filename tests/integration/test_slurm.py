@@ -130,7 +130,7 @@ def test_a_node_that_dies_is_named_and_ends_the_job(slurm, task):
     assert job.wait(PATIENCE) == 1, job.log[-6000:]
     assert "error: Ray on node node2 ended with status 1 before the job did" in job.log
     log = slurm.root / "runs" / "slurm" / "4711" / "ray-node2.log"
-    assert str(log) in job.log and "Some Ray subprocesses exited unexpectedly" in job.log
+    assert str(log) in job.log and "Remaining processes will be killed" in job.log
     assert list(log.with_suffix("").glob("raylet*"))
     assert slurm.records("requeued") == []
     assert slurm.leftovers() == []
