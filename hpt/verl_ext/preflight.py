@@ -19,7 +19,7 @@ from hpt.data.checks import check_files
 from hpt.data.errors import DataError
 from hpt.strategies import check_feedback, import_plugins
 from hpt.upge.composite import composite_of
-from hpt.verl_ext import cpu_platform
+from hpt.verl_ext import cpu_platform, joining
 
 logger = logging.getLogger(__name__)
 
@@ -217,18 +217,12 @@ def check_pairing(config: DictConfig) -> None:
             f"got hpt.old_log_probs={config.hpt.old_log_probs} and a section algorithm.rollout_correction, which compares "
             "with log pi_old: set hpt.old_log_probs=always or algorithm.rollout_correction=null"
         )
-    if config.trainer.device == "cpu":
-        have, need = OmegaConf.select(config, "ray_kwargs.ray_init.num_gpus"), ranks(config)
-        if have != need:
-            raise ConfigError(
-                f"got ray_kwargs.ray_init.num_gpus={have} on a CPU with {need} ranks; expected one logical slot per "
-                f"rank: set ray_kwargs.ray_init.num_gpus={need}"
-            )
-    elif config.hpt.fork_workers:
+    if config.trainer.device != "cpu" and config.hpt.fork_workers:
         raise ConfigError(
             f"got hpt.fork_workers=True and trainer.device={config.trainer.device}; an accelerator's runtime does not "
             "survive a fork: set hpt.fork_workers=false"
         )
+    joining.check(config, ranks(config))
 
 
 def check_model(config: DictConfig) -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Start Ray, run verl's V1 task runner with the hybrid trainers, and leave nothing behind."""
+"""Start Ray or join it, run verl's V1 task runner with the hybrid trainers, and leave nothing behind."""
 
 import contextlib
 import signal
@@ -12,7 +12,7 @@ from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
 from verl.trainer.main_ppo import TaskRunnerV1
 
 from hpt.forkserver import ForkServer
-from hpt.verl_ext import logs
+from hpt.verl_ext import joining, logs
 
 
 class HybridTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
@@ -44,12 +44,29 @@ def ray_init_arguments(config: DictConfig) -> dict[str, Any]:
     return {**user, "runtime_env": {**runtime_env, **user_env}}
 
 
+def _start_ray(config: DictConfig, server: ForkServer | None) -> None:
+    arguments = ray_init_arguments(config)
+    address = joining.address_of(config)
+    if address is not None:
+        assert server is None  # joining.check refuses it
+        joining.join(config, joining.arguments(address, arguments))
+        return
+    if server is not None:
+        arguments["runtime_env"]["py_executable"] = server.launcher
+    if any(arguments.get(name) is not None for name in ("num_cpus", "num_gpus")):
+        # Otherwise Ray takes the cluster that `ray start` made last on this machine, and refuses these.
+        arguments["address"] = "local"
+    ray.init(**arguments)
+
+
 def _interrupt(signum: int, frame: Any) -> None:
     raise KeyboardInterrupt(f"signal {signum}")
 
 
 def run(config: DictConfig, server: ForkServer | None = None) -> None:
     """Run the training that ``config`` describes, its workers forked by ``server`` if there is one.
+
+    In the cluster that :mod:`hpt.verl_ext.joining` finds in the configuration, else in one of its own.
 
     A TERM signal (a scheduler's) ends the run as Ctrl-C does: workers are shut down, and a checkpoint
     that is being written is never taken for a finished one, because verl's tracker file names a
@@ -59,11 +76,9 @@ def run(config: DictConfig, server: ForkServer | None = None) -> None:
     logs.show()
     with contextlib.ExitStack() as stack:
         if not ray.is_initialized():
-            arguments = ray_init_arguments(config)
-            if server is not None:
-                arguments["runtime_env"]["py_executable"] = server.launcher
-            ray.init(**arguments)
+            _start_ray(config, server)
             stack.callback(ray.shutdown)
             if server is not None:
                 stack.callback(server.closing.set)  # Ray's shutdown kills this process's children
+        signal.signal(signal.SIGTERM, _interrupt)  # Ray has put one of its own in its place
         HybridTaskRunner().run(config)

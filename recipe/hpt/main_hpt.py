@@ -73,15 +73,14 @@ def _run(config: DictConfig, server: ForkServer | None) -> None:
     from hpt.preflight.start import admit
     from hpt.verl_ext.preflight import direct_logs
 
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(claimed(config, admit(config)))
-        except ConfigError as error:
-            raise SystemExit(_refuse(error)) from None
-        from hpt.verl_ext.runner import run
+    try:
+        with claimed(config, admit(config)):
+            from hpt.verl_ext.runner import run
 
-        direct_logs(config)
-        run(config, server)
+            direct_logs(config)
+            run(config, server)
+    except ConfigError as error:  # of the run's folder, of a cluster to join, of the data
+        raise SystemExit(_refuse(error)) from None
 
 
 def _refuse(error: Exception | str) -> int:

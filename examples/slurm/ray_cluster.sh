@@ -1,0 +1,212 @@
+#!/usr/bin/env bash
+# Ray on all nodes of a Slurm job and one of the scripts in examples/ on it; the sbatch files beside this one run it.
+#
+#   ray_cluster.sh SCRIPT [overrides]      e.g. ray_cluster.sh run_qwen2.5_math_7b_hpt.sh trainer.save_freq=20
+#
+# One job step per node runs ray_node.sh, the head's first. Their output is in LOG_DIR, one file per node. A node that
+# ends before the training does ends the job with status 1 and is named; otherwise the training's status is the job's.
+#
+# USR1 (which the sbatch files ask Slurm for before the time limit or a preemption) ends the training and Ray, and puts
+# the job back into the queue; the same command then goes on from the last checkpoint. TERM (scancel, or a preemption
+# without warning) ends them without that: Slurm itself requeues a preempted job, and a cancelled one must stay cancelled.
+#
+# Environment, all optional:
+#   PYTHON             interpreter with ray, verl and hpt, on every node (python)
+#   GPUS_PER_NODE      accelerators of each node (what Slurm gives to this one)
+#   HEAD_IP            the head's address, where Ray's own choice is the wrong network
+#   RAY_START_OPTIONS  further options of `ray start` on every node, words separated by spaces
+#   RAY_TMPDIR         parent of Ray's temporary folder, local to each node; a short path (/tmp)
+#   RAY_START_TRIES    starts of Ray on a node before it counts as failed (3); once all nodes were up, there is no other
+#   RAY_READY_SECONDS  for all nodes to be there (600)
+#   STOP_SECONDS       for the training to end after TERM; Ray gets as long (45)
+#   REQUEUE_ON_TERM=1  also put the job back on TERM, where Slurm preempts so and does not do it itself
+#   LOG_DIR            folder for the nodes' logs (runs/slurm/JOB_ID)
+set -euo pipefail
+
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+root="$(cd "$here/../.." && pwd)"
+
+say() { echo "[$(date +%T)] $*"; }
+
+die() { # message, status
+    echo "error: $1" >&2
+    exit "${2:-2}"
+}
+
+find_script() { # name, with or without .sh: prints the script's path
+    local name="${1%.sh}.sh" available
+    if [[ "$name" == */* || "$name" != run_* || ! -f "$root/examples/$name" ]]; then
+        available="$(cd "$root/examples" && printf '  %s\n' run_*.sh)"
+        die "got '$1', which is no training script in $root/examples; available:"$'\n'"$available"
+    fi
+    echo "$root/examples/$name"
+}
+
+[[ $# -gt 0 ]] || die "got no script; expected the name of one in examples/, then overrides"
+script="$(find_script "$1")"
+shift
+[[ -n "${SLURM_JOB_ID:-}" && -n "${SLURM_JOB_NODELIST:-}" ]] ||
+    die "got no Slurm job (SLURM_JOB_ID, SLURM_JOB_NODELIST); expected to be run by sbatch"
+: "${PYTHON:=python}" "${RAY_READY_SECONDS:=600}" "${STOP_SECONDS:=45}"
+: "${GPUS_PER_NODE:=${SLURM_GPUS_ON_NODE:-}}" "${LOG_DIR:=$root/runs/slurm/$SLURM_JOB_ID}"
+[[ "$GPUS_PER_NODE" =~ ^[1-9][0-9]*$ ]] ||
+    die "got GPUS_PER_NODE='$GPUS_PER_NODE'; expected a number: ask Slurm for GPUs (--gpus-per-node=8), or set it"
+mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
+[[ ${#nodes[@]} -gt 0 ]] || die "scontrol names no host in SLURM_JOB_NODELIST=$SLURM_JOB_NODELIST" 1
+export PYTHON LOG_DIR GPUS_PER_NODE NODES="${#nodes[@]}"
+unset RAY_ADDRESS # a shell's that submitted the job
+# Who knows it may run code in this job's name: Ray's ports are open to the whole network. On every node alike, whatever
+# token the home folder has.
+RAY_AUTH_TOKEN="$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')"
+export RAY_AUTH_MODE=token RAY_AUTH_TOKEN
+mkdir -p "$LOG_DIR"
+rm -f "$LOG_DIR/up" # of the job's run before it was requeued
+cd "$root"
+
+# ---- processes: each is a group of its own, so that a signal reaches all of it ----
+
+declare -A steps=() # node -> process id of its srun
+task=""             # process group of what is waited for: first the cluster's readiness, then the training
+received=""         # the signal that ended the wait
+
+trap 'received=${received:-USR1}' USR1
+trap 'received=${received:-TERM}' TERM
+trap 'received=${received:-INT}' INT
+trap 'end_all' EXIT
+
+alive() { # processes (negative: groups): whether one is left that is not a zombie
+    ps -e -o pid= -o pgid= -o stat= | awk -v numbers=" ${*#-} " '
+        (index(numbers, " " $1 " ") || index(numbers, " " $2 " ")) && $3 !~ /^Z/ { found = 1 }
+        END { exit !found }'
+}
+
+send() { # signal, processes (negative: groups); one that was started just now may have no group of its own yet
+    local process name="$1"
+    shift
+    for process in "$@"; do
+        kill "-$name" -- "$process" 2>/dev/null || kill "-$name" "${process#-}" 2>/dev/null || true
+    done
+}
+
+end() { # first signal, last signal after STOP_SECONDS, processes
+    local first="$1" last="$2" end_at=$((SECONDS + STOP_SECONDS))
+    shift 2
+    send "$first" "$@"
+    while alive "$@"; do
+        if ((SECONDS >= end_at)); then
+            say "processes $* did not end within $STOP_SECONDS s: killed"
+            send "$last" "$@"
+            return
+        fi
+        sleep 0.2
+    done
+}
+
+end_all() { # the training first, whose workers Ray ends; the head last
+    local node workers=()
+    if [[ -n "$task" ]]; then end TERM KILL "-$task"; fi
+    task=""
+    for node in "${!steps[@]}"; do
+        if [[ "$node" != "${nodes[0]}" ]]; then workers+=("${steps[$node]}"); fi
+    done
+    # srun forwards USR1 to the step's processes; on TERM it kills them, and ray_node.sh could not tidy up.
+    if [[ ${#workers[@]} -gt 0 ]]; then end USR1 TERM "${workers[@]}"; fi
+    if [[ -n "${steps[${nodes[0]}]:-}" ]]; then end USR1 TERM "${steps[${nodes[0]}]}"; fi
+    steps=()
+}
+
+start_node() { # node, arguments of ray_node.sh
+    local node="$1"
+    shift
+    # --overlap, --mem=0: the step shares all that the job has; without --cpu-bind=none it may get a single core.
+    setsid srun --nodes=1 --ntasks=1 --nodelist="$node" --overlap --mem=0 --cpu-bind=none \
+        bash "$here/ray_node.sh" "$node" "$@" </dev/null >>"$LOG_DIR/ray-$node.log" 2>&1 &
+    steps[$node]=$!
+}
+
+report_ended_nodes() { # names nodes whose step has ended, with status and log; false when there is none
+    local node status found=1
+    for node in "${!steps[@]}"; do
+        if kill -0 "${steps[$node]}" 2>/dev/null; then continue; fi
+        found=0 status=0
+        wait "${steps[$node]}" || status=$?
+        {
+            echo "error: Ray on node $node ended with status $status before the job did. Its log, $LOG_DIR/ray-$node.log:"
+            grep -vF '[state-dump]' "$LOG_DIR/ray-$node.log" | tail -n 30 | sed 's/^/    /' || true
+        } >&2
+    done
+    return "$found"
+}
+
+watch() { # command: runs it until it ends, a node ends or a signal comes: `outcome` is ended, node or signal
+    outcome="" status=0
+    setsid "$@" </dev/null &
+    task=$!
+    while [[ -z "$outcome" ]]; do
+        if ! kill -0 "$task" 2>/dev/null; then
+            wait "$task" || status=$?
+            outcome=ended
+        elif [[ -n "$received" ]]; then
+            outcome=signal
+        elif report_ended_nodes; then
+            outcome=node
+        else
+            sleep 0.2
+        fi
+    done
+    if [[ "$outcome" == ended && "$status" -ne 0 && -n "$received" ]]; then
+        outcome=signal # it came to the command as well, which was quicker
+    elif [[ "$outcome" == ended && "$status" -ne 0 ]]; then
+        sleep 2 # a node that has taken the command with it shows a little later
+        report_ended_nodes || true
+    fi
+}
+
+finish() { # ends everything; the job's status follows from how `watch` ended
+    say "ending ${script##*/} and Ray${received:+ (signal $received)}"
+    end_all
+    case "$outcome" in
+        ended) exit "$status" ;;
+        node) exit 1 ;;
+    esac
+    if [[ "$received" == USR1 || ("$received" == TERM && "${REQUEUE_ON_TERM:-0}" == 1) ]]; then
+        say "requeueing job $SLURM_JOB_ID; the same command goes on from the last checkpoint"
+        scontrol requeue "$SLURM_JOB_ID" ||
+            die "job $SLURM_JOB_ID was not requeued: submit it again; it goes on from the last checkpoint" 1
+    fi
+    exit $((128 + $(kill -l "$received")))
+}
+
+await() { # nodes that have to be there
+    watch "$PYTHON" -m hpt.cluster wait --address "$address" --timeout "$RAY_READY_SECONDS" \
+        --gpus-per-node "$GPUS_PER_NODE" --nodes "$@"
+    if [[ "$outcome" == ended && "$status" -eq 0 ]]; then
+        task=""
+        return
+    fi
+    if [[ "$outcome" == ended ]]; then echo "error: Ray did not come up; logs: $LOG_DIR/ray-NODE.log" >&2; fi
+    finish
+}
+
+# A function, so that bash has read all of this file before anything starts: it may change while the job runs.
+main() { # overrides
+    local place ip port client_port address node
+    say "job $SLURM_JOB_ID (restart ${SLURM_RESTART_COUNT:-0}): ${script##*/} on ${nodes[*]}, $GPUS_PER_NODE GPUs each"
+    place="$("$PYTHON" -m hpt.cluster place ${HEAD_IP:+--ip "$HEAD_IP"})" ||
+        die "PYTHON=$PYTHON cannot use ray and hpt, see above; activate their environment before sbatch, or set PYTHON" 1
+    read -r ip port client_port <<<"$place"
+    address="$ip:$port"
+    start_node "${nodes[0]}" --head --node-ip-address="$ip" --port="$port" \
+        --ray-client-server-port="$client_port" --include-dashboard=false --disable-usage-stats
+    await "${nodes[0]}"
+    if [[ ${#nodes[@]} -gt 1 ]]; then
+        for node in "${nodes[@]:1}"; do start_node "$node" --address="$address"; done
+        await "${nodes[@]}"
+    fi
+    touch "$LOG_DIR/up"
+    say "Ray is up at $address; logs in $LOG_DIR"
+    RAY_ADDRESS="$address" watch bash "$script" "$@"
+    finish
+}
+
+main "$@"
