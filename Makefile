@@ -6,8 +6,9 @@ SHELL := bash
 .ONESHELL:
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart study test test-fast lint clean
+.PHONY: help install quickstart study check-run test test-fast lint clean
 
+SCRIPT ?=
 PYTHON ?= $(firstword $(foreach name,python3.11 python3,$(shell command -v $(name) >/dev/null 2>&1 && echo $(name))))
 ARGS ?=
 
@@ -21,6 +22,7 @@ help:
 	echo "make install      set up .venv with the CPU stack (Python 3.11 or 3.12 and g++; several GB of downloads at worst)"
 	echo "make quickstart   train the built-in task on this machine's CPU, from base model to report"
 	echo "make study        compare all methods on the built-in task, hours (ARGS=--dry-run: the plan only); resumes when interrupted"
+	echo "make check-run    what can be known before a GPU hour, as a table (SCRIPT=examples/run_....sh, ARGS='overrides')"
 	echo "make test         all tests"
 	echo "make test-fast    the tests that do not start Ray or vLLM"
 	echo "make lint         ruff and mypy"
@@ -66,6 +68,16 @@ quickstart: install
 study: install
 	$(ENTER)
 	.venv/bin/python -m recipe.hpt.study $(ARGS)
+
+# With the environment that is active, as the script itself would be run; .venv where there is none.
+check-run:
+	$(ENTER)
+	if [[ ! -f "$(SCRIPT)" ]]; then
+		echo "error: got SCRIPT='$(SCRIPT)'; expected one of:" examples/run_*.sh >&2
+		exit 2
+	fi
+	if [[ -z "$${VIRTUAL_ENV:-}$${CONDA_PREFIX:-}" && -x .venv/bin/python ]]; then export PYTHON=.venv/bin/python; fi
+	CHECK=1 bash "$(SCRIPT)" $(ARGS)
 
 test: install
 	$(ENTER)
