@@ -14,14 +14,14 @@ from hpt.models.prepare import PRESETS
 from hpt.models.templates import template_of
 from hpt.published import settings as published
 from hpt.published.settings import CHOSEN, EVALUATION, MODELS, PAPER, ROWS, SHARED, Setting, row_of
-from hpt.study.plan import BASE, METHODS
+from hpt.study.plan import BASE, COMPARED
 
 CONFIG = Path(__file__).resolve().parents[3] / "recipe" / "hpt" / "config"
 
 
 def test_every_method_on_every_model_and_four_ablations():
     ablations = {"off_on", "mix_on", "hpt_gamma_1_8", "hpt_gamma_2_8"}
-    methods = set(METHODS) - {BASE}
+    methods = set(COMPARED) - {BASE}
     expected = {(model, method) for model in MODELS for method in methods}
     expected |= {("qwen2.5_math_1.5b", method) for method in ablations}
     assert {(row.model, row.method) for row in ROWS} == expected
