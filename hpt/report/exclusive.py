@@ -14,7 +14,7 @@ from hpt.evaluation.metrics import Exclusive, exclusive_solves
 from hpt.published.results import TABLE_4, TABLE_4_BENCHMARK, TABLE_4_MODEL
 from hpt.report.formats import MISSING, NONE, ReportTable
 from hpt.report.measured import Evaluated, benchmark_label, columns_of, question_records
-from hpt.report.runs import RunsError, label_of, model_label
+from hpt.report.runs import RunsError, label_of, model_label, seeds_note
 from hpt.report.study import Value, value_of
 
 HERE = "hpt"
@@ -39,7 +39,8 @@ def exclusive_table(
     Raises:
         RunsError: two runs of one seed were evaluated on other questions.
     """
-    rows, records, notes = [], [], []
+    rows, records = [], []
+    seeds: dict[str, Sequence[int]] = {}
     known_of = TABLE_4 if model == TABLE_4_MODEL else {}
     for other in OTHERS:
         pairs = _pairs(found.get(HERE, ()), found.get(other, ()))
@@ -56,13 +57,13 @@ def exclusive_table(
             )
             records += _records(model, other, level, counts, pairs, known.get(level))
         if pairs:
-            notes.append(f"{label_of(other)}: seeds {' '.join(map(str, pairs))}.")
+            seeds[label_of(other)] = list(pairs)
     header = ["alone / alone", "level", "questions", "measured"]
     header += ["published", "difference"] if known_of else []
     notes = [
         f"Questions that only HPT (+) and only the other method (-) solves; solved: at least {SOLVED_AT:g} of the samples "
         "are correct. Mean over seeds, ± its standard error.",
-        *notes,
+        *([seeds_note(seeds)] if seeds else []),
     ]
     title = f"{number}: exclusive solves, {model_label(model)}"
     return ReportTable(key, title, tuple(header), rows, records, notes)

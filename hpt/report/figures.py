@@ -12,7 +12,7 @@ from tqdm import tqdm
 from hpt.report import series
 from hpt.report.measured import AVERAGE, benchmark_label, columns_of
 from hpt.report.pass_curves import pass_at_k_figure
-from hpt.report.plots import Figure, draw_lines, drawing, finish
+from hpt.report.plots import Figure, draw_lines, drawing, finish, label_left
 from hpt.report.runs import (
     GATE_PREFIX,
     RunEntry,
@@ -21,6 +21,7 @@ from hpt.report.runs import (
     model_label,
     models_of,
     of_model,
+    seeds_note,
     slug,
 )
 from hpt.report.series import LINE_COLUMNS, Line, Series, line_of, over_seeds, rows_of
@@ -72,12 +73,8 @@ def lines_of(entries: Sequence[RunEntry], metric: str, methods: Sequence[str]) -
 
 def _notes(lines: Mapping[str, Line], labels: Mapping[str, str]) -> list[str]:
     notes = []
-    seeds = {method: line.seeds for method, line in lines.items()}
-    if len(set(seeds.values())) > 1:
-        each = (f"{labels[m]} {' '.join(map(str, of))}" for m, of in seeds.items())
-        notes.append(f"Seeds: {'; '.join(each)}.")
-    elif seeds:
-        notes.append(f"Seeds: {' '.join(map(str, next(iter(seeds.values()))))}.")
+    if lines:
+        notes.append(seeds_note({labels[method]: line.seeds for method, line in lines.items()}))
     lost = {method: line.left_out for method, line in lines.items() if line.left_out}
     if lost:
         each = (f"{labels[method]} {count}" for method, count in lost.items())
@@ -198,7 +195,8 @@ def _drawn_validation(
                 for method, line in of_panel.items()
             }
             draw_lines(axis, leveled, labels, scale=100.0)
-            axis.set(title=panel, xlabel=STEPS, ylabel="%", ylim=(-4, 104))
+            axis.set(title=panel, xlabel=STEPS, ylim=(-4, 104))
+        label_left(axes, "%")
         svg = finish(figure, axes)
     columns = ("benchmark", "method", *LINE_COLUMNS)
     return Figure(key, title, caption, columns, rows, svg, notes=_notes(every, labels))

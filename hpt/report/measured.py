@@ -241,13 +241,16 @@ def notes_on(found: Mapping[str, Sequence[Evaluated]], benchmarks: Sequence[str]
 def _same_for_all(found: Mapping[str, Sequence[Evaluated]], benchmarks: Sequence[str]) -> list[str]:
     every = [run for runs in found.values() for run in runs]
     notes = []
-    samples = []
+    samples = {}
     for name in benchmarks:
         counts = sorted({run.benchmarks[name]["n"] for run in every if name in run.benchmarks})
         if counts:
-            samples.append(f"{benchmark_label(name)} {'/'.join(map(str, counts))}")
-    if samples:
-        notes.append(f"Samples per question: {', '.join(samples)}.")
+            samples[benchmark_label(name)] = "/".join(map(str, counts))
+    if len(set(samples.values())) == 1:
+        notes.append(f"Samples per question: {next(iter(samples.values()))}.")
+    elif samples:
+        each = (f"{label} {counts}" for label, counts in samples.items())
+        notes.append(f"Samples per question: {', '.join(each)}.")
     settings = sorted({value for run in every for value in run.sampling.values()})
     if len(settings) > 1:
         notes.append(f"Not all runs were sampled alike: {' | '.join(settings)}.")

@@ -23,7 +23,7 @@ from hpt.report.measured import (
     question_records,
     read_evaluation,
 )
-from hpt.report.plots import Figure, draw_line, drawing, finish, styles_of
+from hpt.report.plots import Figure, draw_line, drawing, finish, label_left, styles_of
 from hpt.report.runs import RunEntry, label_of, methods_of
 
 COLUMNS = ("benchmark", "method", "k", "pass_at_k", "low", "high", "questions", "n", "seeds")
@@ -119,9 +119,22 @@ def _notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             notes.append(f"{title}: {values[0]}.")
         else:
             of = dict.fromkeys((row["method"], row["benchmark"], str(row[what])) for row in rows)
-            each = (f"{label_of(m)}, {benchmark_label(b)} {value}" for m, b, value in of)
-            notes.append(f"{title}: {'; '.join(each)}.")
+            notes.append(f"{title}: {'; '.join(_per_line(list(of)))}.")
     return notes
+
+
+def _per_line(values: Sequence[tuple[str, str, str]]) -> list[str]:
+    """(method, benchmark, value) in words; a method's benchmarks are named where they differ."""
+    found = []
+    for method in dict.fromkeys(method for method, _, _ in values):
+        mine = {benchmark: value for m, benchmark, value in values if m == method}
+        if len(set(mine.values())) == 1:
+            found.append(f"{label_of(method)} ({next(iter(mine.values()))})")
+        else:
+            found += [
+                f"{label_of(method)}, {benchmark_label(b)} ({value})" for b, value in mine.items()
+            ]
+    return found
 
 
 def _drawn(rows: Sequence[Mapping[str, Any]], methods: Sequence[str]) -> bytes:
@@ -134,7 +147,8 @@ def _drawn(rows: Sequence[Mapping[str, Any]], methods: Sequence[str]) -> bytes:
                 if mine:
                     _draw(axis, mine, styles[method], label_of(method))
             axis.set_xscale("log", base=2)
-            axis.set(title=benchmark_label(name), xlabel="k", ylabel="pass@k, %", ylim=(-4, 104))
+            axis.set(title=benchmark_label(name), xlabel="k", ylim=(-4, 104))
+        label_left(axes, "pass@k, %")
         return finish(figure, axes)
 
 
@@ -142,8 +156,7 @@ def _draw(
     axis: Any, rows: Sequence[Mapping[str, Any]], style: tuple[str, str, str], label: str
 ) -> None:
     low, high = ([row[side] for row in rows] for side in ("low", "high"))
-    bands = {}
-    if None not in low:
-        bands = {"low": [100 * x for x in low], "high": [100 * x for x in high]}
+    known = None not in low
+    band = [[100 * x for x in side] if known else None for side in (low, high)]
     ks = [row["k"] for row in rows]
-    draw_line(axis, ks, [100 * row["pass_at_k"] for row in rows], style, label, **bands)
+    draw_line(axis, ks, [100 * row["pass_at_k"] for row in rows], style, label, *band)

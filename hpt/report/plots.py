@@ -26,7 +26,7 @@ _MORE: tuple[tuple[str, str, str], ...] = (
 """For ablations and methods of the reader's own, in the order of the legend."""
 MARKS = 8
 """Markers per line, so that they do not hide it."""
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "hpt.report",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
@@ -84,7 +84,8 @@ def drawing(columns: int, panels: int, width: float = 4.0, height: float = 2.9):
 
     columns = min(columns, panels)
     lines = -(-panels // columns)
-    with matplotlib.rc_context(_SETTINGS):
+    # Over matplotlib's own defaults: a reader's matplotlibrc would give other bytes.
+    with pyplot.style.context(["default", _SETTINGS]):
         figure, axes = pyplot.subplots(
             lines,
             columns,
@@ -109,10 +110,11 @@ def svg_of(figure: Any) -> bytes:
 
 def draw_line(
     axis: Any, x: Sequence[float], y: Sequence[float], style: tuple[str, str, str], label: str,
-    low: Sequence[float] | None = None, high: Sequence[float] | None = None,
+    low: Sequence[float] | None = None, high: Sequence[float] | None = None, shift: int = 0,
 ) -> None:  # fmt: skip
-    """A line with a band."""
+    """A line with a band. ``shift`` moves its markers, so that those of lines on one another stay apart."""
     colour, marker, dashes = style
+    every = max(1, len(x) // MARKS)
     axis.plot(
         x,
         y,
@@ -121,7 +123,7 @@ def draw_line(
         linestyle=dashes,
         linewidth=1.4,
         markersize=4.5,
-        markevery=max(1, len(x) // MARKS),
+        markevery=(shift % every, every),
         label=label,
     )
     if low is not None and high is not None:
@@ -138,7 +140,15 @@ def draw_lines(
         low = [scale * (value.mean - (value.error or 0.0)) for value in values]
         high = [scale * (value.mean + (value.error or 0.0)) for value in values]
         y = [scale * value.mean for value in values]
-        draw_line(axis, x, y, styles[method], labels[method], low, high)
+        shift = 2 * list(labels).index(method)
+        draw_line(axis, x, y, styles[method], labels[method], low, high, shift)
+
+
+def label_left(axes: Sequence[Any], label: str) -> None:
+    """The same y axis in all panels, named once per row."""
+    for axis in axes:
+        if axis.get_subplotspec().is_first_col():
+            axis.set_ylabel(label)
 
 
 def finish(figure: Any, axes: Sequence[Any]) -> bytes:
@@ -149,7 +159,7 @@ def finish(figure: Any, axes: Sequence[Any]) -> bytes:
         axis.set_axisbelow(True)
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    columns = max(2, min(len(handles), int(figure.get_figwidth() // 1.7)))
+    columns = max(2, min(len(handles), int(figure.get_figwidth() // 1.6)))
     figure.legend(
         list(handles.values()), list(handles), loc="outside lower center", ncols=columns,
         fontsize=8, frameon=False, handlelength=3,

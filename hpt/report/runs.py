@@ -12,7 +12,7 @@
 Relative paths are relative to the file.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -192,6 +192,14 @@ def methods_of(entries: Iterable[RunEntry]) -> list[str]:
 def unknown_methods(entries: Iterable[RunEntry]) -> list[str]:
     """Methods that no table of the paper knows; they get rows of their own."""
     return [method for method in methods_of(entries) if method not in _ORDER]
+
+
+def seeds_note(seeds: Mapping[str, Sequence[int]]) -> str:
+    """Label -> seeds, in a sentence; once where all have the same."""
+    texts = {label: ", ".join(map(str, each)) for label, each in seeds.items()}
+    if len(set(texts.values())) == 1:
+        return f"Seeds: {next(iter(texts.values()))}."
+    return f"Seeds differ: {'; '.join(f'{label} ({text})' for label, text in texts.items())}."
 
 
 def of_model(entries: Iterable[RunEntry], model: str) -> list[RunEntry]:

@@ -30,6 +30,10 @@ NEEDS = (
 )
 
 
+# A colour that the scale does not have.
+NOT_SEEN = {False: "#ffffff", True: "#8c8c8c"}
+
+
 class Visit(NamedTuple):
     """A question answered once: share = correct / n."""
 
@@ -118,8 +122,9 @@ def solve_map_figures(slug: str, model: str, entries: Sequence[RunEntry]) -> lis
         f"Figure 4: difference in solved questions, {model}",
     )
     captions = (
-        "Share of a question's rollouts that are correct.",
-        f"Share of a question's rollouts that are correct: {label_of(HERE)} minus the other method, on the same questions.",
+        "Share of a question's rollouts that are correct. White: not seen.",
+        f"Share of a question's rollouts that are correct: {label_of(HERE)} minus the other method, on the same questions. "
+        "Grey: not seen by both.",
     )
     if seed is None:
         return [
@@ -172,7 +177,7 @@ def _chosen(entries: Sequence[RunEntry]) -> tuple[int | None, dict[str, list[Vis
 
 def _layout_note(layout: str) -> str:
     if layout == EPOCH:
-        return "A row is a question, those with the lowest mean at the top. White: not seen."
+        return "A row is a question, those with the lowest mean at the top."
     return "Every question is seen once: a column is a step, its questions sorted from the lowest at the top."
 
 
@@ -208,10 +213,13 @@ def _difference_rows(
 
 def _drawn(grids: Mapping[str, np.ndarray], layout: str, is_difference: bool) -> bytes:
     """Pictures side by side with one scale of colours that is ordered in grey, too."""
+    from matplotlib import pyplot
+
     limits = (-1.0, 1.0) if is_difference else (0.0, 1.0)
     # Both are made for colour-blind readers. PuOr's white middle is no difference.
-    colours = "PuOr" if is_difference else "cividis"
-    with drawing(len(grids), len(grids), width=3.6, height=3.4) as (figure, axes):
+    colours = pyplot.get_cmap("PuOr" if is_difference else "cividis").copy()
+    colours.set_bad(NOT_SEEN[is_difference])
+    with drawing(len(grids), len(grids), width=3.7, height=3.4) as (figure, axes):
         for axis, (label, grid) in zip(axes, grids.items(), strict=True):
             picture = axis.imshow(
                 grid, cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto",

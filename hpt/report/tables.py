@@ -36,6 +36,7 @@ from hpt.report.runs import (
     model_label,
     models_of,
     of_model,
+    seeds_note,
     slug,
     unknown_methods,
 )
@@ -140,7 +141,8 @@ NO_PUBLISHED = "The paper has no such model: there is nothing published to compa
 
 
 def _group_labels(group: str, groups: Mapping[str, Sequence[str]]) -> list[str]:
-    return [*map(measured.benchmark_label, groups[group]), AVERAGE_LABELS[group]]
+    labels = [measured.benchmark_label(name) for name in groups[group]]
+    return [*labels, AVERAGE_LABELS[group]] if len(labels) > 1 else labels
 
 
 def _method_rows(
@@ -150,9 +152,10 @@ def _method_rows(
     pairs: list[tuple[str, Cell | None, float | None]] = []
     for group, names in groups.items():
         for name in names:
-            pairs.append((name, measured.cell_of(runs, name), row and row.cells.get(name)))
-        average = measured.average_of(runs, names)
-        pairs.append((f"average_{group}", average, row and row.averages.get(group)))
+            pairs.append((name, measured.cell_of(runs, name), row.cells.get(name) if row else None))
+        if len(names) > 1:
+            average = measured.average_of(runs, names)
+            pairs.append((f"average_{group}", average, row.averages.get(group) if row else None))
     star = "*" if row and row.quoted else ""
     label = label_of(method)
     lines = [[label, "measured", *(shown(cell) for _, cell, _ in pairs)]]
@@ -210,12 +213,8 @@ def _seed_notes(found: Runs) -> list[str]:
         method: tuple(sorted(run.entry.seed for run in runs)) for method, runs in found.items()
     }
     notes = []
-    if len(set(seeds.values())) > 1:
-        each = (f"{label_of(method)} {' '.join(map(str, of))}" for method, of in seeds.items())
-        notes.append(f"Not all methods have the same seeds: {'; '.join(each)}.")
-    elif seeds:
-        ((of),) = set(seeds.values())
-        notes.append(f"Seeds: {' '.join(map(str, of))}.")
+    if seeds:
+        notes.append(seeds_note({label_of(method): each for method, each in seeds.items()}))
     entries = [run.entry for runs in found.values() for run in runs]
     unknown = unknown_methods(entries)
     if unknown:
