@@ -196,7 +196,7 @@ def _drawn_validation(
             }
             draw_lines(axis, leveled, labels, scale=100.0)
             axis.set(title=panel, xlabel=STEPS, ylim=(-4, 104))
-        label_left(axes, "%")
+        label_left(axes, "accuracy, %")
         svg = finish(figure, axes)
     columns = ("benchmark", "method", *LINE_COLUMNS)
     return Figure(key, title, caption, columns, rows, svg, notes=_notes(every, labels))

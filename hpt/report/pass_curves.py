@@ -157,6 +157,6 @@ def _draw(
 ) -> None:
     low, high = ([row[side] for row in rows] for side in ("low", "high"))
     known = None not in low
-    band = [[100 * x for x in side] if known else None for side in (low, high)]
+    below, above = ([100 * x for x in side] if known else None for side in (low, high))
     ks = [row["k"] for row in rows]
-    draw_line(axis, ks, [100 * row["pass_at_k"] for row in rows], style, label, *band)
+    draw_line(axis, ks, [100 * row["pass_at_k"] for row in rows], style, label, below, above)

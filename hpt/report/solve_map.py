@@ -91,7 +91,10 @@ def grid_of(shares: Mapping[tuple[str, int], float], layout: str) -> np.ndarray:
     """
     columns = sorted({column for _, column in shares})
     if layout == STEP:
-        of = [sorted(v for (_, at), v in shares.items() if at == column) for column in columns]
+        by_column: dict[int, list[float]] = {column: [] for column in columns}
+        for (_, column), value in shares.items():
+            by_column[column].append(value)
+        of = [sorted(values) for values in by_column.values()]
         grid = np.full((max(map(len, of)), len(columns)), np.nan)
         for number, values in enumerate(of):
             grid[: len(values), number] = values
@@ -178,7 +181,7 @@ def _chosen(entries: Sequence[RunEntry]) -> tuple[int | None, dict[str, list[Vis
 def _layout_note(layout: str) -> str:
     if layout == EPOCH:
         return "A row is a question, those with the lowest mean at the top."
-    return "Every question is seen once: a column is a step, its questions sorted from the lowest at the top."
+    return "Hardly any question comes back: a column is a step, its questions sorted from the lowest at the top."
 
 
 def _in_common(

@@ -43,19 +43,21 @@ def evaluation(
         manifest.benchmarks[name] = benchmark_entry(benchmark, "0" * 64, n)
         manifest.save(out)
         write_questions(out, benchmark)
-        _fill(out, benchmark, counts, n, finished)
+        _fill(out, benchmark, counts, n, finished, sampling["seed"])
     results, records = results_of(out, 50)
     (out / RESULTS).write_text(json.dumps(results, indent=1) + "\n")
     (out / QUESTIONS).write_text("".join(json.dumps(record) + "\n" for record in records))
     return out
 
 
-def _fill(out: Path, benchmark: Benchmark, counts: Sequence[int], n: int, finished: bool) -> None:
+def _fill(
+    out: Path, benchmark: Benchmark, counts: Sequence[int], n: int, finished: bool, run_seed: int
+) -> None:
     ids = [question.id for question in benchmark.questions]
-    with SampleStore(out, benchmark.name, ids, 0) as store:
+    with SampleStore(out, benchmark.name, ids, run_seed) as store:
         for id, right in zip(ids, counts, strict=True):
             for number in range(n if finished else 1):
-                seed = sample_seed(0, benchmark.name, id, number)
+                seed = sample_seed(run_seed, benchmark.name, id, number)
                 sample = Sample(id, number, seed, "...", 5, "stop")
                 store.add(sample)
                 good = number < right
