@@ -60,7 +60,9 @@ def _start_ray(config: DictConfig, server: ForkServer | None) -> None:
 
 
 def _interrupt(signum: int, frame: Any) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a launch script and a scheduler may both send it
+    signal.signal(
+        signal.SIGTERM, signal.SIG_IGN
+    )  # a launch script and a scheduler may both send it
     raise KeyboardInterrupt(f"signal {signum}")
 
 

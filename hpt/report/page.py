@@ -1,0 +1,101 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""The report's page: one HTML file with everything in it, without links, dates and paths."""
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from hpt.report.formats import MISSING, ReportTable
+from hpt.report.plots import Figure
+from hpt.report.runs import (
+    RunEntry,
+    RunsError,
+    label_of,
+    methods_of,
+    model_label,
+    models_of,
+    of_model,
+)
+from hpt.study.state import write_whole
+
+GENERATOR = "hpt.report"
+TITLE = "Hybrid Post-Training: report"
+RUN_HEADER = ("model", "method", "seeds", "trainings of seeds", "evaluations of seeds")
+
+
+def page(
+    entries: Sequence[RunEntry], tables: Sequence[ReportTable], figures: Sequence[Figure]
+) -> str:
+    """The page as text; the same input gives the same text."""
+    environment = Environment(
+        loader=PackageLoader("hpt.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    missing = sum(bool(figure.missing) for figure in figures)
+    summary = (
+        f"{len(entries)} runs of {len(models_of(entries))} models; {len(tables)} tables, {len(figures)} figures"
+        + (f", {missing} of them missing their inputs." if missing else ".")
+    )
+    return environment.get_template("page.html.j2").render(
+        generator=GENERATOR,
+        title=TITLE,
+        summary=summary,
+        missing=MISSING,
+        run_header=RUN_HEADER,
+        run_rows=_run_rows(entries),
+        tables=tables,
+        figures=[_shown(figure) for figure in figures],
+    )
+
+
+def _run_rows(entries: Sequence[RunEntry]) -> list[list[str]]:
+    return [
+        [
+            model_label(model),
+            label_of(method),
+            *(_seeds(of_method, needed) for needed in ("seed", "training", "evaluation")),
+        ]
+        for model in models_of(entries)
+        for method in methods_of(of_model(entries, model))
+        for of_method in [[e for e in of_model(entries, model) if e.method == method]]
+    ]
+
+
+def _seeds(entries: Sequence[RunEntry], needed: str) -> str:
+    """The seeds of the entries that have what is needed."""
+    having = [e.seed for e in entries if needed == "seed" or getattr(e, needed)]
+    return " ".join(map(str, sorted(having))) or MISSING
+
+
+def _shown(figure: Figure) -> dict[str, Any]:
+    source = base64.b64encode(figure.svg).decode() if figure.svg else ""
+    return {
+        "key": figure.key,
+        "title": figure.title,
+        "caption": figure.caption,
+        "missing": figure.missing,
+        "notes": figure.notes,
+        "source": f"data:image/svg+xml;base64,{source}",
+    }
+
+
+def check_out(out: Path) -> None:
+    """Raise RunsError where the page would take the place of something else."""
+    if out.suffix != ".html":
+        raise RunsError(f"got --out {out}; expected a file that ends in .html")
+    if out.is_dir():
+        raise RunsError(f"got --out {out}, a folder; expected a file")
+    if out.exists() and f'content="{GENERATOR}"' not in out.read_text(errors="replace")[:2000]:
+        raise RunsError(
+            f"got --out {out}, which is there and was not written by this command; name another file, or move it away"
+        )
+
+
+def write_page(text: str, out: Path) -> None:
+    write_whole(out, text)
