@@ -11,12 +11,16 @@ README = ROOT / "README.md"
 # What the library itself imports. verl and its stack come with one of the extras, as they differ between devices.
 BASE = [
     "hydra-core==1.3.*",
+    "jinja2>=3.1",
     "math-verify==0.9.*",
     "matplotlib>=3.8",
     "numpy>=2.0",
     "omegaconf>=2.3,<2.4",
+    "packaging>=23.0",
     "pebble>=5.1",
+    "psutil>=5.9",
     "pyarrow>=19.0",
+    "pyyaml>=6.0",
     "rich>=13.0",
     "torch>=2.6",
     "tqdm>=4.66",
@@ -66,7 +70,7 @@ setup(
     python_requires=">=3.10,<3.13",
     # `recipe` is run from the checkout: verl has a package of that name too.
     packages=find_packages(include=["hpt", "hpt.*"]),
-    package_data={"hpt": ["py.typed"]},
+    package_data={"hpt": ["py.typed", "report/*.j2"]},
     install_requires=BASE,
     extras_require={"cpu": CPU, "gpu": GPU, "dev": DEV},
     # verl imports the plug-ins of this group in every process that imports verl.

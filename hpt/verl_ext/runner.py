@@ -60,9 +60,8 @@ def _start_ray(config: DictConfig, server: ForkServer | None) -> None:
 
 
 def _interrupt(signum: int, frame: Any) -> None:
-    signal.signal(
-        signal.SIGTERM, signal.SIG_IGN
-    )  # a launch script and a scheduler may both send it
+    # A launch script and a scheduler may both send it.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt(f"signal {signum}")
 
 

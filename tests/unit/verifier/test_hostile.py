@@ -106,7 +106,9 @@ def test_the_pool_works_after_all_of_them(pool):
     benign = [(boxed(rf"\frac{{{i}}}{{2}}"), str(i / 2), "math") for i in range(20)]
     items = [(response, "7", "math") for response in HOSTILE.values()]
     assert {verdict.score for verdict in pool.verify_many(items)} == {0.0}
-    for _ in range(ATTEMPTS):  # a machine that is overloaded may starve a worker for the second it has
+    for _ in range(
+        ATTEMPTS
+    ):  # a machine that is overloaded may starve a worker for the second it has
         reasons = {verdict.reason for verdict in pool.verify_many(benign)}
         if reasons == {"correct"}:
             break
