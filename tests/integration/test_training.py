@@ -14,6 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from hpt import question_log
+from hpt.data.builtin_model import BaseModelSettings, train_base_model
 from hpt.metrics import DEFINITIONS
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
@@ -25,11 +26,23 @@ PROBABILITY_GAP = "training/rollout_probs_diff_mean"
 
 
 @pytest.fixture(scope="module")
-def first_half(launch, tmp_path_factory):
+def model(tmp_path_factory):
+    """A base model that solves some of level 1 whatever is sampled: both kinds of rows come up in two steps."""
+    folder = tmp_path_factory.mktemp("model") / "base_model"
+    settings = BaseModelSettings(
+        steps=240, eval_per_level=8, hidden_size=64, num_layers=2, num_heads=2
+    )
+    train_base_model(folder, settings, progress=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first_half(launch, model, tmp_path_factory):
     """Two ranks, two steps, a checkpoint."""
     folder = tmp_path_factory.mktemp("two_ranks")
     run = launch(
         folder,
+        f"actor_rollout_ref.model.path={model}",
         *TWO_RANKS,
         *COMPARE,
         "trainer.total_training_steps=2",
@@ -41,11 +54,12 @@ def first_half(launch, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def second_half(launch, first_half):
+def second_half(launch, model, first_half):
     """The same command with more steps: resumes."""
     run, _ = first_half
     resumed = launch(
         run.folder,
+        f"actor_rollout_ref.model.path={model}",
         *TWO_RANKS,
         *COMPARE,
         "trainer.total_training_steps=4",
@@ -60,7 +74,7 @@ def parameters(folder: Path) -> dict[str, torch.Tensor]:
     return dict(AutoModelForCausalLM.from_pretrained(folder).state_dict())
 
 
-def test_both_kinds_of_rows_are_trained_and_the_weights_change(first_half, task):
+def test_both_kinds_of_rows_are_trained_and_the_weights_change(first_half, model):
     run, steps = first_half
     assert all(
         steps[step]["hpt/rows_rollout"] + steps[step]["hpt/rows_demonstration"] > 0
@@ -68,7 +82,7 @@ def test_both_kinds_of_rows_are_trained_and_the_weights_change(first_half, task)
     )
     assert sum(steps[step]["hpt/rows_rollout"] for step in (1, 2)) > 0
     assert sum(steps[step]["hpt/rows_demonstration"] for step in (1, 2)) > 0
-    before = parameters(task / "base_model")
+    before = parameters(model)
     after = parameters(run.folder / "global_step_2" / "actor" / "huggingface")
     changed = [name for name in before if not torch.equal(before[name], after[name])]
     assert len(changed) == len(before)
