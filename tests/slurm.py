@@ -100,7 +100,8 @@ class Slurm:
                 self,
                 ["bash", str(spool), *words],
                 {
-                    **os.environ,
+                    # make sets HPT_ROOT to the checkout; here jobs are submitted from elsewhere.
+                    **{key: value for key, value in os.environ.items() if key != "HPT_ROOT"},
                     "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
                     "STAND_IN": str(self.folder),
                     "PYTHON": sys.executable,
