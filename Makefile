@@ -1,12 +1,12 @@
 # Everything happens in .venv beside this file, whatever directory make is called from.
-# PYTHON names the interpreter that .venv is made from; ARGS is passed on to quickstart, study, test and test-fast.
+# PYTHON names the interpreter that .venv is made from; ARGS is passed on to quickstart, study, report, check-run, test and test-fast.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart study check-run test test-fast lint clean
+.PHONY: help install quickstart study report check-run test test-fast lint clean
 
 SCRIPT ?=
 PYTHON ?= $(firstword $(foreach name,python3.11 python3,$(shell command -v $(name) >/dev/null 2>&1 && echo $(name))))
@@ -21,13 +21,14 @@ PIP := .venv/bin/python -m pip --disable-pip-version-check --no-input -qq
 help:
 	echo "make install      set up .venv with the CPU stack (Python 3.11 or 3.12 and g++; several GB of downloads at worst)"
 	echo "make quickstart   train the built-in task on this machine's CPU, from base model to report"
-	echo "make study        compare all methods on the built-in task, hours (ARGS=--dry-run: the plan only); resumes when interrupted"
+	echo "make study        compare all methods on the built-in task, hours (ARGS=--full: ablations and report, too; --dry-run: the plan only); resumes"
+	echo "make report       tables, figures and page of the committed study (ARGS='--out runs/study': of your own)"
 	echo "make check-run    what can be known before a GPU hour, as a table (SCRIPT=examples/run_....sh, ARGS='overrides')"
 	echo "make test         all tests"
 	echo "make test-fast    the tests that do not start Ray or vLLM"
 	echo "make lint         ruff and mypy"
 	echo "make clean        remove caches; .venv and outputs stay"
-	echo "Variables: PYTHON=python3.12 (for install), ARGS='...' (passed on to quickstart, study, test and test-fast)"
+	echo "Variables: PYTHON=python3.12 (for install), ARGS='...' (passed on to quickstart, study, report, check-run, test and test-fast)"
 
 # The stamp's name holds a hash of what decides the contents of .venv, so a second run is instant, and a changed pin,
 # a moved checkout and an interrupted run all lead back here. pip then leaves alone what is complete; a package whose
@@ -68,6 +69,10 @@ quickstart: install
 study: install
 	$(ENTER)
 	.venv/bin/python -m recipe.hpt.study $(ARGS)
+
+report: install
+	$(ENTER)
+	.venv/bin/python -m recipe.hpt.study --report --out recipe/hpt/results/study $(ARGS)
 
 # With the environment that is active, as the script itself would be run; .venv where there is none.
 check-run:

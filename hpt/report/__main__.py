@@ -5,6 +5,7 @@
 python -m hpt.report tables RUNS.yaml --out DIR      Markdown, CSV and LaTeX
 python -m hpt.report figures RUNS.yaml --out DIR     SVG, and the data behind each as CSV
 python -m hpt.report page RUNS.yaml --out FILE.html  everything on one self-contained page
+python -m hpt.report all RUNS.yaml --out DIR         tables/, figures/ and report.html
 
 RUNS.yaml names the runs: see :mod:`hpt.report.runs`.
 """
@@ -15,11 +16,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hpt.report.figures import make_figures
-from hpt.report.formats import FORMATS
-from hpt.report.page import check_out, page, write_page
-from hpt.report.runs import RunEntry, RunsError, read_runs
+from hpt.report.files import (
+    check_folder,
+    check_page,
+    write_figures,
+    write_page,
+    write_report,
+    write_tables,
+)
+from hpt.report.page import page
+from hpt.report.runs import RunEntry, read_runs
 from hpt.report.tables import make_tables
-from hpt.study.state import write_whole
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -29,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         ("tables", "Tables 2 to 6 as Markdown, CSV and LaTeX", "DIR"),
         ("figures", "Figures 2 to 8 as SVG and CSV", "DIR"),
         ("page", "everything on one self-contained HTML page", "FILE.html"),
+        ("all", "tables/, figures/ and report.html", "DIR"),
     ):
         command = commands.add_parser(name, help=what, description=what, allow_abbrev=False)
         command.add_argument("runs", type=Path, metavar="RUNS.yaml")
@@ -36,46 +44,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _folder(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise RunsError(f"got --out {out}, a file; expected a folder, or a path that is free")
+def _make_tables(entries: Sequence[RunEntry], out: Path) -> list[str]:
+    return write_tables(make_tables(entries), out)
 
 
-def _tables(entries: Sequence[RunEntry], out: Path) -> list[str]:
-    lines = []
-    for table in make_tables(entries):
-        for suffix, text_of in FORMATS.items():
-            write_whole(out / f"{table.key}.{suffix}", text_of(table))
-        lines.append(f"{out / table.key}.md .csv .tex  {table.title}")
-    return lines
+def _make_figures(entries: Sequence[RunEntry], out: Path) -> list[str]:
+    return write_figures(make_figures(entries), out)
 
 
-def _figures(entries: Sequence[RunEntry], out: Path) -> list[str]:
-    lines = []
-    for figure in make_figures(entries):
-        paths = [out / f"{figure.key}.{suffix}" for suffix in ("svg", "csv")]
-        if figure.svg is None:
-            # An earlier picture of other runs would pass for one of these.
-            for path in paths:
-                path.unlink(missing_ok=True)
-            lines.append(f"missing  {figure.title}: {figure.missing}")
-            continue
-        write_whole(paths[0], figure.svg.decode())
-        write_whole(paths[1], figure.csv)
-        lines.append(f"{out / figure.key}.svg .csv  {figure.title}")
-    return lines
-
-
-def _page(entries: Sequence[RunEntry], out: Path) -> list[str]:
+def _make_page(entries: Sequence[RunEntry], out: Path) -> list[str]:
     write_page(page(entries, make_tables(entries), make_figures(entries)), out)
     return [str(out)]
 
 
 Command = tuple[Callable[[Path], None], Callable[[Sequence[RunEntry], Path], list[str]]]
 COMMANDS: dict[str, Command] = {
-    "tables": (_folder, _tables),
-    "figures": (_folder, _figures),
-    "page": (check_out, _page),
+    "tables": (check_folder, _make_tables),
+    "figures": (check_folder, _make_figures),
+    "page": (check_page, _make_page),
+    "all": (check_folder, write_report),
 }
 """Name -> (check of --out before anything is read, what it does)."""
 

@@ -4,7 +4,6 @@
 
 import base64
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,14 +12,12 @@ from hpt.report.formats import MISSING, ReportTable
 from hpt.report.plots import Figure
 from hpt.report.runs import (
     RunEntry,
-    RunsError,
     label_of,
     methods_of,
     model_label,
     models_of,
     of_model,
 )
-from hpt.study.state import write_whole
 
 GENERATOR = "hpt.report"
 TITLE = "Hybrid Post-Training: report"
@@ -83,19 +80,3 @@ def _shown(figure: Figure) -> dict[str, Any]:
         "notes": figure.notes,
         "source": f"data:image/svg+xml;base64,{source}",
     }
-
-
-def check_out(out: Path) -> None:
-    """Raise RunsError where the page would take the place of something else."""
-    if out.suffix != ".html":
-        raise RunsError(f"got --out {out}; expected a file that ends in .html")
-    if out.is_dir():
-        raise RunsError(f"got --out {out}, a folder; expected a file")
-    if out.exists() and f'content="{GENERATOR}"' not in out.read_text(errors="replace")[:2000]:
-        raise RunsError(
-            f"got --out {out}, which is there and was not written by this command; name another file, or move it away"
-        )
-
-
-def write_page(text: str, out: Path) -> None:
-    write_whole(out, text)

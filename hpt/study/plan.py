@@ -296,11 +296,12 @@ def final_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
         for group in groups
         for seed in settings.seeds
         for name in group
-        for job in _stages(settings, name, seed)
+        for job in stages_of(settings, name, seed)
     ]
 
 
-def _stages(settings: Settings, method: str, seed: int) -> list[Job]:
+def stages_of(settings: Settings, method: str, seed: int) -> list[Job]:
+    """The final runs of a method, one per stage; of the base model its validation."""
     stages = METHODS[method].stages
     if not stages:
         return [Job("final", method, seed)]
@@ -335,7 +336,7 @@ class Evaluation:
 
     def last_job(self, settings: Settings) -> Job:
         """The run whose model it samples from."""
-        return _stages(settings, self.method, self.seed)[-1]
+        return stages_of(settings, self.method, self.seed)[-1]
 
 
 def evaluations(settings: Settings, methods: Sequence[str]) -> list[Evaluation]:

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compare the methods on the built-in task: same questions, same optimizer steps, tuned learning rates, several seeds.
 
-python -m recipe.hpt.study [--only METHODS] [--seeds S,S] [--steps N] [--sweep-lrs LR,LR] [--out DIR] [--dry-run] [overrides]
+python -m recipe.hpt.study [--full] [--only METHODS] [--seeds S,S] [--steps N] [--sweep-lrs LR,LR] [--out DIR] [overrides]
+python -m recipe.hpt.study --dry-run | --report | --copy-to DIR [--out DIR]
 
 Interrupt it whenever you like: the same command goes on where it was. :mod:`hpt.study.plan` says what is run,
-:mod:`hpt.study.state` what is kept, :mod:`hpt.study.outputs` and :mod:`hpt.report.study` what comes out.
+:mod:`hpt.study.state` what is kept, :mod:`hpt.study.outputs`, :mod:`hpt.study.pages` and :mod:`hpt.report.study` what
+comes out.
 """
 
 import argparse
@@ -16,7 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hpt.study import data, outputs, plan, state
+from hpt.report.files import PAGE
+from hpt.study import data, outputs, pages, plan, state
 from hpt.study.plan import ABLATIONS, COMPARED, METHODS, Budget, Settings, StudyError
 from hpt.study.runner import Evaluate, Launch, Study
 from recipe.hpt.launch import (
@@ -70,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--full",
         action="store_true",
-        help=f"the ablations, too ({', '.join(ABLATIONS)}), and sample from every final model",
+        help=f"the ablations, too ({', '.join(ABLATIONS)}), samples from every final model, and the report",
     )
     parser.add_argument(
         "--seeds",
@@ -89,7 +92,19 @@ def _parser() -> argparse.ArgumentParser:
         help=f"per test question, where final models are sampled from ({default.samples})",
     )
     parser.add_argument("--out", type=Path, default=OUT, help=f"folder ({OUT.relative_to(ROOT)})")
-    parser.add_argument("--dry-run", action="store_true", help="print the plan and its time, only")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--dry-run", action="store_true", help="print the plan and its time, only")
+    instead.add_argument(
+        "--report",
+        action="store_true",
+        help="write tables, curves and report of what --out has, only",
+    )
+    instead.add_argument(
+        "--copy-to",
+        type=Path,
+        metavar="DIR",
+        help="copy what these are made from, without models and samples, and write them there, only",
+    )
     return parser
 
 
@@ -157,9 +172,10 @@ def _outcome(study: Study) -> int:
         )
     for what, name in (
         ("results", state.RESULTS), ("tables", outputs.TABLES), ("curves", outputs.FIGURE), ("their data", outputs.CURVES),
-        ("runs, logs", state.RUNS),
+        ("report", PAGE), ("runs, logs", state.RUNS),
     ):  # fmt: skip
-        print(f"{what:<12}{study.out / name}")
+        if (study.out / name).exists():
+            print(f"{what:<12}{study.out / name}")
     return 1 if study.failed or study.waiting else 0
 
 
@@ -192,6 +208,8 @@ def main(
         if options.dry_run:
             print(outputs.described(study))
             return 0
+        if options.report or options.copy_to:
+            return _report(study, options.copy_to)
         return _run(study)
     except HydraException as error:
         from hpt.verl_ext.preflight import explain
@@ -216,9 +234,29 @@ def _run(study: Study) -> int:
             study.made_with = versions(ROOT)
             study.run()
             print(outputs.report(study))
+            if study.evaluate and pages.entries(study.out, study.settings):
+                pages.write_pages(study.out, study.settings)
             return _outcome(study)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _report(study: Study, copy_to: Path | None) -> int:
+    """Nothing is run; what the folder has is shown, or what a copy of it has."""
+    if not (study.out / state.SETTINGS).is_file():
+        raise StudyError(
+            f"got --out {study.out} without {state.SETTINGS}; expected a study's folder"
+        )
+    if copy_to:
+        copy_to = copy_to.expanduser().resolve()
+        pages.copy_results(study.out, copy_to, study.settings)
+        study.out = copy_to
+    study.methods = plan.check_methods(
+        (*COMPARED, *(job.method for job in study.every_job if state.result_of(study.out, job)))
+    )
+    print(outputs.report(study))
+    print(*pages.write_pages(study.out, study.settings), sep="\n")
+    return 0
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from hpt.study import data, runner, state
 from hpt.study.plan import ABLATIONS, COMPARED, METHODS
 from recipe.hpt import launch as launch_module
 from recipe.hpt import study
+from tests.unit.report import folders
 
 # The rate at which each method does best here; GRPO ties at the two smaller ones.
 BEST = {"sft_only": 1e-3, "rl_only": 1e-4, "switch": 1e-2}
@@ -86,7 +87,10 @@ class Evaluations:
 
     def __call__(self, folder, overrides):
         self.started.append((folder.name, dict(item.split("=", 1) for item in overrides)))
-        return 1 if folder.name in self.fail else 0
+        if folder.name in self.fail:
+            return 1
+        folders.evaluation(folder, {f"builtin/level_{level}": [3, 1] for level in (1, 7)})
+        return 0
 
     @property
     def names(self):
@@ -216,6 +220,8 @@ def test_a_full_study_goes_on_with_ablations_and_evaluations(
     assert launch("--full", defaults=()) == 0
     assert len(evaluations.names) == len(METHODS)
     assert "12 of 12 runs finished" in (out / "results.md").read_text()
+    assert "Table 6: the gate" in (out / "report.html").read_text()
+    assert f"report      {out / 'report.html'}" in capsys.readouterr().out
 
 
 def test_an_evaluation_that_failed_is_reported_and_tried_again(
@@ -231,6 +237,29 @@ def test_an_evaluation_that_failed_is_reported_and_tried_again(
     evaluations.fail, trainings.fail = set(), set()
     assert launch("--full", "--only", "sft,grpo,hpt") == 0
     assert evaluations.names[2:] == ["sft-seed0", "grpo-seed0"]
+
+
+def test_a_report_of_what_is_there_runs_nothing(launch, trainings, tmp_path, capsys):
+    trainings.interrupt = {"hpt_gamma_1_4-seed0": 2}
+    assert launch("--full", "--only", "sft,hpt,hpt_gamma_1_4") == 130
+    started = len(trainings.names)
+    assert launch("--report", defaults=()) == 0
+    assert launch("--copy-to", str(tmp_path / "copy"), defaults=()) == 0
+    assert len(trainings.names) == started
+    for folder in ("out", "copy"):
+        assert "2 of 8 runs finished" in (tmp_path / folder / "results.md").read_text()
+        assert (tmp_path / folder / "report.html").exists()
+    assert str(tmp_path / "copy" / "report.html") in capsys.readouterr().out
+
+
+def test_a_report_of_nothing_says_so(launch, trainings, tmp_path, capsys):
+    assert launch("--report", defaults=()) == 2
+    assert "without study.json; expected a study's folder" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    trainings.fail = {"sft-seed0"}
+    assert launch("--only", "sft") == 1
+    assert launch("--report", defaults=()) == 2
+    assert "there is nothing to report yet" in capsys.readouterr().err
 
 
 def test_other_numbers_of_samples_do_not_mix(launch, capsys):
