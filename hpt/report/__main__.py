@@ -6,8 +6,9 @@ python -m hpt.report tables RUNS.yaml --out DIR      Markdown, CSV and LaTeX
 python -m hpt.report figures RUNS.yaml --out DIR     SVG, and the data behind each as CSV
 python -m hpt.report page RUNS.yaml --out FILE.html  everything on one self-contained page
 python -m hpt.report all RUNS.yaml --out DIR         tables/, figures/ and report.html
+python -m hpt.report runs DIR --out DIR/RUNS.yaml    names what the scripts of examples/ left in DIR
 
-RUNS.yaml names the runs: see :mod:`hpt.report.runs`.
+RUNS.yaml names the runs: see :mod:`hpt.report.runs`, and :mod:`hpt.report.find`.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from hpt.report.files import (
     write_report,
     write_tables,
 )
+from hpt.report.find import write_runs
 from hpt.report.page import page
 from hpt.report.runs import RunEntry, read_runs
 from hpt.report.tables import make_tables
@@ -41,6 +43,10 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=what, description=what, allow_abbrev=False)
         command.add_argument("runs", type=Path, metavar="RUNS.yaml")
         command.add_argument("--out", type=Path, required=True, metavar=out)
+    what = "the file of runs for what the scripts of examples/ left in a folder"
+    command = commands.add_parser("runs", help=what, description=what, allow_abbrev=False)
+    command.add_argument("folder", type=Path, metavar="DIR")
+    command.add_argument("--out", type=Path, required=True, metavar="RUNS.yaml")
     return parser
 
 
@@ -70,8 +76,11 @@ COMMANDS: dict[str, Command] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 2 wrong file, folders or options."""
     options = _parser().parse_args(arguments)
-    check, make = COMMANDS[options.command]
     try:
+        if options.command == "runs":
+            print(*write_runs(options.folder, options.out), sep="\n")
+            return 0
+        check, make = COMMANDS[options.command]
         check(options.out)
         print(*make(read_runs(options.runs), options.out), sep="\n")
     except (ValueError, OSError) as error:

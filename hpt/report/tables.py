@@ -87,11 +87,15 @@ def make_tables(entries: Sequence[RunEntry]) -> list[ReportTable]:
 def _small(model: str, found: Runs) -> list[ReportTable]:
     name = slug(model)
     return [
-        _comparison(f"table2_{name}", "Table 2, small version", model, found, ()),
-        exclusive_table(f"table4_{name}", "Table 4, small version", model, found),
+        _comparison(f"table2_{name}", _number(2, model), model, found, ()),
+        exclusive_table(f"table4_{name}", _number(4, model), model, found),
         _gated_on(f"table5_{name}", model, found),
         _gates(f"table6_{name}", model, found),
     ]
+
+
+def _number(table: int, model: str) -> str:
+    return f"Table {table}" if model in MODELS else f"Table {table}, small version"
 
 
 def _by_method(evaluated: Mapping[RunEntry, Evaluated], model: str) -> dict[str, list[Evaluated]]:
@@ -227,7 +231,7 @@ def _seed_notes(found: Runs) -> list[str]:
 
 def _gated_on(key: str, model: str, found: Runs) -> ReportTable:
     known = TABLE_5 if model == ABLATION_MODEL else {}
-    title = "Table 5: what gated questions train on"
+    title = f"{_number(5, model)}: what gated questions train on"
     return _averages(key, title, model, found, GATED_ON, known)
 
 
@@ -237,7 +241,7 @@ def _gates(key: str, model: str, found: Runs) -> ReportTable:
     expected = tuple(known) if known else ("hpt", *(() if gates else SMALL_GATES))
     methods = dict.fromkeys((*expected, *gates))
     labels = {method: gate_label(method) for method in methods}
-    return _averages(key, "Table 6: the gate", model, found, labels, known)
+    return _averages(key, f"{_number(6, model)}: the gate", model, found, labels, known)
 
 
 def gate_label(method: str) -> str:

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Evaluates what a launch script trained: examples/evaluate.sh run_NAME.sh [overrides of config/eval.yaml]
+#
+# Its last checkpoint, or MODEL_PATH where that is set (MODEL_PATH=... examples/evaluate.sh run_qwen2.5_math_7b_base.sh),
+# with the model's template. Interrupted, the same command goes on. From the environment:
+#
+#   OUTPUT_DIR    the run's folder, as in its training          runs/NAME
+#   EVAL_DIR      of the results                                runs/eval/NAME
+#   BENCHMARKS    parquet file, or [a,b] with absolute paths    all of data/benchmarks
+#   EVAL_CONFIG   eval, or eval_cpu for a CPU                   eval
+#   PYTHON        interpreter with hpt and vLLM                 python
+#   DRY_RUN=1     validate settings, model, files and folder, start nothing
+set -euo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+run="$(basename "${1:-}" .sh)"
+run="${run#run_}"
+: "${OUTPUT_DIR:=$here/../runs/$run}" "${EVAL_DIR:=$here/../runs/eval/$run}" "${EVAL_CONFIG:=eval}"
+# shellcheck source=launch.sh
+source "$here/launch.sh"
+if [[ -z "$run" || "$run" == *=* ]]; then
+    refuse "got '${1:-}' as the script; expected one of: $(cd "$here" && echo run_*.sh)"
+fi
+shift
+
+if [[ -n "${MODEL_PATH:-}" ]]; then
+    model="$(model_path "$MODEL_PATH")"
+else
+    trained="$OUTPUT_DIR"
+    if [[ "$run" == *_sft_then_grpo* ]]; then trained+=/grpo; fi
+    if [[ ! -s "$trained/latest_checkpointed_iteration.txt" ]]; then
+        refuse "got $trained without a checkpoint; train with examples/run_$run.sh first, or name OUTPUT_DIR or MODEL_PATH"
+    fi
+    step="$(< "$trained/latest_checkpointed_iteration.txt")"
+    model="$(hydra_path "$trained/global_step_$step/actor/huggingface")"
+fi
+
+if [[ -z "${BENCHMARKS:-}" ]]; then
+    files=("$root"/data/benchmarks/*.parquet)
+    if [[ ! -e "${files[0]}" ]]; then
+        refuse "got no parquet file in $root/data/benchmarks; make them with examples/data_preprocess/benchmarks.py, or name BENCHMARKS"
+    fi
+    quoted=()
+    for file in "${files[@]}"; do quoted+=("$(hydra_path "$file")"); done
+    BENCHMARKS="[$(IFS=, && echo "${quoted[*]}")]"
+fi
+template=()
+# shellcheck disable=SC2154 # of launch.sh
+if [[ "$run" == llama* ]]; then template=("${llama[@]/#data./}"); fi
+exec "$PYTHON" -m recipe.hpt.main_eval --config-name "$EVAL_CONFIG" model="$model" \
+    benchmarks="$(hydra_path "$BENCHMARKS")" out="$(hydra_path "$EVAL_DIR")" "${template[@]}" "$@"

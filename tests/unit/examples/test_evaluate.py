@@ -1,0 +1,99 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""examples/evaluate.sh: what it hands to the evaluation."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from hpt.published.settings import QUESTION_ANSWER
+from tests.unit.examples.test_scripts import EXAMPLES, Launches
+
+
+@pytest.fixture
+def launches(tmp_path):
+    """From a checkout without data; its folder has a name that shells and Hydra would stumble over."""
+    launches = Launches(tmp_path / "it's (a) folder")
+    shutil.copytree(EXAMPLES, launches.folder / "examples")
+    return launches
+
+
+def trained(folder: Path, step: int) -> Path:
+    model = folder / f"global_step_{step}" / "actor" / "huggingface"
+    model.mkdir(parents=True)
+    (folder / "latest_checkpointed_iteration.txt").write_text(str(step))
+    return model
+
+
+def values_of(launches: Launches) -> dict:
+    (command,) = launches.commands
+    assert command[:4] == ["-m", "recipe.hpt.main_eval", "--config-name", "eval"]
+    parsed = OverridesParser.create().parse_overrides(command[4:])
+    return {item.key_or_group: item.value() for item in parsed}
+
+
+def evaluate(
+    launches: Launches, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess:
+    launches.environment["RECORDED_STATUS"] = (
+        "3"  # it replaces the shell: its status is the script's
+    )
+    return launches(launches.folder / "examples" / "evaluate.sh", *arguments, **environment)
+
+
+def test_the_last_checkpoint_with_the_overrides(launches, tmp_path):
+    model = trained(launches.folder / "run", 12)
+    done = evaluate(
+        launches, "run_qwen2.5_math_7b_hpt.sh", "n=8", BENCHMARKS="[/a.parquet,/b.parquet]",
+        EVAL_DIR=str(tmp_path / "results"),
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert values_of(launches) == {
+        "model": str(model),
+        "benchmarks": ["/a.parquet", "/b.parquet"],
+        "out": str(tmp_path / "results"),
+        "n": 8,
+    }
+
+
+def test_llama_is_asked_with_the_template_of_its_training(launches):
+    trained(launches.folder / "run", 1)
+    evaluate(launches, "run_llama3.1_8b_hpt.sh", BENCHMARKS="/a.parquet")
+    values = values_of(launches)
+    assert values["prompt_template"] == QUESTION_ANSWER
+    assert values["out"] == f"{launches.folder}/examples/../runs/eval/llama3.1_8b_hpt"
+
+
+def test_of_two_stages_the_second(launches):
+    trained(launches.folder / "run" / "sft", 9)
+    model = trained(launches.folder / "run" / "grpo", 5)
+    evaluate(launches, "examples/run_qwen2.5_math_7b_sft_then_grpo.sh", BENCHMARKS="/a.parquet")
+    assert values_of(launches)["model"] == str(model)
+
+
+def test_a_base_model_by_its_path(launches, tmp_path):
+    (tmp_path / "base").mkdir()
+    evaluate(
+        launches, "qwen2.5_math_7b_base", BENCHMARKS="/a.parquet", MODEL_PATH=str(tmp_path / "base")
+    )
+    values = values_of(launches)
+    assert values["model"] == str(tmp_path / "base")
+    assert values["out"].endswith("/runs/eval/qwen2.5_math_7b_base")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "message"),
+    [
+        ([], {}, "got '' as the script; expected one of: run_llama3.1_8b_grpo.sh"),
+        (["n=8"], {}, "got 'n=8' as the script"),
+        (["run_qwen2.5_math_7b_hpt.sh"], {}, "without a checkpoint; train with examples/run_qwen2.5_math_7b_hpt.sh first"),
+        (["x"], {"MODEL_PATH": "/m"}, "data/benchmarks; make them with examples/data_preprocess/benchmarks.py"),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_said(launches, arguments, environment, message):
+    done = evaluate(launches, *arguments, **environment)
+    assert done.returncode == 2 and message in done.stderr
+    assert launches.commands == []
