@@ -14,13 +14,14 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 run="$(basename "${1:-}" .sh)"
 run="${run#run_}"
-: "${OUTPUT_DIR:=$here/../runs/$run}" "${EVAL_DIR:=$here/../runs/eval/$run}" "${EVAL_CONFIG:=eval}"
+: "${OUTPUT_DIR:=$(dirname "$here")/runs/$run}" "${EVAL_CONFIG:=eval}"
 # shellcheck source=launch.sh
 source "$here/launch.sh"
 if [[ -z "$run" || "$run" == *=* ]]; then
     refuse "got '${1:-}' as the script; expected one of: $(cd "$here" && echo run_*.sh)"
 fi
 shift
+: "${EVAL_DIR:=$root/runs/eval/$run}"
 
 if [[ -n "${MODEL_PATH:-}" ]]; then
     model="$(model_path "$MODEL_PATH")"

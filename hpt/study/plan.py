@@ -131,7 +131,7 @@ class Settings:
     seeds: tuple[int, ...] = (0, 1, 2)
     sweep_lrs: tuple[float, ...] = (2e-4, 6e-4, 2e-3)
     overrides: tuple[str, ...] = ()
-    samples: int = 32
+    samples: int = 16
 
     def __post_init__(self) -> None:
         if self.samples < 1:

@@ -64,7 +64,7 @@ def test_llama_is_asked_with_the_template_of_its_training(launches):
     evaluate(launches, "run_llama3.1_8b_hpt.sh", BENCHMARKS="/a.parquet")
     values = values_of(launches)
     assert values["prompt_template"] == QUESTION_ANSWER
-    assert values["out"] == f"{launches.folder}/examples/../runs/eval/llama3.1_8b_hpt"
+    assert values["out"] == f"{launches.folder}/runs/eval/llama3.1_8b_hpt"
 
 
 def test_of_two_stages_the_second(launches):

@@ -213,14 +213,14 @@ def test_a_full_study_goes_on_with_ablations_and_evaluations(
         "model": str(out / "runs/sft_grpo-seed0-2-grpo/global_step_2/actor/huggingface"),
         "benchmarks": str(out / "task-seed0/test.parquet"),
         "out": str(out / "evaluations/sft_grpo-seed0"),
-        "n": "32",
+        "n": "16",
         "seed": "0",
     }
     assert given["base-seed0"]["model"] == str(out / "task-seed0/base_model")
     assert launch("--full", defaults=()) == 0
     assert len(evaluations.names) == len(METHODS)
     assert "12 of 12 runs finished" in (out / "results.md").read_text()
-    assert "Table 6: the gate" in (out / "report.html").read_text()
+    assert "Table 6, small version: the gate" in (out / "report.html").read_text()
     assert f"report      {out / 'report.html'}" in capsys.readouterr().out
 
 
