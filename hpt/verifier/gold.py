@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from hpt.verifier.choice import LETTERS, letter_of
 from hpt.verifier.extract import normalize_gold
-from hpt.verifier.judge import check_kind, is_integer, is_oversized, is_own
+from hpt.verifier.judge import check_kind, is_integer, is_oversized
 from hpt.verifier.pool import DEFAULT_WORKERS, VerifierPool
 from hpt.verifier.verdict import Reason
 
@@ -27,7 +27,7 @@ def gold_problems(
     """Why gold answers cannot be verified.
 
     A gold answer of kind ``math`` has to equal itself by algebra, as it would have to in another dress; one of kind
-    ``choice`` has to be a letter, one of an own kind only to be there. Integers cost nothing, every other distinct answer one comparison.
+    ``choice`` has to be a letter. Integers cost nothing, every other distinct answer one comparison.
 
     Args:
         golds: (answer, kind) pairs.
@@ -69,8 +69,6 @@ def _without_algebra(gold: str, kind: str) -> str | None:
     check_kind(kind)
     if not gold:
         return "it is empty"
-    if is_own(kind):
-        return None
     if kind == "choice":
         return None if letter_of(gold) else f"it is no letter from {LETTERS[0]} to {LETTERS[-1]}"
     return "it is longer or nested deeper than any answer is" if is_oversized(gold) else None

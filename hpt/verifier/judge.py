@@ -4,10 +4,8 @@
 it runs only in workers that can be killed: see ``hpt.verifier.pool``.
 """
 
-import importlib
 import re
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 from typing import Any
 
 from hpt.verifier.choice import letter_of, stated_letter
@@ -17,9 +15,6 @@ from hpt.verifier.normalize import undress, without_assignment
 from hpt.verifier.verdict import Verdict
 
 KINDS = ("math", "choice")
-"""Ours; a kind ``package.module:function`` is a user's own."""
-OwnVerifier = Callable[[str, str], Verdict]
-"""(response, gold answer) -> verdict. It runs in a worker, within the limits of time and memory."""
 
 # Python refuses to convert integers of more than 4300 digits; such an answer is left to the symbolic comparison.
 MAX_SCREENED_DIGITS = 1000
@@ -31,46 +26,18 @@ _INTEGER = re.compile(rf"[+-]?[0-9]{{1,{MAX_SCREENED_DIGITS}}}")
 
 
 def check_kind(kind: str) -> None:
-    """Raise ValueError for a kind of answer that nothing verifies."""
-    if is_own(kind):
-        own_verifier(kind)
-    elif kind not in KINDS:
-        raise ValueError(
-            f"Unknown kind of answer {kind!r}. Available: {', '.join(KINDS)}, or package.module:function"
-        )
+    """Raise ValueError for a kind of answer that nothing here verifies."""
+    if kind not in KINDS:
+        raise ValueError(f"Unknown kind of answer {kind!r}. Available: {', '.join(KINDS)}")
 
 
-def is_own(kind: str) -> bool:
-    """Whether ``kind`` names a function of the user's."""
-    return ":" in kind
-
-
-@lru_cache
-def own_verifier(kind: str) -> OwnVerifier:
-    """The function that ``package.module:function`` names.
-
-    Raises:
-        ValueError: it cannot be imported.
-    """
-    module, _, name = kind.partition(":")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(
-            f"got the kind of answer {kind!r}, which cannot be imported ({error}); expected package.module:function, "
-            "with the module on PYTHONPATH"
-        ) from error
-
-
-def examine(response: str, answer: str, kind: str) -> Verdict | tuple[str, str, str]:
-    """A verdict where no worker is needed, otherwise what :func:`judge` is to be given.
+def examine(response: str, answer: str, kind: str) -> Verdict | tuple[str, str]:
+    """A verdict where no algebra is needed, otherwise the extracted and the gold answer to be compared.
 
     Raises:
         ValueError: an unknown kind.
     """
     check_kind(kind)
-    if is_own(kind):
-        return response, answer, kind
     if kind == "choice":
         return _examine_choice(response, answer)
     extracted, gold = extract_answer(response), normalize_gold(answer)
@@ -78,7 +45,7 @@ def examine(response: str, answer: str, kind: str) -> Verdict | tuple[str, str, 
     if verdict is not None:
         return verdict
     assert extracted is not None
-    return extracted, gold, kind
+    return extracted, gold
 
 
 def _examine_choice(response: str, answer: str) -> Verdict:
@@ -138,27 +105,8 @@ def is_oversized(text: str) -> bool:
     return False
 
 
-def judge(extracted: str, gold: str, kind: str = "math") -> Verdict:
-    """What has no limits of its own and runs in a worker: the symbolic comparison, or the user's own function.
-
-    Args:
-        extracted: the answer; of an own kind the whole response.
-        gold: the gold answer.
-        kind: ``math``, or ``package.module:function``.
-
-    Raises:
-        TypeError: the own function returned something else than a verdict.
-    """
-    if not is_own(kind):
-        return algebra(extracted, gold)
-    verdict = own_verifier(kind)(extracted, gold)
-    if not isinstance(verdict, Verdict):
-        raise TypeError(f"{kind} returned {verdict!r}; expected a hpt.verifier.Verdict")
-    return verdict
-
-
-def algebra(extracted: str, gold: str) -> Verdict:
-    """The symbolic comparison, by math-verify and the guards.
+def judge(extracted: str, gold: str) -> Verdict:
+    """The symbolic comparison, by math-verify and the guards. No limits of its own: run it in a worker.
 
     math-verify's own time limits are alarms, which only work in a main thread; they are switched off here.
     Units are not compared (``5 cm`` equals ``5``), ``50%`` is 50, the order of a list without brackets does not

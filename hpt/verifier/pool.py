@@ -15,7 +15,7 @@ from types import TracebackType
 
 from pebble import ProcessExpired, ProcessPool
 
-from hpt.verifier.judge import check_kind, examine, is_own
+from hpt.verifier.judge import check_kind, examine
 from hpt.verifier.verdict import Verdict
 from hpt.verifier.workers import EXIT_MEMORY, WorkerContext, compare, prepare_worker
 
@@ -43,16 +43,10 @@ class _Job:
 
     extracted: str
     gold: str
-    kind: str
     pool: ProcessPool
     future: "Future[Verdict]"
     patience_s: float
     attempt: int
-
-    @property
-    def shown(self) -> str | None:
-        """The extracted answer for a verdict; an own verifier has found none yet."""
-        return None if is_own(self.kind) else self.extracted
 
 
 class VerifierPool:
@@ -149,7 +143,7 @@ class VerifierPool:
 
         All are begun at once; verdicts come in the order of the input as they are there.
         """
-        begun = [self._schedule(*pair, "math") for pair in pairs]
+        begun = [self._schedule(*pair) for pair in pairs]
         return (self._wait(each) for each in begun)
 
     async def verify_async(self, response: str, answer: str, kind: str = "math") -> Verdict:
@@ -183,24 +177,24 @@ class VerifierPool:
             step = self._conclude(step) or self._reschedule(step)
         return step
 
-    def _schedule(self, extracted: str, gold: str, kind: str, attempt: int = 1) -> _Job:
+    def _schedule(self, extracted: str, gold: str, attempt: int = 1) -> _Job:
         with self._lock:
             self.start()
             assert self._pool is not None
             try:
-                future = self._submit(extracted, gold, kind)
+                future = self._submit(extracted, gold)
             except RuntimeError:  # broken since the last call
                 self._replace(self._pool)
-                future = self._submit(extracted, gold, kind)
+                future = self._submit(extracted, gold)
             self._waiting.add(future)
             future.add_done_callback(self._waiting.discard)
             rounds = math.ceil(len(self._waiting) / self.workers)
             patience_s = STARTUP_TIMEOUT_S + rounds * (self.timeout_s + REPLACEMENT_ALLOWANCE_S)
-            return _Job(extracted, gold, kind, self._pool, future, patience_s, attempt)
+            return _Job(extracted, gold, self._pool, future, patience_s, attempt)
 
-    def _submit(self, extracted: str, gold: str, kind: str) -> "Future[Verdict]":
+    def _submit(self, extracted: str, gold: str) -> "Future[Verdict]":
         assert self._pool is not None
-        return self._pool.schedule(compare, args=(extracted, gold, kind), timeout=self.timeout_s)
+        return self._pool.schedule(compare, args=(extracted, gold), timeout=self.timeout_s)
 
     def _conclude(self, job: _Job) -> Verdict | None:
         """The verdict of a job that was waited for; None if it has to be scheduled again."""
@@ -209,25 +203,25 @@ class VerifierPool:
         if not lost and error is None:
             return job.future.result()
         if isinstance(error, concurrent.futures.TimeoutError):
-            return Verdict("timeout", job.shown)
+            return Verdict("timeout", job.extracted)
         if isinstance(error, ProcessExpired) and error.exitcode == EXIT_MEMORY:
-            return Verdict("memory", job.shown)
+            return Verdict("memory", job.extracted)
         if self._closed:
             raise RuntimeError("The VerifierPool was closed while a verdict was awaited")
         if lost or isinstance(error, BrokenProcessPool):
             logger.warning(
                 "verifier workers lost (%s), attempt %d", error or "no answer", job.attempt
             )
-            return None if job.attempt < MAX_ATTEMPTS else Verdict("crashed", job.shown)
+            return None if job.attempt < MAX_ATTEMPTS else Verdict("crashed", job.extracted)
         if not isinstance(error, ProcessExpired):
             logger.warning("verifying %.200r raised", job.extracted, exc_info=error)
-        return Verdict("crashed", job.shown)
+        return Verdict("crashed", job.extracted)
 
     def _reschedule(self, job: _Job) -> _Job:
         with self._lock:
             if self._pool is job.pool:
                 self._replace(job.pool)
-            return self._schedule(job.extracted, job.gold, job.kind, job.attempt + 1)
+            return self._schedule(job.extracted, job.gold, job.attempt + 1)
 
     def _new_pool(self) -> ProcessPool:
         return ProcessPool(

@@ -106,11 +106,11 @@ def prepare_worker(memory_mb: int) -> None:
     _limit_memory(memory_mb)
 
 
-def compare(extracted: str, gold: str, kind: str = "math") -> Verdict:
+def compare(extracted: str, gold: str) -> Verdict:
     """``judge`` within this worker's memory; a comparison that exceeds it ends the worker with EXIT_MEMORY."""
     before = _address_space("VmPeak")
     try:
-        verdict = judge(extracted, gold, kind)
+        verdict = judge(extracted, gold)
     except MemoryError:
         os._exit(EXIT_MEMORY)  # what is left of the address space may not do for an orderly end
     if verdict.score == 0.0 and _address_space("VmPeak") > max(before, _peak_limit):

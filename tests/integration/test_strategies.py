@@ -7,8 +7,6 @@ import os
 import subprocess
 import sys
 
-import pyarrow
-import pyarrow.parquet
 import pytest
 
 from hpt.strategies import STRATEGIES
@@ -81,28 +79,16 @@ def test_a_batch_without_a_single_row_is_skipped_and_said_so(launch, tmp_path):
     assert "TransferQueue is empty" in run.log
 
 
-def test_algorithm_gate_and_verifier_of_ones_own(launch, task, tmp_path):
-    rows = pyarrow.parquet.read_table(task / "train.parquet").to_pylist()
-    for row in rows:  # right for the own verifier only
-        row["reward_model"]["ground_truth"] = str(1.005 * int(row["reward_model"]["ground_truth"]))
-        row["extra_info"]["verifier_kind"] = "examples.own_verifier:within_a_percent"
-    train = tmp_path / "train.parquet"
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), train)
+def test_an_algorithm_of_ones_own_is_one_entry(launch, tmp_path):
     run = launch(
         tmp_path / "run",
         *SHORT,
-        f"data.train_files={train}",
         "hpt.plugins=[examples.own_algorithm]",
         "hpt.rollout_algorithm=cautious_reinforce",
-        "hpt.strategy=soft",
-        "hpt.schedule=examples.own_gate:fading",
         "data.train_batch_size=32",
     )
     assert run.wait(400) == 0, run.log[-3000:]
-    steps = run.steps().values()
-    assert any(step["hpt/rollout_accuracy"] > 0 for step in steps)
-    assert any(step["hpt/loss_rl"] != 0 for step in steps)
-    assert all(0 < step["hpt/coefficient_sft"] < 1 for step in steps)
+    assert any(step["hpt/loss_rl"] != 0 for step in run.steps().values())
 
 
 def test_sft_then_grpo_is_a_chain_of_two_runs(task, tmp_path):

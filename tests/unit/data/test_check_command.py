@@ -67,11 +67,7 @@ def test_lengths_are_smallest_median_largest(tmp_path):
     [
         ([row(0), row(1, "{")], (), "row 1: the gold answer '{' cannot be verified"),
         ([row(0), row(0)], (), "row 1: id 'q0' is that of row 0, too"),
-        (
-            [row(0, extra_info={"verifier_kind": "code"})],
-            (),
-            "row 0: verifier_kind: Unknown kind of answer 'code'",
-        ),
+        ([row(0, extra_info={"verifier_kind": "code"})], (), "row 0: unknown verifier_kind 'code'"),
         ([row(0), row(1, " ")], (), "row 1: ground_truth is empty"),
         ([row(0), row(1, None)], (), "row 1: ground_truth is null"),
         ([row(0, reward_model="absent")], (), "has no column 'reward_model'"),
