@@ -42,7 +42,7 @@ class HPTConfig:
         offline_algorithm: the same for reinforced demonstrations; None: the strategy's.
         clip_ratio: PPO's clip on rollouts, a number >= 0 or (low, high); None: no clip (paper).
         shaping: LUFFY's, > 0.
-        plugins: modules to import in every process, which may register algorithms.
+        plugins: modules to import in every process, which may register algorithms and kinds of answers.
         normalization: ``prompt`` (a mean over questions, whatever the packing) or ``released`` (the
             released code's arithmetic, which depends on the packing).
         skip_grad_norm: gradient norm above which an optimizer step is skipped, > 0; None: never.

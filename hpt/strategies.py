@@ -129,7 +129,21 @@ def _function_of(path: str) -> gate.Feedback:
             f"got the schedule '{path}', which cannot be imported ({error}); expected "
             "package.module:function, with the module on PYTHONPATH"
         ) from error
-    return lambda mean: gate.check_coefficients(tuple(function(mean)), mean)
+    if not callable(function):
+        raise ValueError(f"got the schedule '{path}', {function!r}; expected a function of P")
+
+    def feedback(mean: float) -> gate.Coefficients:
+        returned = function(mean)
+        try:
+            coefficients = [float(value) for value in returned]
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"got {returned!r} from the schedule '{path}' at P = {mean}; expected three finite numbers >= 0 "
+                "(on, off, sft)"
+            ) from error
+        return gate.check_coefficients(coefficients, mean)
+
+    return feedback
 
 
 def check_feedback(feedback: gate.Feedback, rollouts: int) -> None:
@@ -138,8 +152,12 @@ def check_feedback(feedback: gate.Feedback, rollouts: int) -> None:
         feedback(solved / rollouts)
 
 
-def import_plugins(plugins: Sequence[str]) -> None:
-    """Import the modules that register algorithms of a user's own.
+def import_plugins(plugins: Sequence[str], setting: str = "hpt.plugins") -> None:
+    """Import the modules that register a user's own algorithms or kinds of answers.
+
+    Args:
+        plugins: names of modules.
+        setting: by which the user named them, for the message.
 
     Raises:
         ValueError: one that cannot be imported.
@@ -149,7 +167,7 @@ def import_plugins(plugins: Sequence[str]) -> None:
             importlib.import_module(name)
         except ImportError as error:
             raise ValueError(
-                f"got hpt.plugins with '{name}', which cannot be imported ({error}); expected a module "
+                f"got {setting} with '{name}', which cannot be imported ({error}); expected a module "
                 "on PYTHONPATH"
             ) from error
 

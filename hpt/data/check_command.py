@@ -13,6 +13,7 @@ from hpt.data.command import OK, REFUSED, at_least
 from hpt.data.errors import DataError
 from hpt.data.inspection import KINDS, Inspection, inspect_file, most_common
 from hpt.report.terminal import print_table
+from hpt.strategies import import_plugins
 from hpt.verifier.pool import DEFAULT_WORKERS
 
 HELP = "validate training and evaluation files"
@@ -32,11 +33,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=at_least(1), default=DEFAULT_WORKERS, help="verifier processes (2)"
     )
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="module to import that registers kinds of answers; may be repeated",
+    )
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print a table of all files and what is wrong with each; 2 if anything is."""
+    import_plugins(options.plugin, "--plugin")
     inspections = [
         inspect_file(
             file,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from hpt.data.checks import iter_rows
 from hpt.data.errors import Problem
 from hpt.verifier.gold import gold_problems
-from hpt.verifier.judge import KINDS
+from hpt.verifier.kinds import available
 from hpt.verifier.pool import DEFAULT_WORKERS
 
 DEFAULT_KIND = "math"
@@ -30,7 +30,7 @@ def unverifiable(
     """Why gold answers cannot be verified; each distinct one is looked at once.
 
     Args:
-        golds: (answer, kind), the kind one of `hpt.verifier.KINDS`.
+        golds: (answer, kind), the kind one of `hpt.verifier.kinds.available()`.
         workers: verifier processes, where any is needed.
         progress: show a progress bar.
 
@@ -57,10 +57,10 @@ def file_golds(path: str) -> tuple[list[tuple[int, Gold]], list[Problem]]:
             problems.append(Problem(path, row, "extra_info is no struct, expected fields"))
             info = {}
         kind = info.get("verifier_kind") or DEFAULT_KIND
-        if kind in KINDS:
+        if kind in available():
             golds.append((row, (values["reward_model"]["ground_truth"], kind)))
         else:
-            expected = ", ".join(KINDS)
+            expected = ", ".join(available())
             problems.append(
                 Problem(path, row, f"unknown verifier_kind {kind!r}, expected one of {expected}")
             )

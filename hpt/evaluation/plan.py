@@ -14,6 +14,7 @@ from hpt.evaluation.model import Model, find_model
 from hpt.evaluation.questions import Benchmark, load_benchmarks
 from hpt.evaluation.settings import EvaluationSettings
 from hpt.evaluation.store import SampleStore
+from hpt.strategies import import_plugins
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,12 @@ def prepare(settings: EvaluationSettings, gold: bool = True) -> Plan:
         gold: see to it that every gold answer can be verified.
 
     Raises:
+        ValueError: plugins that cannot be imported.
         ConfigError: settings that cannot work.
         hpt.data.errors.DataError: benchmark files with bad rows.
         hpt.evaluation.manifest.FolderError, hpt.evaluation.store.StoreError: a results folder that does not fit.
     """
+    import_plugins(settings.plugins, "plugins")
     out = Path(settings.out).expanduser().resolve()
     benchmarks = load_benchmarks(settings.benchmarks, gold)
     _check_n(settings, benchmarks)

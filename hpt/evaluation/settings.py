@@ -87,6 +87,7 @@ class EvaluationSettings:
         batch_invariant: vLLM's kernels whose results do not depend on the batch (GPUs only).
         ray_address: of a running Ray cluster to join; None: one of its own on this machine.
         verifier: see :class:`VerifierSettings`.
+        plugins: modules to import, which may register kinds of answers.
         bootstrap_resamples: of every interval.
     """
 
@@ -110,6 +111,7 @@ class EvaluationSettings:
     batch_invariant: bool = True
     ray_address: str | None = None
     verifier: VerifierSettings = field(default_factory=VerifierSettings)
+    plugins: tuple[str, ...] = ()
     bootstrap_resamples: int = 10_000
 
     def __post_init__(self):
@@ -185,6 +187,8 @@ class EvaluationSettings:
             raise ConfigError(f"{', '.join(missing)} must be given: {missing[0]}=...")
         files = values["benchmarks"]
         values["benchmarks"] = tuple(files) if isinstance(files, list) else (files,)
+        plugins = values.get("plugins") or ()
+        values["plugins"] = (plugins,) if isinstance(plugins, str) else tuple(plugins)
         section = values.pop("verifier", None) or {}
         if not isinstance(section, Mapping):
             raise ConfigError(f"got verifier={section!r}; expected its settings")

@@ -23,6 +23,7 @@ def section(context: Context) -> list[Check]:
         cpu_platform.select()
     settings = HPTConfig.from_mapping(config.hpt)
     preflight.check_strategy(config, settings)
+    preflight.check_reward(config, settings)
     lines = [passed("section hpt", f"{settings.strategy}: {settings.method.summary}")]
     if settings.normalization == "released":
         lines.append(

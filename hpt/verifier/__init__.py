@@ -4,7 +4,7 @@ Importing this package is cheap: sympy and math-verify are imported in the worke
 """
 
 from hpt.verifier.extract import extract_answer, normalize_gold
-from hpt.verifier.judge import KINDS
+from hpt.verifier.kinds import KINDS, register_kind
 from hpt.verifier.pool import VerifierPool, shared_pool
 from hpt.verifier.verdict import REASONS, Reason, Verdict
 
@@ -16,6 +16,7 @@ __all__ = [
     "VerifierPool",
     "extract_answer",
     "normalize_gold",
+    "register_kind",
     "shared_pool",
     "verify",
 ]

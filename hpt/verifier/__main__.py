@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Sequence
 
+from hpt.strategies import import_plugins
 from hpt.verifier import KINDS, verify
 from hpt.verifier.bench import described, measure
 
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    import_plugins(options.plugin, "--plugin")
     verdict = verify(options.response, options.answer, options.kind)
     print(f"score {verdict.score:g}, {verdict.reason}, extracted {verdict.extracted!r}")
     return 0
@@ -48,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("response")
     check.add_argument("answer", help="the gold answer")
     check.add_argument("--kind", default="math", help=f"{' or '.join(KINDS)} (math)")
+    check.add_argument(
+        "--plugin", action="append", default=[], metavar="MODULE", help="that registers a kind"
+    )
     check.set_defaults(run=_check)
     bench = commands.add_parser("bench", help="speed of the pool against a plain math-verify loop")
     bench.add_argument("--workers", type=int, default=2, help="processes (2)")

@@ -8,7 +8,8 @@ from tqdm import tqdm
 
 from hpt.verifier.choice import LETTERS, letter_of
 from hpt.verifier.extract import normalize_gold
-from hpt.verifier.judge import check_kind, is_integer, is_oversized
+from hpt.verifier.judge import is_integer, is_oversized
+from hpt.verifier.kinds import Judge, check_kind, own_judge
 from hpt.verifier.pool import DEFAULT_WORKERS, VerifierPool
 from hpt.verifier.verdict import Reason
 
@@ -19,6 +20,13 @@ _WHY: dict[Reason, str] = {
     "memory": "comparing it with itself takes more memory than the limit",
     "crashed": "comparing it with itself ends the process that does it",
 }
+# A user's own verifier is asked about an empty response, which nothing but a mistake would call right.
+_WHY_OWN: dict[Reason, str] = {
+    "correct": "its verifier takes an empty response for a correct one",
+    "timeout": "its verifier takes longer than the time limit with it",
+    "memory": "its verifier takes more memory than the limit with it",
+    "crashed": "its verifier fails with it (see the warning before this message)",
+}
 
 
 def gold_problems(
@@ -27,7 +35,8 @@ def gold_problems(
     """Why gold answers cannot be verified.
 
     A gold answer of kind ``math`` has to equal itself by algebra, as it would have to in another dress; one of kind
-    ``choice`` has to be a letter. Integers cost nothing, every other distinct answer one comparison.
+    ``choice`` has to be a letter; a registered function has to find an empty response not correct. Integers and letters
+    cost nothing, every other distinct answer one comparison.
 
     Args:
         golds: (answer, kind) pairs.
@@ -41,27 +50,30 @@ def gold_problems(
         ValueError: an unknown kind.
     """
     found: dict[tuple[str, str], str | None] = {}
-    compared: dict[tuple[str, str], str] = {}
+    compared: dict[tuple[str, str], tuple[str, str, Judge | None]] = {}
     for answer, kind in golds:
         if (answer, kind) in found or (answer, kind) in compared:
             continue
         gold = normalize_gold(answer)
         reason = _without_algebra(gold, kind)
-        if reason is None and kind == "math" and not is_integer(gold):
-            compared[answer, kind] = gold
+        own = own_judge(kind)
+        if reason is None and own is not None:
+            compared[answer, kind] = "", answer, own
+        elif reason is None and kind == "math" and not is_integer(gold):
+            compared[answer, kind] = gold, gold, None
         else:
             found[answer, kind] = reason
     if compared:
         with VerifierPool(workers) as pool:
-            verdicts = pool.compare_many((gold, gold) for gold in compared.values())
+            verdicts = pool.compare_many(compared.values())
             bar = tqdm(verdicts, "gold answers", len(compared), unit="answer", disable=not progress)
             first = dict(zip(compared, bar, strict=True))
             # A machine busy with other things may have starved one; what fails for good fails alone, too.
             late = [key for key, verdict in first.items() if verdict.reason == "timeout"]
-            again = (pool.compare_many([(compared[key], compared[key])]) for key in late)
+            again = (pool.compare_many([compared[key]]) for key in late)
             second = {key: next(verdicts) for key, verdicts in zip(late, again, strict=True)}
             for key, verdict in {**first, **second}.items():
-                found[key] = _WHY.get(verdict.reason)
+                found[key] = (_WHY_OWN if own_judge(key[1]) else _WHY).get(verdict.reason)
     return [found[pair] for pair in golds]
 
 
@@ -71,4 +83,6 @@ def _without_algebra(gold: str, kind: str) -> str | None:
         return "it is empty"
     if kind == "choice":
         return None if letter_of(gold) else f"it is no letter from {LETTERS[0]} to {LETTERS[-1]}"
+    if own_judge(kind) is not None:
+        return None
     return "it is longer or nested deeper than any answer is" if is_oversized(gold) else None

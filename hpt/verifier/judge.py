@@ -11,10 +11,9 @@ from typing import Any
 from hpt.verifier.choice import letter_of, stated_letter
 from hpt.verifier.extract import answer_part, extract_answer, last_boxed, normalize_gold
 from hpt.verifier.guards import as_inexact_numbers, by_relative_error, differs
+from hpt.verifier.kinds import Judge, check_kind, own_judge
 from hpt.verifier.normalize import undress, without_assignment
 from hpt.verifier.verdict import Verdict
-
-KINDS = ("math", "choice")
 
 # Python refuses to convert integers of more than 4300 digits; such an answer is left to the symbolic comparison.
 MAX_SCREENED_DIGITS = 1000
@@ -25,19 +24,20 @@ MAX_NESTING = 100
 _INTEGER = re.compile(rf"[+-]?[0-9]{{1,{MAX_SCREENED_DIGITS}}}")
 
 
-def check_kind(kind: str) -> None:
-    """Raise ValueError for a kind of answer that nothing here verifies."""
-    if kind not in KINDS:
-        raise ValueError(f"Unknown kind of answer {kind!r}. Available: {', '.join(KINDS)}")
+def examine(response: str, answer: str, kind: str) -> Verdict | tuple[str, str, Judge | None]:
+    """A verdict where nothing is to be computed, otherwise what is to be compared.
 
-
-def examine(response: str, answer: str, kind: str) -> Verdict | tuple[str, str]:
-    """A verdict where no algebra is needed, otherwise the extracted and the gold answer to be compared.
+    Returns:
+        the verdict; or the extracted and the gold answer, and None for a comparison by algebra; or the response, the
+        gold answer and the function registered for the kind.
 
     Raises:
         ValueError: an unknown kind.
     """
     check_kind(kind)
+    own = own_judge(kind)
+    if own is not None:
+        return answer_part(response), answer, own
     if kind == "choice":
         return _examine_choice(response, answer)
     extracted, gold = extract_answer(response), normalize_gold(answer)
@@ -45,7 +45,7 @@ def examine(response: str, answer: str, kind: str) -> Verdict | tuple[str, str]:
     if verdict is not None:
         return verdict
     assert extracted is not None
-    return extracted, gold
+    return extracted, gold, None
 
 
 def _examine_choice(response: str, answer: str) -> Verdict:

@@ -15,7 +15,8 @@ from types import TracebackType
 
 from pebble import ProcessExpired, ProcessPool
 
-from hpt.verifier.judge import check_kind, examine
+from hpt.verifier.judge import examine
+from hpt.verifier.kinds import Judge, check_kind
 from hpt.verifier.verdict import Verdict
 from hpt.verifier.workers import EXIT_MEMORY, WorkerContext, compare, prepare_worker
 
@@ -41,12 +42,17 @@ MAX_TASKS_PER_WORKER = 1000
 class _Job:
     """A comparison handed to the workers. It waits patience_s at most, its turn in the queue included."""
 
-    extracted: str
-    gold: str
+    compared: tuple[str, str, Judge | None]
     pool: ProcessPool
     future: "Future[Verdict]"
     patience_s: float
     attempt: int
+
+    @property
+    def extracted(self) -> str | None:
+        """The answer, where it was found without the workers."""
+        text, _, own = self.compared
+        return text if own is None else None
 
 
 class VerifierPool:
@@ -138,12 +144,12 @@ class VerifierPool:
         begun = [self._begin(*item) for item in items]
         return [self._wait(each) for each in begun]
 
-    def compare_many(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Verdict]:
-        """(extracted answer, gold answer) pairs of mathematics, compared by algebra whatever their text.
+    def compare_many(self, items: Iterable[tuple[str, str, Judge | None]]) -> Iterator[Verdict]:
+        """(extracted answer, gold answer, None), compared by algebra whatever their text; or by a function in third place.
 
         All are begun at once; verdicts come in the order of the input as they are there.
         """
-        begun = [self._schedule(*pair) for pair in pairs]
+        begun = [self._schedule(item) for item in items]
         return (self._wait(each) for each in begun)
 
     async def verify_async(self, response: str, answer: str, kind: str = "math") -> Verdict:
@@ -153,7 +159,7 @@ class VerifierPool:
             return step
         if self._pool is None:
             await asyncio.to_thread(self.start)  # takes a second or more
-        job = self._schedule(*step)
+        job = self._schedule(step)
         while True:
             settled = asyncio.wrap_future(job.future)
             # An exception that nobody looks at is reported by the event loop; _conclude looks at the original.
@@ -166,7 +172,7 @@ class VerifierPool:
 
     def _begin(self, response: str, answer: str, kind: str) -> "Verdict | _Job":
         step = examine(response, answer, kind)
-        return step if isinstance(step, Verdict) else self._schedule(*step)
+        return step if isinstance(step, Verdict) else self._schedule(step)
 
     def _wait(self, step: "Verdict | _Job") -> Verdict:
         while not isinstance(step, Verdict):
@@ -177,24 +183,24 @@ class VerifierPool:
             step = self._conclude(step) or self._reschedule(step)
         return step
 
-    def _schedule(self, extracted: str, gold: str, attempt: int = 1) -> _Job:
+    def _schedule(self, compared: tuple[str, str, Judge | None], attempt: int = 1) -> _Job:
         with self._lock:
             self.start()
             assert self._pool is not None
             try:
-                future = self._submit(extracted, gold)
+                future = self._submit(compared)
             except RuntimeError:  # broken since the last call
                 self._replace(self._pool)
-                future = self._submit(extracted, gold)
+                future = self._submit(compared)
             self._waiting.add(future)
             future.add_done_callback(self._waiting.discard)
             rounds = math.ceil(len(self._waiting) / self.workers)
             patience_s = STARTUP_TIMEOUT_S + rounds * (self.timeout_s + REPLACEMENT_ALLOWANCE_S)
-            return _Job(extracted, gold, self._pool, future, patience_s, attempt)
+            return _Job(compared, self._pool, future, patience_s, attempt)
 
-    def _submit(self, extracted: str, gold: str) -> "Future[Verdict]":
+    def _submit(self, compared: tuple[str, str, Judge | None]) -> "Future[Verdict]":
         assert self._pool is not None
-        return self._pool.schedule(compare, args=(extracted, gold), timeout=self.timeout_s)
+        return self._pool.schedule(compare, args=compared, timeout=self.timeout_s)
 
     def _conclude(self, job: _Job) -> Verdict | None:
         """The verdict of a job that was waited for; None if it has to be scheduled again."""
@@ -214,14 +220,14 @@ class VerifierPool:
             )
             return None if job.attempt < MAX_ATTEMPTS else Verdict("crashed", job.extracted)
         if not isinstance(error, ProcessExpired):
-            logger.warning("verifying %.200r raised", job.extracted, exc_info=error)
+            logger.warning("verifying %.200r raised", job.compared[0], exc_info=error)
         return Verdict("crashed", job.extracted)
 
     def _reschedule(self, job: _Job) -> _Job:
         with self._lock:
             if self._pool is job.pool:
                 self._replace(job.pool)
-            return self._schedule(job.extracted, job.gold, job.attempt + 1)
+            return self._schedule(job.compared, job.attempt + 1)
 
     def _new_pool(self) -> ProcessPool:
         return ProcessPool(

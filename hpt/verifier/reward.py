@@ -5,12 +5,14 @@
 
 verl's reward workers (reward.num_workers Ray actors, reward manager ``naive``) await it in their event loop. Each
 of them keeps one pool of verifier processes; set ``verifier_workers``, ``verifier_timeout_s`` and
-``verifier_memory_mb`` under ``reward.custom_reward_function.reward_kwargs``.
+``verifier_memory_mb`` under ``reward.custom_reward_function.reward_kwargs``. ``verifier_plugins`` are the modules of
+``hpt.plugins``, which a training puts there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hpt.strategies import import_plugins
 from hpt.verifier.pool import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_S, DEFAULT_WORKERS, shared_pool
 
 # Where a dataset row names its kind of answer; rows that name none hold mathematics.
@@ -28,6 +30,7 @@ async def compute_score(
     verifier_workers: int = DEFAULT_WORKERS,
     verifier_timeout_s: float = DEFAULT_TIMEOUT_S,
     verifier_memory_mb: int = DEFAULT_MEMORY_MB,
+    verifier_plugins: Sequence[str] = (),
     **_: Any,
 ) -> dict[str, float | str]:
     """Score one response: 1.0 if its answer equals ``ground_truth``, else 0.0.
@@ -35,6 +38,7 @@ async def compute_score(
     Keys are the same for every response, as verl stacks them. Only ``score`` and ``acc`` are numbers: verl
     bootstraps validation statistics of every numeric key, and skips strings.
     """
+    import_plugins(verifier_plugins)  # verl's reward workers have not seen them; again does nothing
     kind = (extra_info or {}).get(KIND_KEY) or "math"
     pool = shared_pool(verifier_workers, verifier_timeout_s, verifier_memory_mb)
     verdict = await pool.verify_async(solution_str, str(ground_truth), kind)

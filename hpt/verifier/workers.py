@@ -25,6 +25,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from hpt.verifier.judge import judge
+from hpt.verifier.kinds import Judge, apply
 from hpt.verifier.verdict import Verdict
 
 PRELOAD = ["hpt.verifier.preload"]
@@ -106,11 +107,11 @@ def prepare_worker(memory_mb: int) -> None:
     _limit_memory(memory_mb)
 
 
-def compare(extracted: str, gold: str) -> Verdict:
-    """``judge`` within this worker's memory; a comparison that exceeds it ends the worker with EXIT_MEMORY."""
+def compare(extracted: str, gold: str, own: Judge | None = None) -> Verdict:
+    """``judge``, or ``own``, within this worker's memory; what exceeds it ends the worker with EXIT_MEMORY."""
     before = _address_space("VmPeak")
     try:
-        verdict = judge(extracted, gold)
+        verdict = judge(extracted, gold) if own is None else apply(own, extracted, gold)
     except MemoryError:
         os._exit(EXIT_MEMORY)  # what is left of the address space may not do for an orderly end
     if verdict.score == 0.0 and _address_space("VmPeak") > max(before, _peak_limit):

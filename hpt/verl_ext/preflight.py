@@ -45,6 +45,7 @@ def prepare(config: DictConfig) -> None:
     check_pairing(config)
     check_strategy(config, settings)
     check_batch(config)
+    check_reward(config, settings)
     check_model(config)
     apply_prompt_template(config)
     check_data(config)
@@ -223,6 +224,24 @@ def check_pairing(config: DictConfig) -> None:
             "survive a fork: set hpt.fork_workers=false"
         )
     joining.check(config, ranks(config))
+
+
+def check_reward(config: DictConfig, settings: HPTConfig) -> None:
+    """Load the reward function as verl's reward workers will; give the verifier's the plugins. Completes in place."""
+    from verl.trainer.ppo.reward import get_custom_reward_fn
+
+    given = config.reward.custom_reward_function
+    if given.path == OUR_REWARD:
+        with open_dict(config):
+            key = "reward.custom_reward_function.reward_kwargs.verifier_plugins"
+            OmegaConf.update(config, key, list(settings.plugins), force_add=True)
+    try:
+        get_custom_reward_fn(config)
+    except (OSError, ImportError, AttributeError, RuntimeError) as error:
+        raise ConfigError(
+            f"got reward.custom_reward_function.path={given.path} and name={given.name}, which cannot be loaded "
+            f"({error.__cause__ or error}); expected a Python file, or pkg://package.module, with a function of that name"
+        ) from error
 
 
 def check_model(config: DictConfig) -> None:

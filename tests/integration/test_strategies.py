@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from hpt.strategies import STRATEGIES
@@ -79,16 +81,44 @@ def test_a_batch_without_a_single_row_is_skipped_and_said_so(launch, tmp_path):
     assert "TransferQueue is empty" in run.log
 
 
-def test_an_algorithm_of_ones_own_is_one_entry(launch, tmp_path):
+OWN = """
+from hpt.verifier import Verdict, register_kind
+
+@register_kind("one_more")
+def one_more(response, gold):
+    answer = response.rpartition("{")[2].rstrip("}")
+    return Verdict("correct" if answer.isdigit() and int(answer) + 1 == int(gold) else "wrong", answer)
+
+def fading(mean):
+    return mean, 0, 1 - mean
+"""
+
+
+def test_algorithm_gate_and_verifier_of_ones_own(launch, task, tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    rows = pyarrow.parquet.read_table(task / "train.parquet").to_pylist()
+    for row in rows:
+        gold = int(row["reward_model"]["ground_truth"])
+        row["reward_model"]["ground_truth"] = str(gold + 1)  # right for the own verifier only
+        row["extra_info"]["verifier_kind"] = "one_more"
+    train = tmp_path / "train.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), train)
     run = launch(
         tmp_path / "run",
         *SHORT,
-        "hpt.plugins=[examples.own_algorithm]",
+        f"data.train_files={train}",
+        "hpt.plugins=[examples.own_algorithm,own]",
         "hpt.rollout_algorithm=cautious_reinforce",
+        "hpt.strategy=soft",
+        "hpt.schedule=own:fading",
         "data.train_batch_size=32",
+        PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
     )
     assert run.wait(400) == 0, run.log[-3000:]
-    assert any(step["hpt/loss_rl"] != 0 for step in run.steps().values())
+    steps = run.steps().values()
+    assert any(step["hpt/rollout_accuracy"] > 0 for step in steps)
+    assert any(step["hpt/loss_rl"] != 0 for step in steps)
+    assert all(0 < step["hpt/coefficient_sft"] < 1 for step in steps)
 
 
 def test_sft_then_grpo_is_a_chain_of_two_runs(task, tmp_path):
