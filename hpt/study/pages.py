@@ -47,7 +47,7 @@ def _entry(out: Path, settings: Settings, evaluation: Evaluation) -> dict[str, A
     }
     folder = state.evaluation_folder(out, evaluation)
     if state.is_evaluated(folder):
-        entry["evaluation"] = str(folder.relative_to(out))
+        entry["evaluation"] = str(state.evaluation_results(folder).relative_to(out))
     return entry
 
 
@@ -112,9 +112,10 @@ def _copy_metrics(source: Path, target: Path) -> None:
 
 
 def _copy_evaluation(out: Path, source: Path, target: Path) -> None:
-    results = (source / RESULTS).read_text().replace(str(out), "OUT")
-    state.write_whole(target / RESULTS, results)
-    records = map(json.loads, (source / QUESTIONS).read_text().splitlines())
+    measured, kept = state.evaluation_results(source), state.evaluation_results(target)
+    results = (measured / RESULTS).read_text().replace(str(out), "OUT")
+    state.write_whole(kept / RESULTS, results)
+    records = map(json.loads, (measured / QUESTIONS).read_text().splitlines())
     lines = (json.dumps({key: each[key] for key in _QUESTION_KEYS}) + "\n" for each in records)
-    state.write_whole(target / QUESTIONS, "".join(lines))
+    state.write_whole(kept / QUESTIONS, "".join(lines))
     state.write_whole(target / state.EVALUATED, (source / state.EVALUATED).read_text())

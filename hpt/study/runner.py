@@ -218,7 +218,7 @@ class Study:
         own = {
             "model": self.model_of(job),
             "benchmarks": self.task(evaluation.seed) / data.TEST,
-            "out": state.evaluation_folder(self.out, evaluation),
+            "out": state.evaluation_results(state.evaluation_folder(self.out, evaluation)),
             "n": self.settings.samples,
             "seed": evaluation.seed,
         }

@@ -8,7 +8,8 @@
     runs/NAME/launches.jsonl    one line per launch that ended: seconds, exit status
     runs/NAME/result.json       written last, in one rename: the run is finished
     runs/NAME/...               verl's checkpoints, metrics and logs
-    evaluations/NAME/           samples and figures of a final model; evaluated.json written last
+    evaluations/NAME/results/   samples and figures of a final model, as recipe.hpt.main_eval leaves them
+    evaluations/NAME/evaluated.json  written last: the evaluation is finished
 
 A run without result.json continues from verl's last complete checkpoint; without one it starts over.
 """
@@ -239,6 +240,11 @@ def finish(folder: Path, result: dict[str, Any]) -> None:
 
 def evaluation_folder(out: Path, evaluation: Evaluation) -> Path:
     return out / EVALUATIONS / evaluation.name
+
+
+def evaluation_results(folder: Path) -> Path:
+    """Of an evaluation's folder that of main_eval, which wants one without anything else, such as a log."""
+    return folder / "results"
 
 
 def is_evaluated(folder: Path) -> bool:

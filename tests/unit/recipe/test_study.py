@@ -89,7 +89,10 @@ class Evaluations:
         self.started.append((folder.name, dict(item.split("=", 1) for item in overrides)))
         if folder.name in self.fail:
             return 1
-        folders.evaluation(folder, {f"builtin/level_{level}": [3, 1] for level in (1, 7)})
+        (folder / "train.log").write_text("")
+        folders.evaluation(
+            folder / "results", {f"builtin/level_{level}": [3, 1] for level in (1, 7)}
+        )
         return 0
 
     @property
@@ -212,7 +215,7 @@ def test_a_full_study_goes_on_with_ablations_and_evaluations(
     assert given["sft_grpo-seed0"] == {
         "model": str(out / "runs/sft_grpo-seed0-2-grpo/global_step_2/actor/huggingface"),
         "benchmarks": str(out / "task-seed0/test.parquet"),
-        "out": str(out / "evaluations/sft_grpo-seed0"),
+        "out": str(out / "evaluations/sft_grpo-seed0/results"),
         "n": "16",
         "seed": "0",
     }

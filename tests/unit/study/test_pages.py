@@ -30,12 +30,14 @@ def out(tmp_path):
         finish(out, f"sft_grpo-seed{seed}-1-sft", "sft_grpo", seed)
     finish(out, "sft_grpo-seed0-2-grpo", "sft_grpo", 0, stage=1)
     finish(out, "sweep-hpt-lr0.0006", "hpt", 100, kind="sweep")
-    evaluated = out / "evaluations" / "hpt-seed0"
+    evaluated = out / "evaluations" / "hpt-seed0" / "results"
     folders.evaluation(evaluated, {"builtin/level_1": [4, 0], "builtin/level_2": [2, 1]})
     text = (evaluated / "results.json").read_text()
     (evaluated / "results.json").write_text(text.replace('"name": "m"', f'"name": "{out}/m"'))
-    state.mark_evaluated(evaluated, {"seconds": 1.0})
-    folders.evaluation(out / "evaluations" / "hpt-seed1", {"builtin/level_1": [4]}, finished=False)
+    state.mark_evaluated(evaluated.parent, {"seconds": 1.0})
+    folders.evaluation(
+        out / "evaluations" / "hpt-seed1" / "results", {"builtin/level_1": [4]}, finished=False
+    )
     return out
 
 
@@ -50,7 +52,7 @@ def files(folder):
 def test_the_report_is_given_what_has_finished(out):
     assert pages.entries(out, SETTINGS) == [
         {"model": "builtin", "method": "sft_grpo", "seed": 0, "training": ["runs/sft_grpo-seed0-1-sft", "runs/sft_grpo-seed0-2-grpo"]},
-        {"model": "builtin", "method": "hpt", "seed": 0, "training": ["runs/hpt-seed0"], "evaluation": "evaluations/hpt-seed0"},
+        {"model": "builtin", "method": "hpt", "seed": 0, "training": ["runs/hpt-seed0"], "evaluation": "evaluations/hpt-seed0/results"},
         {"model": "builtin", "method": "hpt", "seed": 1, "training": ["runs/hpt-seed1"]},
     ]  # fmt: skip
 
