@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""A study of two methods on the real stack, interrupted once."""
+"""A study of two methods on the real stack, with evaluation and report, interrupted once."""
 
 import json
 import os
@@ -12,6 +12,7 @@ import time
 import pytest
 
 from hpt.data.builtin_model import BaseModelSettings, train_base_model
+from hpt.report.runs import read_runs
 from hpt.study import data, state
 from tests.integration.conftest import ROOT
 
@@ -40,7 +41,7 @@ def launch(tiny, tmp_path):
     def start():
         command = [
             sys.executable, str(ROOT / "tests" / "integration" / "tiny_study.py"), str(tiny),
-            "--only", "base,sft_grpo", "--seeds", "0", "--steps", "2", "--sweep-lrs", "1e-3",
+            "--full", "--only", "base,sft_grpo", "--samples", "2", "--seeds", "0", "--steps", "2", "--sweep-lrs", "1e-3",
             "--out", str(tmp_path / "out"),
             "data.train_batch_size=16", "actor_rollout_ref.actor.ppo_mini_batch_size=8",
         ]  # fmt: skip
@@ -102,3 +103,10 @@ def test_a_study_goes_on_after_an_interruption(launch, tmp_path):
     assert "Resuming from" in training
     assert "SFT -> GRPO" in (out / "results.md").read_text()
     assert (out / "curves.png").exists()
+    for name in ("base-seed0", "sft_grpo-seed0"):
+        results = json.loads((out / "evaluations" / name / "results" / "results.json").read_text())
+        assert results["benchmarks"]["builtin/level_1"]["n"] == 2 and not results["incomplete"]
+    (entry,) = [entry for entry in read_runs(out / "runs.yaml") if entry.method == "sft_grpo"]
+    assert len(entry.training) == 2 and len(entry.evaluation) == 1
+    assert "Table 2, small version" in (out / "report.html").read_text()
+    assert (out / "figures" / "figure2_builtin.svg").exists()
