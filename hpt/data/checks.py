@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hpt.data.errors import DataError, Problem
+from hpt.data.errors import DataError, PathProblem, Problem
 
 # Rows decoded at a time. Solutions reach some 30 kB, so the objects alive stay near 10 MB.
 BATCH_ROWS = 256
@@ -112,7 +112,7 @@ def check_file(
     path = os.fspath(path)
     reason = format_problem(path) or _path_problem(path)
     if reason:
-        return FileReport(path, rows=0, with_target=0, problems=(Problem(path, None, reason),))
+        return FileReport(path, rows=0, with_target=0, problems=(PathProblem(path, None, reason),))
 
     rows = with_target = 0
     problems: list[Problem] = []

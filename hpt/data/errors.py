@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 # Enough to see the pattern: one systematic mistake would otherwise print a line per question.
 MAX_PROBLEMS_SHOWN = 10
+PATH_ADVICE = "Expected parquet files: correct the paths."
+"""In place of advice on rows where no file was found."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,10 @@ class Problem:
         return f"{where}: {self.reason}"
 
 
+class PathProblem(Problem):
+    """A path at which there is no file: nothing that its rows could do about it."""
+
+
 class DataError(ValueError):
     """Data files that cannot be trained on.
 
@@ -46,8 +52,10 @@ class DataError(ValueError):
     def __str__(self) -> str:
         count = len(self.problems)
         noun = "problem" if count == 1 else "problems"
-        lines = [f"{count} {noun} in the data (rows are counted from 0):"]
+        rows = " (rows are counted from 0)" if any(p.row is not None for p in self.problems) else ""
+        lines = [f"{count} {noun} in the data{rows}:"]
         lines += [f"  {problem}" for problem in self.problems[:MAX_PROBLEMS_SHOWN]]
         if count > MAX_PROBLEMS_SHOWN:
             lines.append(f"  ... and {count - MAX_PROBLEMS_SHOWN} more")
-        return "\n".join([*lines, self.advice])
+        only_paths = all(isinstance(problem, PathProblem) for problem in self.problems)
+        return "\n".join([*lines, PATH_ADVICE if only_paths else self.advice])

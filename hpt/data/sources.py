@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from hpt.data.checks import iter_rows
 
 FORMATS = (".json", ".jsonl", ".parquet")
+MANIFEST_SUFFIX = ".manifest.json"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _READ_BYTES = 1 << 20
 # The hub's errors have several lines, the first of which says little.
@@ -81,6 +82,7 @@ def open_source(
     if local and revision is not None:
         raise SourceError(f"got revision {revision} with the local {location}; leave it out")
     if path.is_dir():
+        _refuse_prepared(location, path)
         return _dataset(str(path), config, split, None)
     if local:
         return _file(location, path)
@@ -89,6 +91,18 @@ def open_source(
             f"{location} does not exist; expected a {', '.join(FORMATS)} file, a folder or a hub id owner/name"
         )
     return _dataset(location, config, split, commit_of(location, revision))
+
+
+def _refuse_prepared(location: str, folder: Path) -> None:
+    """A folder of files with manifests is what the commands here write: several data sets, not one."""
+    written = sorted(
+        file.name.removesuffix(MANIFEST_SUFFIX) for file in folder.glob(f"*{MANIFEST_SUFFIX}")
+    )
+    if written:
+        raise SourceError(
+            f"got the folder {location}, which holds files with manifests ({', '.join(written[:5])}"
+            f"{', ...' if len(written) > 5 else ''}); expected the copy of one dataset: name one of these files"
+        )
 
 
 def commit_of(hub_id: str, revision: str | None) -> str:

@@ -20,9 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hpt import __version__
-from hpt.data.sources import file_sha256
+from hpt.data.sources import MANIFEST_SUFFIX, file_sha256
 
-MANIFEST_SUFFIX = ".manifest.json"
 FORMAT_VERSION = 1
 """Raise it when the same source and settings would give other rows."""
 # Rows of a row group: solutions reach some 30 kB, so a group stays within 40 MB.

@@ -61,6 +61,16 @@ def test_a_folder_is_read_by_datasets(tmp_path):
     assert "its splits are" in refused(folder, split="dev")
 
 
+def test_a_folder_of_prepared_files_is_not_one_dataset(tmp_path):
+    for name in ("math500.parquet", "aime24.parquet"):
+        write(tmp_path / name)
+        (tmp_path / f"{name}.manifest.json").write_text("{}")
+    message = refused(tmp_path)
+    assert message.startswith(f"got the folder {tmp_path}, which holds files with manifests")
+    assert "(aime24.parquet, math500.parquet); expected the copy of one dataset" in message
+    assert open_source(str(tmp_path / "math500.parquet")).count == 2
+
+
 def test_a_folders_digest_follows_its_files(tmp_path):
     digests = []
     for name, rows in (("a", ROWS), ("b", ROWS), ("c", ROWS[:1])):

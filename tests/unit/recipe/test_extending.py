@@ -14,6 +14,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from hpt.config import ConfigError, HPTConfig
+from hpt.data.__main__ import main as data_main
 from hpt.data.builtin_task import write_task
 from hpt.data.errors import DataError
 from hpt.evaluation.questions import load_benchmarks
@@ -186,6 +187,7 @@ def test_the_verifier_in_an_evaluation_and_its_gold_answers(tmp_path):
     assert len(error.value.problems) == 1 and error.value.problems[0].row == 1
     (benchmark,) = load_benchmarks([str(questions(tmp_path, "2", "3"))])
     assert [each.kind for each in benchmark.questions] == ["word_count"] * 2
+    assert data_main(command("hpt.data check")) == 0
 
 
 def test_the_verifier_in_a_training(tmp_path):
