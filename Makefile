@@ -90,7 +90,7 @@ test: install
 
 test-fast: install
 	$(ENTER)
-	.venv/bin/python -m pytest tests -m "not ray" -n 2 --dist loadfile $(ARGS)
+	.venv/bin/python -m pytest tests -m "not ray" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: install
 	$(ENTER)

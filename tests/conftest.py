@@ -2,8 +2,87 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shared test configuration."""
 
+import contextlib
 import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hpt import forkserver
+from tests.unit.hub import serving
 
 # One thread per process: the tests start several processes on few cores, and OpenMP's waiting threads
 # would take the time of those that work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+ROOT = Path(__file__).resolve().parents[1]
+# What commands spend their first seconds on. None of ours, and neither verl nor vLLM, which decide by the environment
+# when they are imported. Ray has to wait for the first command.
+LIBRARIES = ("torch", "transformers", "tensordict", "datasets", "peft", "math_verify", "hydra")
+
+
+# Files that take longest, first: with the others behind them two workers end at about the same time.
+LONGEST = (
+    "unit/examples/test_preparation.py",
+    "unit/verl_ext/test_worker.py",
+    "unit/verl_ext/test_platform.py",
+    "unit/examples/test_scripts.py",
+    "unit/verifier/test_hostile.py",
+    "unit/examples/test_slurm.py",
+    "unit/preflight/test_command.py",
+    "unit/verifier/test_pool.py",
+    "unit/data/test_benchmarks.py",
+    "unit/recipe/test_study.py",
+    "unit/upge/test_diagnose.py",
+    "unit/verifier/test_bench.py",
+    "unit/forkserver/test_forkserver.py",
+)
+
+
+def pytest_collection_modifyitems(items) -> None:
+    places = {ROOT / "tests" / name: place for place, name in enumerate(LONGEST)}
+    gone = [str(path) for path in places if not path.exists()]
+    assert not gone, f"no such test files: {gone}"
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A data and model hub on this machine.
+
+    Attributes:
+        folder: of its repositories, see tests/unit/hub.py.
+        environment: variables by which huggingface_hub and datasets find it, and nothing else.
+    """
+
+    folder: Path
+    environment: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory) -> Iterator[Hub]:
+    root = tmp_path_factory.mktemp("hub")
+    with serving(root / "repositories") as (address, _):
+        variables = {"HF_ENDPOINT": address, "HF_HOME": str(root / "home")}
+        yield Hub(root / "repositories", variables)
+
+
+@pytest.fixture(scope="session")
+def interpreter(hub) -> Iterator[str]:
+    """Path of an interpreter that has libraries imported; each of its processes is a new one to all else.
+
+    What they import of the hub knows only the one on this machine.
+    """
+    if sys.platform != "linux":
+        yield sys.executable
+        return
+    with contextlib.ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
+            for name, value in hub.environment.items():
+                patch.setenv(name, value)
+            server = stack.enter_context(forkserver.serving(LIBRARIES, ["ray"]))
+        yield server.launcher

@@ -278,12 +278,14 @@ scores = st.lists(st.sampled_from([0.0, 0.25, 1.0]), min_size=1, max_size=8)
 batches = st.lists(st.tuples(scores, st.none() | st.integers(1, 200)), min_size=1, max_size=12).map(
     lambda items: [question(f"q{i}", *s, solution=d) for i, (s, d) in enumerate(items)]
 )
+# Not below: a weight, which is a quotient of the coefficient, must not underflow to zero.
+sft_coefs = st.just(0.0) | st.floats(1e-300, 3.0)
 gammas = st.sampled_from([0.0, 1 / 3, 0.5, 1.0]) | st.floats(0.0, 1.0)
 settings = {
     "batch": batches,
     "gamma": gammas,
     "n": st.integers(1, 13),
-    "sft_coef": st.floats(0.0, 3.0),
+    "sft_coef": sft_coefs,
     "keep": st.booleans(),
 }
 

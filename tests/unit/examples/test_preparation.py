@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,21 +18,26 @@ from hpt.data.__main__ import main
 from hpt.data.builtin_model import BaseModelSettings, build_model, build_tokenizer
 from hpt.data.openr1 import COMPLETE, SUBSET
 from hpt.data.writing import read_manifest
-from tests.unit.hub import COMMIT, serving
+from tests.unit.hub import COMMIT
 
 ROOT = Path(__file__).resolve().parents[3]
 SOLUTION = "<think>\nhm\n</think>\n\n\\boxed{2}"
 
 
-def run(script: str, *arguments, **environment) -> subprocess.CompletedProcess:
+def launch(python: str, script: str, *arguments, **environment) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, str(ROOT / "examples" / script), *map(str, arguments)],
+        [python, str(ROOT / "examples" / script), *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         cwd="/",  # from anywhere
         capture_output=True,
         text=True,
         timeout=240,
     )
+
+
+@pytest.fixture(scope="module")
+def run(interpreter) -> Callable[..., subprocess.CompletedProcess]:
+    return partial(launch, interpreter)
 
 
 def subset_rows(count: int) -> list[dict]:
@@ -84,28 +91,26 @@ def model(tmp_path_factory) -> Path:
     return folder
 
 
-def test_from_the_hub(tmp_path, model):
+def test_from_the_hub(run, hub, tmp_path, model):
     """All commands with their default hub ids, and the files they make pass the check."""
-    hub, out = tmp_path / "hub", tmp_path / "out"
-    put(hub / "datasets" / SUBSET, subset_rows(3))
-    put(hub / "datasets" / COMPLETE, complete_rows(5))
-    put(hub / "datasets/math-ai/aime25", [{"problem": "Q?", "answer": "70"}], "test")
-    (hub / "models/owner").mkdir(parents=True)
-    (hub / "models/owner/tiny").symlink_to(model, target_is_directory=True)
-    with serving(hub) as (address, _):
-        here = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "home")}
-        tokenizer = ("--tokenizer", model, "--max-target-length", "100")
-        commands = [
-            ("data_preprocess/openr1.py", "--out", out / "subset.parquet", *tokenizer),
-            ("data_preprocess/openr1_complement.py", "--out", out / "rest.parquet", *tokenizer),
-            ("data_preprocess/benchmarks.py", "--out", out, "aime25", "--revision", "aime25=main"),
-            ("prepare_model.py", "owner/tiny", out / "model", "--preset", "qwen2.5-math"),
-        ]
-        for command in commands:
-            done = run(*command, **here)
-            assert done.returncode == 0, done.stderr
-            assert f"wrote {out}" in done.stdout
-        missing = run("data_preprocess/benchmarks.py", "--out", out, "math500", **here)
+    out = tmp_path / "out"
+    put(hub.folder / "datasets" / SUBSET, subset_rows(3))
+    put(hub.folder / "datasets" / COMPLETE, complete_rows(5))
+    put(hub.folder / "datasets/math-ai/aime25", [{"problem": "Q?", "answer": "70"}], "test")
+    (hub.folder / "models/owner").mkdir(parents=True)
+    (hub.folder / "models/owner/tiny").symlink_to(model, target_is_directory=True)
+    tokenizer = ("--tokenizer", model, "--max-target-length", "100")
+    commands = [
+        ("data_preprocess/openr1.py", "--out", out / "subset.parquet", *tokenizer),
+        ("data_preprocess/openr1_complement.py", "--out", out / "rest.parquet", *tokenizer),
+        ("data_preprocess/benchmarks.py", "--out", out, "aime25", "--revision", "aime25=main"),
+        ("prepare_model.py", "owner/tiny", out / "model", "--preset", "qwen2.5-math"),
+    ]
+    for command in commands:
+        done = run(*command, **hub.environment)
+        assert done.returncode == 0, done.stderr
+        assert f"wrote {out}" in done.stdout
+    missing = run("data_preprocess/benchmarks.py", "--out", out, "math500", **hub.environment)
     assert main(["check", *(str(file) for file in sorted(out.glob("*.parquet")))]) == 0
     assert [pq.read_metadata(out / f"{name}.parquet").num_rows for name in ("subset", "rest")] == [
         3,
@@ -119,7 +124,7 @@ def test_from_the_hub(tmp_path, model):
     assert "error: not made: math500" in missing.stderr
 
 
-def test_openr1_from_local_files(tmp_path, model):
+def test_openr1_from_local_files(run, tmp_path, model):
     rows = [*subset_rows(3), subset_rows(1)[0]]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "46k.parquet")
     (tmp_path / "220k.jsonl").write_text("\n".join(map(json.dumps, complete_rows(5))))
@@ -143,7 +148,7 @@ def test_openr1_from_local_files(tmp_path, model):
     assert "of these: solution too long, kept" in rest.stdout and "2/2" not in rest.stderr
 
 
-def test_benchmarks_from_local_files(tmp_path):
+def test_benchmarks_from_local_files(run, tmp_path):
     (tmp_path / "m.json").write_text(json.dumps([{"prompt": "1+1?", "answer": "2"}] * 2))
     (tmp_path / "bad.json").write_text(json.dumps([{"prompt": "1+1?"}]))
     out = tmp_path / "out"
@@ -153,7 +158,8 @@ def test_benchmarks_from_local_files(tmp_path):
     assert done.returncode == 2 and "error: aime24: " in done.stderr
     assert [file.name for file in sorted(out.glob("*.parquet"))] == ["math500.parquet"]
     assert "The published set has 500 questions, this file 2." in done.stdout
-    again = run("data_preprocess/benchmarks.py", "--out", out, *local)
+    # By an interpreter that has nothing imported.
+    again = launch(sys.executable, "data_preprocess/benchmarks.py", "--out", out, *local)
     assert again.returncode == 2 and "math500.parquet exists" in again.stderr
 
 
@@ -169,7 +175,7 @@ def test_benchmarks_from_local_files(tmp_path):
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_bad_arguments(tmp_path, command, part):
+def test_bad_arguments(run, tmp_path, command, part):
     (tmp_path / "rows.json").write_text(json.dumps(subset_rows(1)))
     source = (
         []
@@ -182,7 +188,7 @@ def test_bad_arguments(tmp_path, command, part):
     assert not (tmp_path / "out.parquet").exists()
 
 
-def test_prepare_model(tmp_path, model):
+def test_prepare_model(run, tmp_path, model):
     out = tmp_path / "out"
     template = tmp_path / "template.jinja"
     template.write_text("Q: {{ messages[-1]['content'] }}")

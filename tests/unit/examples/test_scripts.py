@@ -8,7 +8,6 @@ import runpy
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,7 @@ PLACES = {
 # Stands in for the interpreter: keeps the command line and leaves the last checkpoint that a training would.
 RECORDER = r"""#!/usr/bin/env bash
 set -eu
+echo "$PWD" >> "$RECORDS/../folders"
 printf '%s\0' "$@" > "$RECORDS/$(printf '%02d' "$(ls "$RECORDS" | wc -l)")"
 [[ -z "${RECORDED_STATUS:-}" ]] || exit "$RECORDED_STATUS"
 for argument in "$@"; do
@@ -225,6 +225,9 @@ def test_defaults_are_in_the_checkout(tmp_path, row):
     done = launches(checkout / "examples" / script_of(row).name, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     values = values_of(launches.commands[0])
+    # There an interpreter finds `recipe`.
+    started_in = (launches.folder / "folders").read_text().splitlines()
+    assert started_in == [str(checkout)] * len(row.stages)
     assert values["data.train_files"] == f"{checkout}/data/openr1_math_46k.parquet"
     assert values["data.val_files"] == f"{checkout}/data/benchmarks/math500.parquet"
     assert values[MODEL] == f"{checkout}/models/{MODELS[row.model].folder}"
@@ -464,10 +467,12 @@ while true; do sleep 0.05; done
 # ---- as a user runs them ----
 
 
-def dry_run(script: Path, paths: dict[str, str], *overrides: str) -> subprocess.CompletedProcess:
+def dry_run(
+    python: str, script: Path, paths: dict[str, str], *overrides: str
+) -> subprocess.CompletedProcess:
     return subprocess.run(
         ["bash", str(script), *overrides],
-        env={**os.environ, **paths, "DRY_RUN": "1", "PYTHON": sys.executable},
+        env={**os.environ, **paths, "DRY_RUN": "1", "PYTHON": python},
         cwd="/",
         capture_output=True,
         text=True,
@@ -475,12 +480,14 @@ def dry_run(script: Path, paths: dict[str, str], *overrides: str) -> subprocess.
     )
 
 
-def test_a_dry_run_prints_the_configuration_of_both_stages_and_validates_it(paths, tmp_path):
+def test_a_dry_run_prints_the_configuration_of_both_stages_and_validates_it(
+    interpreter, paths, tmp_path
+):
     checkout = tmp_path / "a checkout"
     checkout.symlink_to(ROOT)
     row = TWO_STAGES[-1]
     script = checkout / "examples" / f"run_{row.name}.sh"
-    done = dry_run(script, paths, "hpt.poll_interval=0.25")
+    done = dry_run(interpreter, script, paths, "hpt.poll_interval=0.25")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("dry run: configuration, data and paths are valid") == 2
     printed = list(yaml.safe_load_all(done.stdout))

@@ -9,10 +9,11 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
-from hpt.forkserver import modules, serving
+from hpt.forkserver import serving
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="passes descriptors by /proc and waits by pidfd"
@@ -73,27 +74,30 @@ def test_a_child_has_its_callers_folder_environment_and_descriptors(launcher, tm
     os.close(reader)
 
 
-def test_threads_and_random_numbers_are_the_childs_own():
-    code = "import numpy, torch; print(torch.get_num_threads(), numpy.random.rand())"
-    with serving(["numpy", "torch"], []) as server:
-        answers = [
-            run(server.launcher, "-c", code, env={**os.environ, "OMP_NUM_THREADS": "3"}).stdout
-            for _ in range(2)
-        ]
+def test_threads_and_random_numbers_are_the_childs_own(interpreter):
+    code = (
+        "import sys; assert {'numpy', 'torch'} <= set(sys.modules)\n"
+        "import numpy, torch; print(torch.get_num_threads(), numpy.random.rand())"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "3"}
+    answers = [run(interpreter, "-c", code, env=environment).stdout for _ in range(2)]
     assert all(answer.startswith("3 0.") for answer in answers)
     assert answers[0] != answers[1]
 
 
-def test_rays_random_ids_differ_between_children():
+@pytest.fixture
+def modules_beside(monkeypatch):
+    """A server finds the modules in this folder; an installed package may be called `tests`, too."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+
+
+def test_rays_random_ids_differ_between_children(modules_beside):
     """Objects of two workers under one id are one object to Ray's store."""
     code = (
         "import ray; print(ray.ObjectID.from_random().hex(), ray.ActorClassID.from_random().hex())"
     )
-    environment = {**os.environ, "VERL_PLATFORM": "cpu", "VLLM_TARGET_DEVICE": "cpu"}
-    with serving(modules.AT_ONCE, modules.IN_CLUSTER, modules.ENVIRONMENT) as server:
-        answers = [
-            run(server.launcher, "-c", code, env=environment).stdout.split()[-2:] for _ in range(2)
-        ]
+    with serving([], ["remote_class"]) as server:
+        answers = [run(server.launcher, "-c", code).stdout.split() for _ in range(2)]
     assert [len(answer) for answer in answers] == [2, 2]
     assert not set(answers[0]) & set(answers[1])
 
@@ -106,6 +110,24 @@ def test_a_child_is_alone_in_its_process_group(launcher):
 @pytest.mark.parametrize("status", [0, 3])
 def test_the_exit_status_is_the_childs(launcher, status):
     assert run(launcher, "-c", f"raise SystemExit({status})").returncode == status
+
+
+def test_a_child_ends_as_an_interpreter_does(launcher):
+    code = """
+        import atexit, sys, threading, time
+        def late():
+            time.sleep(0.3)
+            print("thread")
+        atexit.register(lambda: print("exit handler", end=""))
+        threading.Thread(target=late).start()
+        sys.exit({status})
+    """
+    for status, expected in (("-1", 255), ("True", 1), ("None", 0)):
+        result = run(launcher, "-c", textwrap.dedent(code.format(status=status)))
+        assert (result.stdout, result.returncode) == ("thread\nexit handler", expected)
+    result = run(launcher, "-c", textwrap.dedent(code.format(status="'a message'")))
+    assert (result.stdout, result.stderr) == ("thread\nexit handler", "a message\n")
+    assert result.returncode == 1
 
 
 def test_an_exception_is_printed_and_fails(launcher):
@@ -217,8 +239,8 @@ def test_nothing_outlives_a_killed_owner(tmp_path):
         assert ends(pid)
 
 
-def test_leaving_early_does_not_wait_for_the_imports():
-    with serving(["tests.unit.forkserver.slow_import"], []):
+def test_leaving_early_does_not_wait_for_the_imports(modules_beside):
+    with serving(["slow_import"], []):
         started = time.monotonic()
     assert time.monotonic() - started < 20  # the module sleeps for a minute
 

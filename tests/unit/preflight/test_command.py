@@ -14,9 +14,9 @@ from hpt.preflight.run_record import FORMAT_VERSION
 ROOT = Path(__file__).parents[3]
 
 
-def main_hpt(inputs: Path, run: Path, *arguments: str, **environment: str):
+def main_hpt(python: str, inputs: Path, run: Path, *arguments: str, **environment: str):
     command = [
-        sys.executable, "-m", "recipe.hpt.main_hpt", *arguments,
+        python, "-m", "recipe.hpt.main_hpt", *arguments,
         f"data.train_files={inputs / 'train.parquet'}",
         f"data.val_files={inputs / 'val.parquet'}",
         f"actor_rollout_ref.model.path={inputs / 'model'}",
@@ -32,7 +32,7 @@ def test_check_shows_every_line_and_writes_nothing(inputs, tmp_path):
     run = tmp_path / "run"
     # As from a launch script: the option among overrides, one of which is Hydra's folder.
     done = main_hpt(
-        inputs, run, "--config-name", "quickstart", f"hydra.run.dir={tmp_path}/hydra", "--check", "hydra/job_logging=none",
+        sys.executable, inputs, run, "--config-name", "quickstart", f"hydra.run.dir={tmp_path}/hydra", "--check", "hydra/job_logging=none",
         "trainer.total_training_steps=2", "data.train_batch_size=128",
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
@@ -43,15 +43,15 @@ def test_check_shows_every_line_and_writes_nothing(inputs, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_in_the_folder_of_another_is_refused_before_ray(inputs, tmp_path):
+def test_a_run_in_the_folder_of_another_is_refused_before_ray(interpreter, inputs, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     record = {"format_version": FORMAT_VERSION, "model": digest(inputs / "model"), "strategy": "sft_only"}  # fmt: skip
     (run / "run.json").write_text(json.dumps(record))
     (run / "metrics.jsonl").write_text('{"step": 1, "data": {}}\n')
     done = main_hpt(
-        inputs, run, "--config-name", "quickstart", f"hydra.run.dir={run}/hydra", "hpt.fork_workers=false",
-        RAY_ADDRESS="127.0.0.1:1",
+        interpreter, inputs, run, "--config-name", "quickstart", f"hydra.run.dir={run}/hydra",
+        "hpt.fork_workers=false", RAY_ADDRESS="127.0.0.1:1",
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
     assert done.stderr.strip().splitlines()[-1] == (

@@ -4,7 +4,6 @@
 
 import importlib.util
 import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -97,9 +96,9 @@ def test_bad_arguments_are_one_message(capsys, arguments, message):
     assert message in errors[0]
 
 
-def test_it_runs_as_a_module():
+def test_it_runs_as_a_module(interpreter):
     done = subprocess.run(
-        [sys.executable, "-m", "hpt.upge"], capture_output=True, text=True, timeout=120
+        [interpreter, "-m", "hpt.upge"], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     assert "luffy_offline" in done.stdout

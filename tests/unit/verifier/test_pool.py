@@ -29,6 +29,18 @@ def workers_of(pid):
     return [w for child in psutil.Process(pid).children() for w in child.children()]
 
 
+@pytest.fixture(scope="module")
+def foreign():
+    """Workers of pools that tests of other files have left in this process: for its whole life, as is intended."""
+    return set(workers_of(os.getpid()))
+
+
+@pytest.fixture
+def workers(pool, foreign):
+    """The worker processes of the module's pool, now."""
+    return lambda: [w for w in workers_of(os.getpid()) if w not in foreign]
+
+
 def status_of(process):
     try:
         return process.status()
@@ -44,7 +56,7 @@ def wait_until(condition, seconds=5.0):
 
 
 @pytest.fixture(scope="module")
-def pool():
+def pool(foreign):
     with VerifierPool(workers=1, timeout_s=TIMEOUT_S) as started:
         started.start()
         yield started
@@ -110,9 +122,9 @@ def test_async_leaves_the_event_loop_free(pool):
     assert complaints == []
 
 
-def test_a_worker_that_dies_at_work_is_a_crash_and_is_replaced(pool):
+def test_a_worker_that_dies_at_work_is_a_crash_and_is_replaced(pool, workers):
     pool.verify(*HALF)
-    (worker,) = workers_of(os.getpid())
+    (worker,) = workers()
     verdicts = []
     thread = threading.Thread(target=lambda: verdicts.append(pool.verify(ENDLESS, "3")))
     thread.start()
@@ -124,23 +136,23 @@ def test_a_worker_that_dies_at_work_is_a_crash_and_is_replaced(pool):
     assert pool.verify(*HALF).reason == "correct"
 
 
-def test_an_idle_worker_that_dies_costs_nothing(pool):
+def test_an_idle_worker_that_dies_costs_nothing(pool, workers):
     pool.verify(*HALF)
-    for worker in workers_of(os.getpid()):
+    for worker in workers():
         worker.kill()
     time.sleep(0.3)  # long enough for the pool to notice, which breaks it as a whole
     assert pool.verify(*HALF).reason == "correct"
-    for worker in workers_of(os.getpid()):
+    for worker in workers():
         worker.kill()
     assert pool.verify(*HALF).reason == "correct"  # and before it can notice
-    wait_until(lambda: len(workers_of(os.getpid())) == 1)
+    wait_until(lambda: len(workers()) == 1)
 
 
-def test_a_pool_that_does_not_answer_is_replaced(pool, monkeypatch):
+def test_a_pool_that_does_not_answer_is_replaced(pool, workers, monkeypatch):
     pool.verify(*HALF)
     monkeypatch.setattr("hpt.verifier.pool.STARTUP_TIMEOUT_S", 0.5)
     monkeypatch.setattr("hpt.verifier.pool.REPLACEMENT_ALLOWANCE_S", 0.0)
-    (worker,) = workers_of(os.getpid())
+    (worker,) = workers()
     worker.suspend()  # it takes up no task, so that no task's clock starts
     assert pool.verify(*HALF).reason == "correct"
     wait_until(lambda: not worker.is_running())

@@ -5,7 +5,6 @@
 import json
 import os
 import subprocess
-import sys
 from importlib.metadata import version
 
 import pytest
@@ -99,46 +98,42 @@ out["finders_after"] = len([finder for finder in sys.meta_path if "VllmCpu" in s
 """
 
 
-def start(code: str, **environment: str) -> subprocess.Popen:
-    """Run ``code``, which fills the dictionary ``out``, with nothing of verl or vLLM preset."""
+def result(interpreter: str, code: str, **environment: str) -> dict:
+    """What ``code`` put into the dictionary ``out``, with nothing of verl or vLLM imported or preset."""
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("VERL_", "VLLM_")) and name not in ("RANK", "WORLD_SIZE")
     }
-    script = f"out = {{}}\n{code}\nimport json\nprint('RESULT' + json.dumps(out))"
-    return subprocess.Popen(
-        [sys.executable, "-c", script],
+    fresh = "import sys; assert not {'hpt.verl_ext', 'verl', 'vllm'} & set(sys.modules)"
+    script = f"{fresh}\nout = {{}}\n{code}\nimport json\nprint('RESULT' + json.dumps(out))"
+    done = subprocess.run(
+        [interpreter, "-c", script],
         env={**inherited, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
+        timeout=240,
     )
-
-
-def result(process: subprocess.Popen) -> dict:
-    stdout, stderr = process.communicate(timeout=240)
-    lines = [line for line in stdout.splitlines() if line.startswith("RESULT")]
-    assert process.returncode == 0 and lines, stderr[-4000:]
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
+    assert done.returncode == 0 and lines, done.stderr[-4000:]
     return json.loads(lines[-1].removeprefix("RESULT"))
 
 
 @pytest.fixture(scope="module")
-def chosen(tmp_path_factory) -> dict:
+def chosen(interpreter, tmp_path_factory) -> dict:
     rendezvous = tmp_path_factory.mktemp("platform") / "rendezvous"
     return result(
-        start(
-            CHOSEN,
-            VERL_PLATFORM="cpu",
-            DIST_INIT_METHOD=f"file://{rendezvous}",
-            GLOO_SOCKET_IFNAME="lo",
-        )
+        interpreter,
+        CHOSEN,
+        VERL_PLATFORM="cpu",
+        DIST_INIT_METHOD=f"file://{rendezvous}",
+        GLOO_SOCKET_IFNAME="lo",
     )
 
 
 @pytest.fixture(scope="module")
-def not_chosen() -> dict:
-    return result(start(NOT_CHOSEN))
+def not_chosen(interpreter) -> dict:
+    return result(interpreter, NOT_CHOSEN)
 
 
 def test_importing_verl_loads_the_plug_in_and_registers_the_platform(chosen):
@@ -206,11 +201,11 @@ def test_preparing_a_worker_starts_gloo_and_registers_the_engines_and_may_be_rep
     assert chosen["engines"] == [True, True]
 
 
-def test_the_platform_is_registered_also_where_ours_is_imported_before_verl():
+def test_the_platform_is_registered_also_where_ours_is_imported_before_verl(interpreter):
     """verl loads the plug-in while it is being imported itself, by whoever comes first."""
     code = (
         "import hpt.verl_ext.preflight\n"
         "from verl.utils.device import get_device_name\n"
         "out['device_name'] = get_device_name()"
     )
-    assert result(start(code, VERL_PLATFORM="cpu")) == {"device_name": "cpu"}
+    assert result(interpreter, code, VERL_PLATFORM="cpu") == {"device_name": "cpu"}

@@ -466,7 +466,7 @@ def make_scenarios(a: list[Item], b: list[Item]) -> dict[int, list[tuple[float, 
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory) -> SimpleNamespace:
+def runs(interpreter, tmp_path_factory) -> SimpleNamespace:
     """Results by (world size, name), each from the first rank, and what they are compared with."""
     folder = tmp_path_factory.mktemp("worker")
     model = make_model(folder)
@@ -477,7 +477,7 @@ def runs(tmp_path_factory) -> SimpleNamespace:
             for rate, group in groups
         ]
         torch.save(plain, folder / f"scenarios_{world}.pt")
-    command = [sys.executable, __file__, str(folder), *map(str, scenarios)]
+    command = [interpreter, __file__, str(folder), *map(str, scenarios)]
     environment = {**os.environ, "VERL_PLATFORM": "cpu", "OMP_NUM_THREADS": "1"}
     log = folder / "log"
     with (
