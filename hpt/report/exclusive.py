@@ -155,7 +155,9 @@ def _short(value: float, sign: str = "") -> str:
 
 
 def _number(value: Value) -> str:
-    return _short(value.mean) + ("" if value.error is None else f" ± {value.error:.1f}")
+    if value.error is None:
+        return _short(value.mean)
+    return f"{value.mean:.1f} ± {value.error:.1f}"
 
 
 def _records(

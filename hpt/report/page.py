@@ -35,10 +35,16 @@ def page(
         keep_trailing_newline=True,
     )
     missing = sum(bool(figure.missing) for figure in figures)
-    summary = (
-        f"{len(entries)} runs of {len(models_of(entries))} models; {len(tables)} tables, {len(figures)} figures"
-        + (f", {missing} of them missing their inputs." if missing else ".")
+    counted = ", ".join(
+        f"{number} {noun}" + ("" if number == 1 else "s")
+        for noun, number in (
+            ("run", len(entries)),
+            ("model", len(models_of(entries))),
+            ("table", len(tables)),
+            ("figure", len(figures)),
+        )
     )
+    summary = counted + (f"; figures that lack inputs: {missing}." if missing else ".")
     return environment.get_template("page.html.j2").render(
         generator=GENERATOR,
         title=TITLE,
