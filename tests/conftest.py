@@ -4,6 +4,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ from tests.unit.hub import serving
 # One thread per process: the tests start several processes on few cores, and OpenMP's waiting threads
 # would take the time of those that work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell starts background jobs with SIGINT ignored, and so would be what the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
 # What commands spend their first seconds on. None of ours, and neither verl nor vLLM, which decide by the environment

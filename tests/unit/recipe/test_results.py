@@ -1,0 +1,75 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""The committed study: its pages are made from its metrics, and what is written about it quotes them."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hpt.study import pages, state
+from hpt.study.plan import Settings
+from recipe.hpt.study import main
+
+RESULTS = Path(__file__).parents[3] / "recipe" / "hpt" / "results"
+COMMITTED = RESULTS / "study"
+MADE = ("report.html", "runs.yaml", "results.md", "results.jsonl", "curves.csv", "curves.png")
+# Another version of matplotlib draws the same data in other bytes.
+DRAWN = re.compile(rb"data:image/svg\+xml;base64,[^\"]*")
+ABSOLUTE_PATH = re.compile(rb"[\"' =]/[A-Za-z]")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def committed() -> dict[str, bytes]:
+    return files(COMMITTED)
+
+
+def test_the_pages_are_made_from_the_metrics_byte_for_byte(committed, tmp_path):
+    shutil.copytree(COMMITTED, tmp_path / "study")
+    for folder in ("tables", "figures"):
+        shutil.rmtree(tmp_path / "study" / folder)
+    for name in MADE:
+        (tmp_path / "study" / name).unlink()
+    assert main(["--report", "--out", str(tmp_path / "study")]) == 0
+    made = files(tmp_path / "study")
+    assert committed.keys() == made.keys()
+    assert {"tables/table2_builtin.tex", "figures/figure2_builtin.csv"} <= made.keys()
+    differing = [
+        name
+        for name, content in committed.items()
+        if not name.endswith((".svg", ".png"))
+        and DRAWN.sub(b"", content) != DRAWN.sub(b"", made[name])
+    ]
+    assert differing == []
+
+
+def test_every_run_of_the_plan_is_there(committed):
+    settings = state.settings_for(COMMITTED, {})
+    assert settings == Settings()
+    entries = pages.entries(COMMITTED, settings)
+    assert len(entries) == 33 and all("evaluation" in entry for entry in entries)
+    assert not [
+        name
+        for name, content in committed.items()
+        if name.endswith((".json", ".jsonl", ".yaml", ".csv", ".md"))
+        and ABSOLUTE_PATH.search(content)
+    ]
+
+
+def test_the_reading_quotes_the_tables():
+    reading = (RESULTS / "README.md").read_text()
+    for number in (2, 5, 6):
+        written = (COMMITTED / "tables" / f"table{number}_builtin.md").read_text()
+        table = [line for line in written.splitlines() if line.startswith("|")]
+        assert len(table) > 4 and "\n".join(table) in reading
+    for link in re.findall(r"\]\((?!http)([^)#]+)", reading):
+        assert (RESULTS / link).exists(), link
