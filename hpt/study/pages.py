@@ -12,7 +12,9 @@ from typing import Any
 
 import yaml
 
+from hpt import question_log
 from hpt.evaluation.outputs import QUESTIONS, RESULTS
+from hpt.report import solve_map
 from hpt.report.files import write_report
 from hpt.report.run import METRICS_FILE, read_run
 from hpt.report.runs import read_runs
@@ -84,8 +86,10 @@ def copy_results(out: Path, to: Path, settings: Settings) -> None:
     for result in sorted((out / state.RUNS).glob(f"*/{state.RESULT}")):
         folder = to / state.RUNS / result.parent.name
         state.write_whole(folder / state.RESULT, result.read_text())
-        if json.loads(result.read_text())["kind"] == "final":
+        run = json.loads(result.read_text())
+        if run["kind"] == "final":
             _copy_metrics(result.parent, folder)
+            _copy_question_log(result.parent, folder, run["method"])
     for evaluation in evaluations(settings, tuple(METHODS)):
         source = state.evaluation_folder(out, evaluation)
         if state.is_evaluated(source):
@@ -109,6 +113,12 @@ def _copy_metrics(source: Path, target: Path) -> None:
         kept = {name: value for name, value in row.items() if name.startswith(_METRICS)}
         lines.append(json.dumps({"step": step, "data": kept}) + "\n")
     state.write_whole(target / METRICS_FILE, "".join(lines))
+
+
+def _copy_question_log(source: Path, target: Path, method: str) -> None:
+    """Of the methods that are compared question by question: one log is larger than all metrics of its run."""
+    if method in (solve_map.HERE, *solve_map.OTHERS) and (source / question_log.FILE).exists():
+        state.write_whole(target / question_log.FILE, (source / question_log.FILE).read_text())
 
 
 def _copy_evaluation(out: Path, source: Path, target: Path) -> None:

@@ -65,11 +65,28 @@ def test_every_run_of_the_plan_is_there(committed):
     ]
 
 
+def cells(text: str) -> list[list[str]]:
+    """Rows of Markdown tables, without header lines' rules."""
+    rows = [line.strip("| ").split("|") for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows if not set("".join(row)) <= set("-: ")]
+
+
+def written(number: int) -> str:
+    return (COMMITTED / "tables" / f"table{number}_builtin.md").read_text()
+
+
 def test_the_reading_quotes_the_tables():
     reading = (RESULTS / "README.md").read_text()
-    for number in (2, 5, 6):
-        written = (COMMITTED / "tables" / f"table{number}_builtin.md").read_text()
-        table = [line for line in written.splitlines() if line.startswith("|")]
+    for number in (2, 4, 5, 6):
+        table = [line for line in written(number).splitlines() if line.startswith("|")]
         assert len(table) > 4 and "\n".join(table) in reading
     for link in re.findall(r"\]\((?!http)([^)#]+)", reading):
         assert (RESULTS / link).exists(), link
+
+
+def test_the_recipe_page_quotes_the_tables():
+    page = (RESULTS.parent / "README.md").read_text()
+    section = page[page.index("## Results") : page.index("## Tables and figures")]
+    quoted = [tuple(row[1:]) for row in cells(section)[1:]]
+    measured = {tuple(row[-2:]) for number in (2, 5, 6) for row in cells(written(number))}
+    assert len(quoted) == 11 and set(quoted) <= measured
