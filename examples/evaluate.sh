@@ -17,8 +17,8 @@ run="${run#run_}"
 : "${OUTPUT_DIR:=$(dirname "$here")/runs/$run}" "${EVAL_CONFIG:=eval}"
 # shellcheck source=launch.sh
 source "$here/launch.sh"
-if [[ -z "$run" || "$run" == *=* ]]; then
-    refuse "got '${1:-}' as the script; expected one of: $(cd "$here" && echo run_*.sh)"
+if [[ -z "$run" || "$run" == *=* || (-z "${MODEL_PATH:-}" && ! -f "$here/run_$run.sh") ]]; then
+    refuse "got '${1:-}' as the script; expected one of: $(cd "$here" && echo run_*.sh); or MODEL_PATH, with any name"
 fi
 shift
 : "${EVAL_DIR:=$root/runs/eval/$run}"

@@ -88,6 +88,7 @@ def test_a_base_model_by_its_path(launches, tmp_path):
     ("arguments", "environment", "message"),
     [
         ([], {}, "got '' as the script; expected one of: run_llama3.1_8b_grpo.sh"),
+        (["run_qwen.sh"], {}, "got 'run_qwen.sh' as the script; expected one of: run_llama3.1_8b_grpo.sh"),
         (["n=8"], {}, "got 'n=8' as the script"),
         (["run_qwen2.5_math_7b_hpt.sh"], {}, "without a checkpoint; train with examples/run_qwen2.5_math_7b_hpt.sh first"),
         (["x"], {"MODEL_PATH": "/m"}, "data/benchmarks; make them with examples/data_preprocess/benchmarks.py"),
