@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hpt import forkserver
 from tests.unit.hub import serving
@@ -18,6 +19,9 @@ from tests.unit.hub import serving
 # One thread per process: the tests start several processes on few cores, and OpenMP's waiting threads
 # would take the time of those that work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# OmegaConf reads YAML in Python: two thirds of the time of composing a configuration, which the tests do some hundred times.
+yaml.SafeLoader = yaml.CSafeLoader
 
 # A shell starts background jobs with SIGINT ignored, and so would be what the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -32,6 +36,8 @@ LIBRARIES = ("torch", "transformers", "tensordict", "datasets", "peft", "math_ve
 # Files that take longest, first: with the others behind them two workers end at about the same time.
 LONGEST = (
     "unit/examples/test_preparation.py",
+    "unit/verl_ext/test_preflight.py",
+    "unit/recipe/test_study.py",
     "unit/verl_ext/test_worker.py",
     "unit/verl_ext/test_platform.py",
     "unit/examples/test_scripts.py",
@@ -39,8 +45,11 @@ LONGEST = (
     "unit/examples/test_slurm.py",
     "unit/preflight/test_command.py",
     "unit/verifier/test_pool.py",
-    "unit/data/test_benchmarks.py",
-    "unit/recipe/test_study.py",
+    "unit/recipe/test_extending.py",
+    "unit/recipe/test_results.py",
+    "unit/preflight/test_checks.py",
+    "unit/report/test_page.py",
+    "unit/verifier/test_gold.py",
     "unit/upge/test_diagnose.py",
     "unit/verifier/test_bench.py",
     "unit/forkserver/test_forkserver.py",

@@ -12,6 +12,7 @@ import math
 import operator
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -121,6 +122,15 @@ def mean_over_questions(values: Sequence[float]) -> Mean:
     return Mean(mean, math.sqrt(variance / q), q)
 
 
+# One: methods are compared on the same questions, one benchmark after another, and the draws of 1000 questions are 80 MB.
+@lru_cache(maxsize=1)
+def _times_drawn(q: int, resamples: int, seed: int) -> np.ndarray:
+    """How often each question is in each resample, (resamples, q)."""
+    drawn = np.random.default_rng(seed).multinomial(q, np.full(q, 1.0 / q), size=resamples)
+    drawn.flags.writeable = False
+    return drawn
+
+
 def bootstrap_interval(
     values: np.ndarray,
     resamples: int = RESAMPLES,
@@ -152,7 +162,7 @@ def bootstrap_interval(
     q, m = values.shape
     if q == 1:
         return np.full(m, np.nan), np.full(m, np.nan)
-    times_drawn = np.random.default_rng(seed).multinomial(q, np.full(q, 1.0 / q), size=resamples)
+    times_drawn = _times_drawn(q, resamples, seed)
     means = times_drawn @ values.astype(np.float64) / q
     tail = (1.0 - confidence) / 2
     low, high = np.quantile(means, [tail, 1.0 - tail], axis=0)

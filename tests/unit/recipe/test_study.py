@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The study's command with trainings that are files only."""
 
+import functools
 import json
 import shutil
 
@@ -16,6 +17,14 @@ from tests.unit.report import folders
 # The rate at which each method does best here; GRPO ties at the two smaller ones.
 BEST = {"sft_only": 1e-3, "rl_only": 1e-4, "switch": 1e-2}
 RATES = "1e-4,1e-3,1e-2"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def composed_once():
+    """Every study reads the size of a batch from the same configuration."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recipe.hpt.study.compose", functools.cache(launch_module.compose))
+        yield
 
 
 @pytest.fixture(scope="module")
