@@ -88,9 +88,10 @@ test: install
 	$(ENTER)
 	.venv/bin/python -m pytest tests $(ARGS)
 
+# One process more than cores: many tests wait for time limits.
 test-fast: install
 	$(ENTER)
-	.venv/bin/python -m pytest tests -m "not ray" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	.venv/bin/python -m pytest tests -m "not ray" -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: install
 	$(ENTER)

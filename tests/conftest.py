@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = ("torch", "transformers", "tensordict", "datasets", "peft", "math_verify", "hydra")
 
 
-# Files that take longest, first: with the others behind them two workers end at about the same time.
+# Files that take longest, first: with the others behind them all workers end at about the same time.
 LONGEST = (
     "unit/examples/test_preparation.py",
     "unit/verl_ext/test_preflight.py",
