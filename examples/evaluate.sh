@@ -23,11 +23,15 @@ fi
 shift
 : "${EVAL_DIR:=$root/runs/eval/$run}"
 
+trained="$OUTPUT_DIR"
+if [[ "$run" == *_sft_then_grpo* ]]; then trained+=/grpo; fi
 if [[ -n "${MODEL_PATH:-}" ]]; then
+    # Scripts of a training take MODEL_PATH for its base model: exported, it must not pass for what was trained.
+    if [[ -s "$trained/latest_checkpointed_iteration.txt" ]]; then
+        refuse "got MODEL_PATH=$MODEL_PATH and a checkpoint in $trained; expected one of them: unset MODEL_PATH, or name another run"
+    fi
     model="$(model_path "$MODEL_PATH")"
 else
-    trained="$OUTPUT_DIR"
-    if [[ "$run" == *_sft_then_grpo* ]]; then trained+=/grpo; fi
     if [[ ! -s "$trained/latest_checkpointed_iteration.txt" ]]; then
         refuse "got $trained without a checkpoint; train with examples/run_$run.sh first, or name OUTPUT_DIR or MODEL_PATH"
     fi
@@ -47,5 +51,6 @@ fi
 template=()
 # shellcheck disable=SC2154 # of launch.sh
 if [[ "$run" == llama* ]]; then template=("${llama[@]/#data./}"); fi
+echo "evaluating $model, results in $EVAL_DIR"
 exec "$PYTHON" -m recipe.hpt.main_eval --config-name "$EVAL_CONFIG" model="$model" \
     benchmarks="$(hydra_path "$BENCHMARKS")" out="$(hydra_path "$EVAL_DIR")" "${template[@]}" "$@"

@@ -195,6 +195,8 @@ launch_sft_then_grpo() { # overrides of both
         ! "$looks" || echo "--- # first stage: SFT"
         attend "${command[@]}" || exit "$?"
         "$looks" || touch "$OUTPUT_DIR/sft/finished"
+    else
+        echo "first stage: finished before, in $OUTPUT_DIR/sft; remove $OUTPUT_DIR/sft/finished to go on with it"
     fi
     if [[ -e "$OUTPUT_DIR/sft/finished" ]]; then
         start="$(exported "$OUTPUT_DIR/sft")"

@@ -118,8 +118,9 @@ end_all() { # the training first, whose workers Ray ends; the head last
 start_node() { # node, arguments of ray_node.sh
     local node="$1"
     shift
+    # --export: a job submitted with --export=NONE would hand on nothing of what is set here.
     # --overlap, --mem=0: the step shares all that the job has; without --cpu-bind=none it may get a single core.
-    setsid srun --nodes=1 --ntasks=1 --nodelist="$node" --overlap --mem=0 --cpu-bind=none \
+    setsid srun --export=ALL --nodes=1 --ntasks=1 --nodelist="$node" --overlap --mem=0 --cpu-bind=none \
         bash "$here/ray_node.sh" "$node" "$@" </dev/null >>"$LOG_DIR/ray-$node.log" 2>&1 &
     steps[$node]=$!
 }

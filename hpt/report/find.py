@@ -58,21 +58,26 @@ def find_runs(folder: Path) -> list[dict[str, Any]]:
     return entries
 
 
+MADE = (
+    "# Made by `python -m hpt.report runs`, and made anew by it: keep changes under another name.\n"
+)
+
+
 def write_runs(folder: Path, out: Path) -> list[str]:
     """Write the file of runs; returns a line per run and one for the file.
 
     Raises:
-        RunsError: nothing found, or ``out`` is not in ``folder`` or is there with other contents.
+        RunsError: nothing found, or ``out`` is not in ``folder`` or was not written here.
     """
     entries = find_runs(folder)
-    text = yaml.safe_dump({"runs": entries}, sort_keys=False)
+    text = MADE + yaml.safe_dump({"runs": entries}, sort_keys=False)
     if out.resolve().parent != folder.resolve():
         raise RunsError(
             f"got --out {out}; expected a file in {folder}, as paths in it are relative to it"
         )
-    if out.exists() and out.read_text() != text:
+    if out.exists() and not out.read_text().startswith(MADE):
         raise RunsError(
-            f"got --out {out}, which is there with other runs; name another file, or move it away"
+            f"got --out {out}, which this command has not made; name another file, or move it away"
         )
     write_whole(out, text)
     return [*map(_described, entries), str(out)]

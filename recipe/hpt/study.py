@@ -119,6 +119,9 @@ def _arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, dic
         if "=" not in item:
             parser.error(f"got '{item}'; expected key=value, an override of config/quickstart.yaml")
     options.out = options.out.expanduser().resolve()
+    for name, folder in (("--out", options.out), ("--copy-to", options.copy_to)):
+        if folder and folder.is_file():
+            parser.error(f"got {name} {folder}, a file; expected a folder")
     options.only = options.only or (tuple(METHODS) if options.full else COMPARED)
     given = {name: getattr(options, name) for name in ("steps", "seeds", "sweep_lrs", "samples")}
     named = {name: value for name, value in given.items() if value is not None}

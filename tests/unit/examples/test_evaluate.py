@@ -84,6 +84,15 @@ def test_a_base_model_by_its_path(launches, tmp_path):
     assert values["out"].endswith("/runs/eval/qwen2.5_math_7b_base")
 
 
+def test_a_base_model_does_not_pass_for_what_was_trained(launches):
+    trained(launches.folder / "run", 3)
+    done = evaluate(
+        launches, "run_qwen2.5_math_7b_hpt.sh", BENCHMARKS="/a.parquet", MODEL_PATH="/m"
+    )
+    assert done.returncode == 2 and "got MODEL_PATH=/m and a checkpoint in " in done.stderr
+    assert launches.commands == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [

@@ -46,14 +46,17 @@ def test_runs_of_the_scripts_are_found_by_name(runs, capsys):
         ),
     }
     assert "qwen2.5_math_1.5b, hpt_gamma_1_8, seed 2: training" in capsys.readouterr().out
-    assert main(["runs", str(runs), "--out", str(file)]) == 0  # the same once more
+    before = len(read_runs(file))
+    folders.metrics(runs / "llama3.1_8b_luffy_seed7", {1: {}})
+    assert main(["runs", str(runs), "--out", str(file)]) == 0  # once more, when there is more
+    assert len(read_runs(file)) == before + 1
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("elsewhere/runs.yaml", "as paths in it are relative to it"),
-        ("mine.yaml", "which is there with other runs; name another file"),
+        ("mine.yaml", "which this command has not made; name another file"),
     ],
 )
 def test_a_file_that_would_not_do_is_refused(runs, capsys, name, message):
