@@ -102,8 +102,12 @@ hydra_path() { # a path, whatever its characters, as an absolute one that Hydra 
     printf '"%s"' "${path//\"/\\\"}"
 }
 
-model_path() { # a relative path that is no folder is a hub id, or refused as neither
-    if [[ -d "$caller/$1" ]]; then hydra_path "$1"; else printf '"%s"' "${1//\"/\\\"}"; fi
+model_path() { # a relative path that is no folder is a hub id, unless it begins as paths do: then it is refused as missing
+    if [[ -d "$caller/$1" || "$1" == models/* || "$1" == ./* || "$1" == ../* ]]; then
+        hydra_path "$1"
+    else
+        printf '"%s"' "${1//\"/\\\"}"
+    fi
 }
 
 command_of() { # folder, name, model, training file, overrides -> the array `command`

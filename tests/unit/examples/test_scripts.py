@@ -533,6 +533,11 @@ def exit_status(command: list[str], monkeypatch) -> int:
         ),
         (
             [],
+            {"MODEL_PATH": "models/no"},  # in the folder of the launch, which is /
+            "error: got actor_rollout_ref.model.path=//models/no, which does not exist",
+        ),
+        (
+            [],
             {"GPUS_PER_NODE": "7"},
             "error: got 64 questions x 8 rollouts per optimizer step on 7 ranks",
         ),
