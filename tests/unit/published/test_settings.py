@@ -84,7 +84,8 @@ def test_every_hybrid_setting_is_one_and_accepted():
             section = {
                 key[4:]: item.value for key, item in settings.items() if key.startswith("hpt.")
             }
-            HPTConfig.from_mapping(section)
+            accepted = HPTConfig.from_mapping(section)
+            assert {key: getattr(accepted, key) for key in section} == section
 
 
 def test_the_gpu_default_is_what_all_rows_share():
