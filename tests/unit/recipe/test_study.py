@@ -406,3 +406,11 @@ def test_wrong_settings_are_one_message(launch, tmp_path, capsys, arguments, mes
     assert launch(*arguments, defaults=()) == 2
     assert capsys.readouterr().err.startswith(message)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--out", "--copy-to"])
+def test_a_file_where_a_folder_is_expected_is_refused(tmp_path, capsys, option):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit) as end:
+        study.main([option, str(tmp_path / "file")])
+    assert end.value.code == 2 and "file, a file; expected a folder" in capsys.readouterr().err
