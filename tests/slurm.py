@@ -23,12 +23,13 @@ SRUN = """#!/usr/bin/env bash
 for word; do
     case "$word" in
         --nodelist=*) node="${word#*=}" ;;
+        --export=*) SLURM_EXPORT_ENV="${word#*=}" ;;
         --*) ;;
         *) break ;;
     esac
-    echo "$word" >>"$STAND_IN/srun_options"
     shift
 done
+if [[ "${SLURM_EXPORT_ENV:-ALL}" == NONE ]]; then unset LOG_DIR PYTHON RAY_AUTH_TOKEN; fi
 variable="RAY_START_OPTIONS_$node"
 export RAY_START_OPTIONS="${RAY_START_OPTIONS:-} ${!variable:-}"
 setsid "$@" &

@@ -365,7 +365,8 @@ def test_a_first_stage_that_failed_is_launched_again_and_a_finished_one_is_not(l
     assert stage_names(launches) == ["sft"]
     assert launches(script).returncode == 0
     assert stage_names(launches) == ["sft", "sft", "grpo"]
-    assert launches(script, RECORDED_STATUS="1").returncode == 1
+    again = launches(script, RECORDED_STATUS="1")
+    assert again.returncode == 1 and "first stage: finished before, in " in again.stdout
     assert stage_names(launches) == ["sft", "sft", "grpo", "grpo"]
 
 

@@ -86,6 +86,13 @@ def test_an_unknown_script_is_refused_before_anything_starts(slurm, file):
     assert slurm.records("steps") == []
 
 
+def test_a_job_submitted_with_an_environment_of_its_own_hands_it_on(slurm):
+    """sbatch --export=NONE leaves this variable, by which srun starts steps without the job's variables."""
+    job = submit(slurm, "run_one.sh", SLURM_EXPORT_ENV="NONE")
+    assert job.wait(60) == 0, job.log
+    assert training_runs(slurm)
+
+
 def test_outside_a_checkout_the_job_says_where_to_submit(slurm):
     job = submit(slurm, "run_one.sh", SLURM_SUBMIT_DIR="/nowhere")
     assert job.wait(20) == 2
