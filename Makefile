@@ -26,7 +26,7 @@ help:
 	echo "make check-run    what can be known before a GPU hour, as a table (SCRIPT=examples/run_....sh, ARGS='overrides')"
 	echo "make test         all tests"
 	echo "make test-fast    the tests that do not start Ray or vLLM"
-	echo "make lint         ruff and mypy"
+	echo "make lint         ruff, mypy and the contract of the layers"
 	echo "make clean        remove caches; .venv and outputs stay"
 	echo "Variables: PYTHON=python3.12 (for install), ARGS='...' (passed on to quickstart, study, report, check-run, test and test-fast)"
 
@@ -68,11 +68,11 @@ quickstart: install
 
 study: install
 	$(ENTER)
-	.venv/bin/python -m recipe.hpt.study $(ARGS)
+	.venv/bin/python -m recipe.hpt.reproduction.study $(ARGS)
 
 report: install
 	$(ENTER)
-	.venv/bin/python -m recipe.hpt.study --report --out recipe/hpt/results/study $(ARGS)
+	.venv/bin/python -m recipe.hpt.reproduction.study --report --out recipe/hpt/results/study $(ARGS)
 
 # With the environment that is active, as the script itself would be run; .venv where there is none.
 check-run:
@@ -98,6 +98,7 @@ lint: install
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m mypy
+	.venv/bin/lint-imports
 
 clean:
 	$(ENTER)

@@ -53,6 +53,7 @@ GPU = ["verl[vllm,fsdp]==0.9.1"]
 
 DEV = [
     "hypothesis>=6.150",
+    "import-linter>=2.5",
     "mypy>=1.15",
     "pytest>=8.3",
     "pytest-timeout>=2.3",
@@ -70,7 +71,7 @@ setup(
     python_requires=">=3.10,<3.13",
     # `recipe` is run from the checkout: verl has a package of that name too.
     packages=find_packages(include=["hpt", "hpt.*"]),
-    package_data={"hpt": ["py.typed", "report/*.j2"]},
+    package_data={"hpt": ["py.typed"]},
     install_requires=BASE,
     extras_require={"cpu": CPU, "gpu": GPU, "dev": DEV},
     # verl imports the plug-ins of this group in every process that imports verl.

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hpt import forkserver
+from hpt.verl_ext.cpu import forkserver
 from tests.unit.hub import serving
 
 # One thread per process: the tests start several processes on few cores, and OpenMP's waiting threads
@@ -36,10 +36,10 @@ LIBRARIES = ("torch", "transformers", "tensordict", "datasets", "peft", "math_ve
 # Files that take longest, first: with the others behind them all workers end at about the same time.
 LONGEST = (
     "unit/examples/test_preparation.py",
-    "unit/verl_ext/test_preflight.py",
-    "unit/recipe/test_study.py",
+    "unit/verl_ext/test_validation.py",
+    "unit/reproduction/study/test_command.py",
     "unit/verl_ext/test_worker.py",
-    "unit/verl_ext/test_platform.py",
+    "unit/verl_ext/cpu/test_platform.py",
     "unit/examples/test_scripts.py",
     "unit/verifier/test_hostile.py",
     "unit/examples/test_slurm.py",
@@ -48,11 +48,11 @@ LONGEST = (
     "unit/recipe/test_extending.py",
     "unit/recipe/test_results.py",
     "unit/preflight/test_checks.py",
-    "unit/report/test_page.py",
+    "unit/reproduction/report/test_page.py",
     "unit/verifier/test_gold.py",
-    "unit/upge/test_diagnose.py",
+    "unit/reproduction/diagnose/test_estimate.py",
     "unit/verifier/test_bench.py",
-    "unit/forkserver/test_forkserver.py",
+    "unit/verl_ext/cpu/forkserver/test_forkserver.py",
 )
 
 

@@ -179,7 +179,7 @@ finish() { # ends everything; the job's status follows from how `watch` ended
 }
 
 await() { # nodes that have to be there
-    watch "$PYTHON" -m hpt.cluster wait --address "$address" --timeout "$RAY_READY_SECONDS" \
+    watch "$PYTHON" -m hpt.verl_ext.ray_cluster wait --address "$address" --timeout "$RAY_READY_SECONDS" \
         --gpus-per-node "$GPUS_PER_NODE" --nodes "$@"
     if [[ "$outcome" == ended && "$status" -eq 0 ]]; then
         task=""
@@ -193,7 +193,7 @@ await() { # nodes that have to be there
 main() { # overrides
     local place ip port client_port address node
     say "job $SLURM_JOB_ID (restart ${SLURM_RESTART_COUNT:-0}): ${script##*/} on ${nodes[*]}, $GPUS_PER_NODE GPUs each"
-    place="$("$PYTHON" -m hpt.cluster place ${HEAD_IP:+--ip "$HEAD_IP"})" ||
+    place="$("$PYTHON" -m hpt.verl_ext.ray_cluster place ${HEAD_IP:+--ip "$HEAD_IP"})" ||
         die "PYTHON=$PYTHON cannot use ray and hpt, see above; activate their environment before sbatch, or set PYTHON" 1
     read -r ip port client_port <<<"$place"
     address="$ip:$port"

@@ -12,6 +12,11 @@ from typing import Any
 
 from hpt.data.choices import LETTERS, letter_of, shuffled, with_choices
 
+IN_DISTRIBUTION = ("aime24", "aime25", "amc23", "math500", "minerva", "olympiadbench")
+OUT_OF_DISTRIBUTION = ("arc_c", "gpqa")
+"""The columns that the paper's two averages are taken over."""
+
+
 Row = dict[str, Any]
 SIMPLE_COLUMNS = ("prompt", "answer")
 INFO = ("level", "subject", "source")

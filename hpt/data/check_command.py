@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from hpt.common.terminal import print_table
 from hpt.data.checks import ADVICE
 from hpt.data.command import OK, REFUSED, at_least
 from hpt.data.errors import DataError
 from hpt.data.inspection import KINDS, Inspection, inspect_file, most_common
-from hpt.report.terminal import print_table
-from hpt.strategies import import_plugins
+from hpt.method.strategies import import_plugins
 from hpt.verifier.pool import DEFAULT_WORKERS
 
 HELP = "validate training and evaluation files"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hpt.common.terminal import print_table
 from hpt.data.counts import Counts
-from hpt.report.terminal import print_table
 from hpt.verifier.pool import DEFAULT_WORKERS
 
 OK, REFUSED, INTERRUPTED = 0, 2, 130

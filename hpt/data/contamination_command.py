@@ -10,6 +10,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from rich.table import Table
 
+from hpt.common.files import write_whole
+from hpt.common.terminal import print_table
 from hpt.data.checks import check_files, iter_rows
 from hpt.data.command import OK, at_least
 from hpt.data.contamination import (
@@ -23,8 +25,7 @@ from hpt.data.contamination import (
 )
 from hpt.data.counts import Counts, Rejected
 from hpt.data.sources import file_sha256
-from hpt.data.writing import QuestionWriter, check_free, write_text_whole
-from hpt.report.terminal import print_table
+from hpt.data.writing import QuestionWriter, check_free
 
 HELP = "overlap of training questions with benchmarks"
 SHOWN = 20
@@ -90,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"{len(rows):,} of {train.rows:,} training questions overlap")
     if options.report:
         record = report_record(Path(options.train), train.rows, index, overlaps)
-        write_text_whole(options.report, json.dumps(record, indent=2) + "\n")
+        write_whole(options.report, json.dumps(record, indent=2) + "\n")
         print(f"wrote {options.report}")
     if options.write:
         counts = write_clean(options, rows, settings)

@@ -5,6 +5,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hpt.common.errors import HPTError
+
 # Enough to see the pattern: one systematic mistake would otherwise print a line per question.
 MAX_PROBLEMS_SHOWN = 10
 PATH_ADVICE = "Expected parquet files: correct the paths."
@@ -34,7 +36,7 @@ class PathProblem(Problem):
     """A path at which there is no file: nothing that its rows could do about it."""
 
 
-class DataError(ValueError):
+class DataError(HPTError):
     """Data files that cannot be trained on.
 
     Args:

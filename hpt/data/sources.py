@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hpt.common.errors import HPTError
 from hpt.data.checks import iter_rows
 
 FORMATS = (".json", ".jsonl", ".parquet")
@@ -29,7 +30,7 @@ _READ_BYTES = 1 << 20
 _REASON_CHARACTERS = 200
 
 
-class SourceError(ValueError):
+class SourceError(HPTError):
     """Input that cannot be read or lacks what is needed; the message names it and says what to do."""
 
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hpt import __version__
+from hpt.common.files import write_whole
 from hpt.data.sources import MANIFEST_SUFFIX, file_sha256
 
 FORMAT_VERSION = 1
@@ -161,21 +162,7 @@ class QuestionWriter:
         }
         check_free(self.path, self.overwrite)  # it may have been made in the meantime
         # The manifest first: where both are there and agree, the file is complete.
-        write_text_whole(manifest_path(self.path), json.dumps(manifest, indent=2) + "\n")
+        write_whole(manifest_path(self.path), json.dumps(manifest, indent=2) + "\n")
         os.replace(self._temporary, self.path)
         self._temporary = None
         return manifest
-
-
-def write_text_whole(path: Path, text: str) -> None:
-    """Write the text so that ``path`` is either as before or complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from hpt.common.terminal import rendered
 from hpt.evaluation import metrics
 from hpt.evaluation.compare import SOLVED_AT, compare, difference_table, exclusive_table
 from hpt.evaluation.manifest import locked, read_manifest
 from hpt.evaluation.outputs import places, write_outputs
-from hpt.report.terminal import rendered
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,11 +14,11 @@ from typing import Any
 
 import ray
 
-from hpt.config import ConfigError
+from hpt.common.errors import ConfigError
 from hpt.evaluation.settings import EvaluationSettings
 from hpt.evaluation.worker import GenerationWorker
 
-# As hpt.verl_ext.cpu_platform has them, which imports verl; the user's own values win.
+# As hpt.verl_ext.cpu.platform has them, which imports verl; the user's own values win.
 CPU_ENVIRONMENT = {
     "VLLM_TARGET_DEVICE": "cpu",
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB

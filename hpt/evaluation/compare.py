@@ -13,7 +13,7 @@ from rich.table import Table
 from hpt.evaluation import metrics
 from hpt.evaluation.manifest import FolderError
 from hpt.evaluation.results import BOOTSTRAP_SEED, Measured, metric_name, read_folder
-from hpt.report.evaluation import NONE, percent
+from hpt.evaluation.tables import NONE, percent
 
 SOLVED_AT = 0.5
 ALL, NO_LEVEL = "all", "-"

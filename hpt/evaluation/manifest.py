@@ -14,16 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hpt.common.errors import HPTError
+from hpt.common.files import write_whole
 from hpt.evaluation.questions import Benchmark, Question
 from hpt.evaluation.store import file_stem
-from hpt.study.state import write_whole
 
 MANIFEST, BENCHMARKS, LOCK = "manifest.json", "benchmarks", ".lock"
 FORMAT_VERSION = 1
 """Raise it when the same settings would give other samples."""
 
 
-class FolderError(ValueError):
+class FolderError(HPTError):
     """A results folder that does not fit; the message says why, and what to do."""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from hpt.config import ConfigError
+from hpt.common.errors import ConfigError
 
 # Configuration, tokenizer, chat template and weights. Other files in a checkpoint's folder do not change an answer.
 FILES = (

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from rich.table import Table
 
+from hpt.common.files import write_whole
+from hpt.common.terminal import rendered
+from hpt.evaluation import tables as report
 from hpt.evaluation.results import results_of
-from hpt.report import evaluation as report
-from hpt.report.terminal import rendered
-from hpt.study.state import write_whole
 
 RESULTS, TABLES, QUESTIONS = "results.json", "results.md", "questions.jsonl"
 CURVES, FIGURE = "pass_at_k.csv", "pass_at_k.png"

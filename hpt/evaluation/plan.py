@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpt.config import ConfigError
+from hpt.common.errors import ConfigError
 from hpt.evaluation import prompts
 from hpt.evaluation.manifest import Manifest, benchmark_entry, check_benchmark, manifest_for
 from hpt.evaluation.model import Model, find_model
 from hpt.evaluation.questions import Benchmark, load_benchmarks
 from hpt.evaluation.settings import EvaluationSettings
 from hpt.evaluation.store import SampleStore
-from hpt.strategies import import_plugins
+from hpt.method.strategies import import_plugins
 
 
 @dataclass(frozen=True)

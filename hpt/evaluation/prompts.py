@@ -7,7 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from hpt.config import ConfigError
+from hpt.common.errors import ConfigError
+from hpt.common.prompts import as_chat_template
 from hpt.evaluation.model import Model
 from hpt.evaluation.questions import Benchmark
 
@@ -35,19 +36,6 @@ def load_tokenizer(model: Model, prompt_template: str | None) -> Any:
             "two: set prompt_template to a text with {prompt}"
         )
     return tokenizer
-
-
-def as_chat_template(prompt_template: str) -> str:
-    """The Jinja template that training makes of ``data.prompt_template``."""
-    from omegaconf import OmegaConf
-
-    from hpt.verl_ext.preflight import apply_prompt_template
-
-    config = OmegaConf.create(
-        {"data": {"prompt_template": prompt_template}, "actor_rollout_ref": {"model": {}}}
-    )
-    apply_prompt_template(config)
-    return config.actor_rollout_ref.model.custom_chat_template
 
 
 def render(benchmark: Benchmark, tokenizer: Any) -> list[list[int]]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpt.data.benchmarks import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION
 from hpt.evaluation import metrics, voting
 from hpt.evaluation.manifest import Manifest, read_manifest, read_questions
 from hpt.evaluation.questions import Benchmark, Question
-from hpt.evaluation.settings import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION
 from hpt.evaluation.store import Judged, SampleStore
 
 BOOTSTRAP_SEED = 0

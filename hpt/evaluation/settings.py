@@ -7,14 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hpt.config import ConfigError, check_keys, one_of
-from hpt.strategies import is_number, plain
+from hpt.common.errors import ConfigError
+from hpt.method.config import check_keys, one_of
+from hpt.method.strategies import is_number, plain
 
 SAMPLES = {"aime24": 32, "aime25": 32, "amc23": 32}
 """Samples per question where the paper reports avg@32; it is pass@1, one sample, everywhere else."""
-IN_DISTRIBUTION = ("aime24", "aime25", "amc23", "math500", "minerva", "olympiadbench")
-OUT_OF_DISTRIBUTION = ("arc_c", "gpqa")
-"""The columns that the paper's two averages are taken over."""
 DEVICES = ("cuda", "cpu")
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
 
+from hpt.common.errors import HPTError
 from hpt.evaluation.seeds import sample_seed
 
 FOLDER = "samples"
@@ -24,7 +25,7 @@ SAMPLE_FIELDS = ("question", "sample", "seed", "text", "tokens", "finish_reason"
 VERDICT_FIELDS = ("question", "sample", "score", "extracted", "reason")
 
 
-class StoreError(ValueError):
+class StoreError(HPTError):
     """Files that were not written by this evaluation; the message says which, and what to do."""
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import jinja2
 
-from hpt.data.writing import write_text_whole
+from hpt.common.files import write_whole
 from hpt.models.copying import copy_checkpoint, link_checkpoint
 from hpt.models.edits import Edits, Settings, load
 from hpt.models.rope import check_window, rope_theta_of
@@ -105,7 +105,7 @@ def prepare(
         edits.write(new)
         copy_checkpoint(source, new, skip=rewritten, link=link, progress=progress)
         record = {"source": source.name, "settings": asdict(settings), "changes": done.changes}
-        write_text_whole(new / RECORD, json.dumps(record, indent=2) + "\n")
+        write_whole(new / RECORD, json.dumps(record, indent=2) + "\n")
         _check_free(out)  # it may have been made in the meantime
         os.replace(new, out)
     return done

@@ -11,7 +11,7 @@ from hpt.preflight import data_checks, machine_checks, settings_checks
 from hpt.preflight.context import Context, Step, run_steps
 from hpt.preflight.settings_checks import validated
 from hpt.preflight.table import Check, exit_status, print_checks
-from hpt.verl_ext import preflight
+from hpt.verl_ext import validation as preflight
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements"
 SETTINGS = ("section hpt", "settings", "trainer", "batch")

@@ -15,7 +15,7 @@ from hpt.preflight.memory import longest_row
 from hpt.preflight.run_lock import holder_of, in_use
 from hpt.preflight.run_record import compare, describe, folder_of, refusal, without_record
 from hpt.preflight.table import Check, failed, passed, warned
-from hpt.verl_ext import preflight
+from hpt.verl_ext import validation as preflight
 
 EXAMPLES = 2
 SHOWN_CHARACTERS = 400
@@ -127,7 +127,7 @@ def _show_solution(context: Context, number: int, solution: str | None) -> list[
     if solution is None:
         context.notes.append(f"--- example {number}: no gold solution")
         return []
-    from hpt.data.dataset import demonstration_tokens  # imports datasets and verl
+    from hpt.verl_ext.dataset import demonstration_tokens  # imports datasets and verl
 
     ids = demonstration_tokens(context.tokenizer, solution) or []
     text = context.tokenizer.decode(ids, skip_special_tokens=False)

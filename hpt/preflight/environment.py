@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from hpt.config import ConfigError
+from hpt.common.errors import ConfigError
 
 STACK = ("verl", "torch", "vllm", "ray", "transformers", "tensordict")
 FLASH_ATTENTION = "flash-attn"

@@ -100,7 +100,7 @@ class Estimate:
 
 
 def estimate(sizes: ModelSizes, config: DictConfig) -> Estimate:
-    """The estimate for a configuration that has passed :func:`hpt.verl_ext.preflight.check_batch`."""
+    """The estimate for a configuration that has passed :func:`hpt.verl_ext.validation.check_batch`."""
     actor, rollout = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
     kept, computed = _precisions(actor)
     shards = shards_of(config)

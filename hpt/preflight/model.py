@@ -12,8 +12,8 @@ from typing import Any
 import jinja2
 from omegaconf import DictConfig, OmegaConf
 
-from hpt.config import ConfigError
-from hpt.strategies import plain
+from hpt.common.errors import ConfigError
+from hpt.method.strategies import plain
 
 # Written by libraries about themselves, or about the file's place; they change without another model.
 VOLATILE_KEYS = ("transformers_version", "_name_or_path", "torch_dtype", "dtype", "use_cache")

@@ -21,7 +21,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from hpt.config import ConfigError
+from hpt.common.errors import ConfigError
+from hpt.common.files import write_whole
 from hpt.preflight.run_record import (
     RECORD,
     Comparison,
@@ -30,7 +31,6 @@ from hpt.preflight.run_record import (
     refusal,
     without_record,
 )
-from hpt.study.state import write_whole
 
 logger = logging.getLogger(__name__)
 

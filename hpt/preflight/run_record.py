@@ -23,9 +23,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from hpt.config import ConfigError
+from hpt.common.errors import ConfigError
+from hpt.common.files import TRACKER
 from hpt.preflight import model as models
-from hpt.study.state import TRACKER
 
 RECORD = "run.json"
 METRICS = "metrics*.jsonl"
@@ -60,7 +60,7 @@ def describe(config: DictConfig, model: Path | None) -> dict[str, Any]:
     """What the run is, as plain JSON.
 
     Args:
-        config: as :func:`hpt.verl_ext.preflight.prepare` leaves it.
+        config: as :func:`hpt.verl_ext.validation.prepare` leaves it.
         model: its folder; None: a hub id that is not on this machine, known by its name alone.
     """
     name = str(config.actor_rollout_ref.model.path)

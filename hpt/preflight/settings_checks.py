@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of the configuration: those of :mod:`hpt.verl_ext.preflight`, one line each, and the arithmetic of a batch."""
+"""Checks of the configuration: those of :mod:`hpt.verl_ext.validation`, one line each, and the arithmetic of a batch."""
 
 import contextlib
 import io
@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 from omegaconf import DictConfig, OmegaConf
 
-from hpt.config import HPTConfig
+from hpt.method.config import HPTConfig
 from hpt.preflight.context import Context
 from hpt.preflight.memory import longest_row, micro_batch_tokens
 from hpt.preflight.table import Check, failed, passed, warned
-from hpt.verl_ext import cpu_platform, preflight
+from hpt.verl_ext import validation as preflight
+from hpt.verl_ext.cpu import platform as cpu_platform
 
 Checker = Callable[[Context], list[Check]]
 

@@ -1,12 +1,12 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a run itself refuses on top of :func:`hpt.verl_ext.preflight.prepare`, before Ray."""
+"""What a run itself refuses on top of :func:`hpt.verl_ext.validation.prepare`, before Ray."""
 
 from typing import Any
 
 from omegaconf import DictConfig
 
-from hpt.config import ConfigError
+from hpt.common.errors import ConfigError
 from hpt.preflight import machine_checks, memory
 from hpt.preflight import model as models
 from hpt.preflight.run_record import describe

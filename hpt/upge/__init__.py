@@ -1,23 +1,23 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The unified policy gradient estimator (arXiv 2509.04419, Section 3): pure functions on tensors."""
+"""The estimator under the name that code outside this project imports; its home is :mod:`hpt.method.estimator`."""
 
-from hpt.upge.advantage import group_advantages
-from hpt.upge.algorithms import ALGORITHMS, Algorithm, register
-from hpt.upge.composite import Composite
-from hpt.upge.hybrid import HybridLoss, hybrid_loss
-from hpt.upge.surrogate import token_coefficient, token_stabilisation, token_surrogate
-from hpt.upge.tokens import MAX_LOG_RATIO, probability_ratio
+from hpt.method.estimator import (
+    ALGORITHMS,
+    Algorithm,
+    credit,
+    parts,
+    register,
+    token_coefficient,
+    token_stabilisation,
+    token_surrogate,
+)
 
 __all__ = [
     "ALGORITHMS",
-    "MAX_LOG_RATIO",
     "Algorithm",
-    "Composite",
-    "HybridLoss",
-    "group_advantages",
-    "hybrid_loss",
-    "probability_ratio",
+    "credit",
+    "parts",
     "register",
     "token_coefficient",
     "token_stabilisation",

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m hpt.upge`` prints Table 1 of the code; ``check`` proves its entries, ``diagnose`` measures them."""
+"""``python -m hpt.upge`` prints Table 1 of the code; ``check`` proves its entries."""
 
 import argparse
 import importlib
@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from hpt.report.terminal import print_table
-from hpt.upge.algorithms import ALGORITHMS
-from hpt.upge.diagnose import command as diagnosis
-from hpt.upge.proof import (
+from hpt.common.terminal import print_table
+from hpt.method.estimator.algorithms import ALGORITHMS
+from hpt.method.proof.check import (
     ADVANTAGE_TOLERANCE,
     COEFFICIENT,
     PUBLISHED,
@@ -24,6 +23,7 @@ from hpt.upge.proof import (
 )
 
 VERL = "verl"
+DIAGNOSE = "recipe.hpt.reproduction.diagnose"
 LEGEND = (
     "Gradient per token: 1_stable * A / pi_ref * factor * grad pi_theta.",
     "w = pi_theta / pi_ref; r = pi_theta / pi_old; s = geometric mean of r over the row; sg stops the gradient;",
@@ -78,7 +78,7 @@ def _at_least(smallest: int):
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m hpt.upge", description=__doc__)
-    commands = parser.add_subparsers(dest="command", metavar="{check,diagnose}")
+    commands = parser.add_subparsers(dest="command", metavar="{check}")
     checks = commands.add_parser(
         "check",
         help="compare every entry with its witnesses; exit code 1 if one deviates",
@@ -86,17 +86,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     checks.add_argument("--seed", type=_at_least(0), default=0, help="of the random batches (0)")
     checks.add_argument("--rows", type=_at_least(1), default=16, help="rows of a batch (16)")
     checks.add_argument("--tokens", type=_at_least(1), default=24, help="tokens of a full row (24)")
-    diagnoses = commands.add_parser(
-        "diagnose",
-        help="norm, variance, bias and effective sample size of every entry on a model and its rollouts",
-    )
-    diagnosis.add_arguments(diagnoses, _at_least)
     # Before or after the command; there it must not reset what stands before it.
-    for each, default in (
-        (parser, False),
-        (checks, argparse.SUPPRESS),
-        (diagnoses, argparse.SUPPRESS),
-    ):
+    for each, default in ((parser, False), (checks, argparse.SUPPRESS)):
         each.add_argument(
             "--markdown", action="store_true", default=default, help="print the table as Markdown"
         )
@@ -122,11 +113,13 @@ def run_check(seed: int, rows: int, tokens: int, markdown: bool) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    given = sys.argv[1:] if arguments is None else arguments
+    if "diagnose" in given:
+        print(f"error: 'diagnose' has moved: run python -m {DIAGNOSE}", file=sys.stderr)
+        return 2
     options = parse_arguments(arguments)
     if options.command == "check":
         return run_check(options.seed, options.rows, options.tokens, options.markdown)
-    if options.command == "diagnose":
-        return diagnosis.run(options)
     print_table(algorithm_table(), LEGEND, options.markdown)
     return 0
 

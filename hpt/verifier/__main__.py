@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from hpt.strategies import import_plugins
+from hpt.method.strategies import import_plugins
 from hpt.verifier import KINDS, verify
 from hpt.verifier.bench import described, measure
 

@@ -12,7 +12,7 @@ of them keeps one pool of verifier processes; set ``verifier_workers``, ``verifi
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hpt.strategies import import_plugins
+from hpt.method.strategies import import_plugins
 from hpt.verifier.pool import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_S, DEFAULT_WORKERS, shared_pool
 
 # Where a dataset row names its kind of answer; rows that name none hold mathematics.

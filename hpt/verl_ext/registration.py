@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from verl.trainer.ppo.core_algos import register_adv_est, register_policy_loss
 
-from hpt.routing import RowKind
-from hpt.upge import Composite, HybridLoss, group_advantages, hybrid_loss
-from hpt.upge.hybrid import HPT, Rows
+from hpt.method.estimator import Composite, HybridLoss, group_advantages, hybrid_loss
+from hpt.method.estimator.loss import HPT, Rows
+from hpt.method.routing import RowKind
 
 NAME = "hpt"
 

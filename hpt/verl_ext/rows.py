@@ -6,7 +6,7 @@ A row is a key with a tag (a dict on the driver) and fields (tensors in the stor
 own are one number per row, so that they never disagree with a row's length:
 
     row_kind     int64    RowKind
-    rl_weight    float32  weight of each response token in the RL term, see hpt.routing
+    rl_weight    float32  weight of each response token in the RL term, see hpt.method.routing
     sft_weight   float32  the same in the SFT term
     temperature  float32  only where rollouts are sampled at a temperature other than 1
 """
@@ -23,7 +23,7 @@ from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 
-from hpt.routing import Row, RowKind
+from hpt.method.routing import Row, RowKind
 
 KIND_TAG = "hpt_kind"
 # A prompt token and a response token: the shortest row that verl's unpadding accepts.

@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
 from verl.trainer.main_ppo import TaskRunnerV1
 
-from hpt.forkserver import ForkServer
 from hpt.verl_ext import joining, logs
+from hpt.verl_ext.cpu.forkserver import ForkServer
 
 
 class HybridTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):

@@ -28,12 +28,13 @@ from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.metric import reduce_metrics
 
 import hpt.verl_ext.registration  # noqa: F401  (the driver looks up the advantage estimator by name)
-from hpt import question_log
-from hpt.config import ConfigError, HPTConfig
-from hpt.metrics import BatchMetrics, update_metrics
-from hpt.routing import Denominators, Plan, Question, Row, RowKind, route
-from hpt.strategies import import_plugins
-from hpt.upge.composite import composite_of, terms_of
+from hpt.common.errors import ConfigError
+from hpt.method import question_log
+from hpt.method.config import HPTConfig
+from hpt.method.estimator.composite import composite_of, terms_of
+from hpt.method.metrics import BatchMetrics, update_metrics
+from hpt.method.routing import Denominators, Plan, Question, Row, RowKind, route
+from hpt.method.strategies import import_plugins
 from hpt.verl_ext import rows as row_io
 from hpt.verl_ext.layout import lay_out, pad_for_ranks
 from hpt.verl_ext.loss import actor_loss

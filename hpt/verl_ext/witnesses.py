@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""verl's own losses and advantages as witnesses of ours (see :mod:`hpt.upge.proof`)."""
+"""verl's own losses and advantages as witnesses of ours (see :mod:`hpt.method.proof.check`)."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import torch
 from verl.trainer.ppo.core_algos import get_adv_estimator_fn, get_policy_loss_fn
 from verl.workers.config import ActorConfig
 
-from hpt.upge.proof import Witness
+from hpt.method.proof.check import Witness
 
 # verl's dual clip cannot be switched off. Its ratio is clamped at e^20, so this bound is never met.
 NO_DUAL_CLIP = math.exp(21)

@@ -18,7 +18,7 @@ from verl.utils.metric import Metric
 from verl.utils.py_functional import append_to_dict
 from verl.workers.engine_workers import ActorRolloutRefWorker, TrainingWorker
 
-from hpt.routing import RowKind, micro_batches
+from hpt.method.routing import RowKind, micro_batches
 from hpt.verl_ext import logs
 
 logger = logging.getLogger(__name__)

@@ -11,6 +11,8 @@ import contextlib
 import os
 import sys
 
+from hpt.common.errors import ConfigError
+
 # Hydra then raises what went wrong instead of printing its own summary and exiting; `main` does that.
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")
 # Read when TransferQueue is imported; it warns, at each operation, about more threads than cores.
@@ -21,9 +23,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from hpt.config import ConfigError
 from hpt.data.errors import DataError
-from hpt.forkserver import ForkServer, modules, serving
+from hpt.verl_ext.cpu.forkserver import ForkServer, modules, serving
 
 # A check leaves no folder behind, Hydra's included.
 CHECK_OVERRIDES = (
@@ -53,7 +54,7 @@ def _train(config: DictConfig) -> None:
 
 
 def _check_and_run(config: DictConfig, dry_run: bool, server: ForkServer | None) -> None:
-    from hpt.verl_ext.preflight import prepare
+    from hpt.verl_ext.validation import prepare
 
     try:
         with contextlib.redirect_stdout(sys.stderr):  # verl reports there; a dry run prints YAML
@@ -71,7 +72,7 @@ def _check_and_run(config: DictConfig, dry_run: bool, server: ForkServer | None)
 def _run(config: DictConfig, server: ForkServer | None) -> None:
     from hpt.preflight.run_lock import claimed
     from hpt.preflight.start import admit
-    from hpt.verl_ext.preflight import direct_logs
+    from hpt.verl_ext.validation import direct_logs
 
     try:
         with claimed(config, admit(config)):
@@ -104,7 +105,7 @@ def main() -> int:
     try:
         _train()
     except (HydraException, OmegaConfBaseException) as error:
-        from hpt.verl_ext.preflight import explain
+        from hpt.verl_ext.validation import explain
 
         return _refuse(explain(str(error)))
     except KeyboardInterrupt:

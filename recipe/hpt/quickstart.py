@@ -14,14 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from recipe.hpt.launch import (
-    LOG_FILE,
-    METRICS_FILE,
-    ROOT,
-    compose,
-    run_training,
-    steps_until_end,
-)
+from recipe.hpt.launch import LOG_FILE, METRICS_FILE, ROOT, compose, run_training, steps_until_end
 
 PLOT_FILE = "training.png"
 
@@ -47,8 +40,12 @@ def _arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, lis
 
 def make_task(folder: Path, seed: int) -> None:
     """Write the task and train its base model into ``folder``, unless they are there."""
-    from hpt.data.builtin_model import BaseModelSettings, accuracy_table, train_base_model
-    from hpt.data.builtin_task import write_task
+    from recipe.hpt.reproduction.task.base_model import (
+        BaseModelSettings,
+        accuracy_table,
+        train_base_model,
+    )
+    from recipe.hpt.reproduction.task.questions import write_task
 
     write_task(folder, seed=seed)
     manifest = train_base_model(folder / "base_model", BaseModelSettings(seed=seed))
@@ -98,8 +95,8 @@ def train(folder: Path, task: Path, seed: int, overrides: Sequence[str]) -> int:
 
 def report(folder: Path) -> None:
     """Print the table and write the figure."""
-    from hpt.data.builtin_task import TRAIN_LEVELS
-    from hpt.report.run import plot, read_run, summary
+    from hpt.common.training_log import plot, read_run, summary
+    from recipe.hpt.reproduction.task.questions import TRAIN_LEVELS
 
     run = read_run(folder)
     plot(run, TRAIN_LEVELS, folder / PLOT_FILE)
@@ -129,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         make_task(task, options.seed)
         status = train(folder, task, options.seed, overrides)
     except HydraException as error:
-        from hpt.verl_ext.preflight import explain
+        from hpt.verl_ext.validation import explain
 
         print(f"error: {explain(str(error))}", file=sys.stderr)
         return 2

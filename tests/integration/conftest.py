@@ -29,7 +29,7 @@ class Launch:
         return (self.folder / "train.log").read_text(errors="replace")
 
     def steps(self) -> dict[int, dict]:
-        from hpt.report.run import read_run
+        from hpt.common.training_log import read_run
 
         return read_run(self.folder).steps
 
@@ -56,8 +56,8 @@ class Launch:
 @pytest.fixture(scope="session")
 def task(tmp_path_factory) -> Path:
     """Questions of levels 1 to 3, and a base model that solves some of levels 1 and 2."""
-    from hpt.data.builtin_model import BaseModelSettings, train_base_model
-    from hpt.data.builtin_task import write_task
+    from recipe.hpt.reproduction.task.base_model import BaseModelSettings, train_base_model
+    from recipe.hpt.reproduction.task.questions import write_task
 
     folder = tmp_path_factory.mktemp("task")
     write_task(

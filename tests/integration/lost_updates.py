@@ -4,7 +4,7 @@
 
 from verl.workers.rollout.vllm_rollout.bucketed_weight_transfer import BucketedWeightReceiver
 
-from hpt.verl_ext.cpu_rollout import CPUColocateWorkerExtension
+from hpt.verl_ext.cpu.rollout import CPUColocateWorkerExtension
 
 
 class LosesUpdates(CPUColocateWorkerExtension):

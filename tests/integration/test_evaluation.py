@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hpt.data.builtin_task import boxed_answer
 from hpt.evaluation.seeds import sample_seed
+from recipe.hpt.reproduction.task.questions import boxed_answer
 from tests.integration.conftest import ROOT
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]

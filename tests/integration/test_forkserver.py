@@ -7,13 +7,13 @@ import subprocess
 
 import pytest
 
-from hpt.forkserver import modules, serving
+from hpt.verl_ext.cpu.forkserver import modules, serving
 
 pytestmark = pytest.mark.ray
 
 
 def test_rays_random_ids_differ_between_children_of_the_whole_stack():
-    """No module of verl or vLLM draws one on import other than tests/unit/forkserver/remote_class.py does."""
+    """No module of verl or vLLM draws one on import other than tests/unit/verl_ext/cpu/forkserver/remote_class.py does."""
     code = (
         "import ray; print(ray.ObjectID.from_random().hex(), ray.ActorClassID.from_random().hex())"
     )

@@ -7,7 +7,7 @@ import os
 import psutil
 import pytest
 
-from hpt.report.run import read_run
+from hpt.common.training_log import read_run
 from tests.slurm import ROOT, Slurm
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(2400)]

@@ -11,7 +11,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from hpt.strategies import STRATEGIES
+from hpt.method.strategies import STRATEGIES
 from tests.integration.conftest import ROOT
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]

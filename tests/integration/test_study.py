@@ -11,9 +11,10 @@ import time
 
 import pytest
 
-from hpt.data.builtin_model import BaseModelSettings, train_base_model
-from hpt.report.runs import read_runs
-from hpt.study import data, state
+from hpt.common.files import TRACKER
+from recipe.hpt.reproduction.report.runs import read_runs
+from recipe.hpt.reproduction.study import data
+from recipe.hpt.reproduction.task.base_model import BaseModelSettings, train_base_model
 from tests.integration.conftest import ROOT
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
@@ -75,7 +76,7 @@ def test_a_study_goes_on_after_an_interruption(launch, tmp_path):
     out, log = tmp_path / "out", tmp_path / "study.log"
     process = launch()
     # The checkpoint of the last batch is complete, its validation is not.
-    wait_for(out / "runs" / SECOND_STAGE / state.TRACKER, process, log)
+    wait_for(out / "runs" / SECOND_STAGE / TRACKER, process, log)
     process.send_signal(signal.SIGINT)
     assert process.wait(120) == 130, log.read_text()
     before = [json.loads(line)["name"] for line in (out / "results.jsonl").read_text().splitlines()]

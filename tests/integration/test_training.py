@@ -13,9 +13,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from hpt import question_log
-from hpt.data.builtin_model import BaseModelSettings, train_base_model
-from hpt.metrics import DEFINITIONS
+from hpt.method import question_log
+from hpt.method.metrics import DEFINITIONS
+from recipe.hpt.reproduction.task.base_model import BaseModelSettings, train_base_model
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

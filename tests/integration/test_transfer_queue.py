@@ -8,8 +8,8 @@ import pytest
 import ray
 import torch
 
-from hpt.gate import switch
-from hpt.routing import Denominators, Question, RowKind, route
+from hpt.method.gate import switch
+from hpt.method.routing import Denominators, Question, RowKind, route
 from tests.unit.terms import DR_GRPO, LUFFY
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]

@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from recipe.hpt import study
+from recipe.hpt.reproduction.study import command as study
 
 
 def main() -> int:

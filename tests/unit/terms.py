@@ -4,7 +4,7 @@
 
 import statistics
 
-from hpt.routing import Term
+from hpt.method.routing import Term
 
 
 def centred(scores: list[float]) -> list[float]:

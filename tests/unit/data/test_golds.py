@@ -5,8 +5,8 @@ import multiprocessing
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hpt.data.builtin_task import write_task
 from hpt.data.golds import file_golds, gold_file_problems, unverifiable
+from recipe.hpt.reproduction.task.questions import write_task
 
 PROMPT = [{"role": "user", "content": "What is 1+1?"}]
 

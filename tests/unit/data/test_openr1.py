@@ -6,7 +6,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hpt.data.builtin_model import build_tokenizer
 from hpt.data.candidates import Settings
 from hpt.data.checks import check_files
 from hpt.data.errors import DataError
@@ -14,6 +13,7 @@ from hpt.data.openr1 import complement_layout, subset_keys, subset_layout
 from hpt.data.preparation import Preparation, solution_lengths
 from hpt.data.sources import SourceError, open_source
 from hpt.data.writing import read_manifest
+from recipe.hpt.reproduction.task.base_model import build_tokenizer
 
 
 def subset_row(question="What is 1+1?", answer="2", solution=None, **changes) -> dict:

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from hpt.config import ConfigError
+from hpt.common.errors import ConfigError
 from hpt.evaluation.manifest import FolderError, locked, read_manifest
 from hpt.evaluation.model import find_model
 from hpt.evaluation.plan import prepare
@@ -23,7 +23,11 @@ from tests.unit.evaluation.helpers import fill, row, write
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """The built-in task's tokenizer, and a model that nobody has trained."""
-    from hpt.data.builtin_model import BaseModelSettings, build_model, build_tokenizer
+    from recipe.hpt.reproduction.task.base_model import (
+        BaseModelSettings,
+        build_model,
+        build_tokenizer,
+    )
 
     folder = tmp_path_factory.mktemp("models") / "model"
     tokenizer = build_tokenizer()
@@ -64,13 +68,13 @@ def test_plan_of_a_new_folder(settings, tmp_path):
     assert plan.max_model_len == max(map(len, part.prompts)) + 64
     assert plan.model.positions == 256
     assert not (tmp_path / "out").exists(), "nothing is written"
-    from hpt.data.builtin_model import build_tokenizer
+    from recipe.hpt.reproduction.task.base_model import build_tokenizer
 
     assert build_tokenizer().decode(part.prompts[3]) == "03+1x1="
 
 
 def test_prompt_template_as_in_training(settings):
-    from hpt.data.builtin_model import build_tokenizer
+    from recipe.hpt.reproduction.task.base_model import build_tokenizer
 
     template = "(:{prompt}\n"
     (part,) = prepare(changed(settings, prompt_template=template)).parts

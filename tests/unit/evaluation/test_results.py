@@ -5,14 +5,14 @@ import json
 
 import pytest
 
+from hpt.common.terminal import rendered
 from hpt.evaluation.__main__ import main
 from hpt.evaluation.compare import compare
 from hpt.evaluation.manifest import FolderError
 from hpt.evaluation.metrics import Exclusive, pass_at_k
 from hpt.evaluation.outputs import write_outputs
 from hpt.evaluation.results import averages, results_of
-from hpt.report.evaluation import main_table, percent
-from hpt.report.terminal import rendered
+from hpt.evaluation.tables import main_table, percent
 from tests.unit.evaluation.helpers import results_folder
 
 # The gold answer is 1; levels alternate 1, 2.

@@ -4,7 +4,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from hpt.config import ConfigError
+from hpt.common.errors import ConfigError
 from hpt.evaluation.settings import EvaluationSettings, known_keys
 from recipe.hpt.launch import ROOT
 from recipe.hpt.main_eval import explain
@@ -115,7 +115,7 @@ def test_the_verifiers_arguments():
 
 def test_the_cpus_environment_is_the_trainers():
     from hpt.evaluation.cluster import CPU_ENVIRONMENT
-    from hpt.verl_ext.cpu_platform import ENVIRONMENT
+    from hpt.verl_ext.cpu.platform import ENVIRONMENT
 
     ours = {name: value for name, value in CPU_ENVIRONMENT.items() if name.startswith("VLLM_")}
     assert ours == {name: value for name, value in ENVIRONMENT.items() if name.startswith("VLLM_")}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from hpt.published.settings import QUESTION_ANSWER
+from recipe.hpt.reproduction.paper.settings import QUESTION_ANSWER
 from tests.unit.examples.test_scripts import EXAMPLES, Launches
 
 

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from hpt.data.__main__ import main
-from hpt.data.builtin_model import BaseModelSettings, build_model, build_tokenizer
 from hpt.data.openr1 import COMPLETE, SUBSET
 from hpt.data.writing import read_manifest
+from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
 from tests.unit.hub import COMMIT
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -20,10 +20,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from hpt.data.builtin_model import BaseModelSettings, build_model, build_tokenizer
-from hpt.data.builtin_task import write_task
-from hpt.published.settings import GRPO, MODELS, ROWS, Row
-from hpt.verl_ext import preflight
+from hpt.verl_ext import validation as preflight
+from recipe.hpt.reproduction.paper.settings import GRPO, MODELS, ROWS, Row
+from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
+from recipe.hpt.reproduction.task.questions import write_task
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples"

@@ -9,12 +9,12 @@ import pytest
 
 from tests.slurm import Slurm
 
-# An interpreter that has Ray's and hpt.cluster's commands only.
+# An interpreter that has Ray's and hpt.verl_ext.ray_cluster's commands only.
 PYTHON = """#!/usr/bin/env bash
 words="$*"
 case "$words" in
-    "-m hpt.cluster place"*) echo 10.0.0.1 4001 4002; exit "${PLACE_STATUS:-0}" ;;
-    "-m hpt.cluster wait"*)
+    "-m hpt.verl_ext.ray_cluster place"*) echo 10.0.0.1 4001 4002; exit "${PLACE_STATUS:-0}" ;;
+    "-m hpt.verl_ext.ray_cluster wait"*)
         echo "$*" >>"$STAND_IN/waits"
         nodes=(${words##*--nodes})
         touch "$STAND_IN/ray_up"

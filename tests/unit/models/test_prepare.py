@@ -21,12 +21,12 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from hpt.data.builtin_model import build_tokenizer
 from hpt.models import prepare as module
 from hpt.models.edits import Settings
 from hpt.models.prepare import PRESETS, fetch, prepare
 from hpt.models.rope import set_max_positions, set_rope_theta
 from hpt.models.templates import TEMPLATES, template_of
+from recipe.hpt.reproduction.task.base_model import build_tokenizer
 
 SIZES = {
     "hidden_size": 32,

@@ -12,8 +12,8 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from hpt.data.builtin_model import BaseModelSettings, build_model, build_tokenizer
-from hpt.data.builtin_task import write_task
+from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
+from recipe.hpt.reproduction.task.questions import write_task
 
 CONFIG_DIR = Path(__file__).parents[3] / "recipe" / "hpt" / "config"
 SETTINGS = BaseModelSettings(hidden_size=64, num_layers=3, num_heads=2)

@@ -13,20 +13,14 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from transformers import AutoTokenizer
 
-from hpt.config import ConfigError
-from hpt.data.dataset import HybridDataset
-from hpt.preflight import (
-    command,
-    data_checks,
-    environment,
-    machine_checks,
-    start,
-)
+from hpt.common.errors import ConfigError
+from hpt.preflight import command, data_checks, environment, machine_checks, start
 from hpt.preflight.context import Context, Step, run_steps
 from hpt.preflight.machine_checks import Device
 from hpt.preflight.model import ModelSizes
 from hpt.preflight.run_lock import claimed
 from hpt.preflight.table import Status, exit_status, passed, print_checks, summary, warned
+from hpt.verl_ext.dataset import HybridDataset
 
 GIB = 1 << 30
 PASS, WARN, FAIL, NOT_CHECKED = Status

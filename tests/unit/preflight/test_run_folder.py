@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig, AutoTokenizer
 
-from hpt.config import ConfigError
-from hpt.data.builtin_model import BaseModelSettings, build_model, build_tokenizer
+from hpt.common.errors import ConfigError
 from hpt.preflight import model as models
 from hpt.preflight import run_lock
 from hpt.preflight.run_lock import FolderInUse, claimed
 from hpt.preflight.run_record import compare, describe
+from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
 
 
 @pytest.fixture

@@ -13,19 +13,20 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import OmegaConf
 
-from hpt.config import ConfigError, HPTConfig
+from hpt.common.errors import ConfigError
 from hpt.data.__main__ import main as data_main
-from hpt.data.builtin_task import write_task
 from hpt.data.errors import DataError
 from hpt.evaluation.questions import load_benchmarks
 from hpt.evaluation.settings import EvaluationSettings
-from hpt.upge import ALGORITHMS
-from hpt.upge.composite import terms_of
-from hpt.upge.proof import check_entry
+from hpt.method.config import HPTConfig
+from hpt.method.estimator import ALGORITHMS
+from hpt.method.estimator.composite import terms_of
+from hpt.method.proof.check import check_entry
 from hpt.verifier import Verdict, VerifierPool, kinds
 from hpt.verifier.__main__ import main as verifier_main
-from hpt.verl_ext import preflight
+from hpt.verl_ext import validation as preflight
 from recipe.hpt.launch import ROOT, compose
+from recipe.hpt.reproduction.task.questions import write_task
 from tests.unit.evaluation.helpers import row, write
 
 PAGE = (ROOT / "recipe" / "hpt" / "extending.md").read_text()
@@ -270,7 +271,7 @@ def test_mistakes_with_reward_functions(tmp_path, override):
 
 
 def test_a_score_the_gate_cannot_read():
-    from hpt.gate import mean_score
+    from hpt.method.gate import mean_score
 
     part = shown("got a rollout score of 2.0; the gate compares the mean score with gamma in [0, 1]: ")  # fmt: skip
     with pytest.raises(ValueError, match=re.escape(part)):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hpt.study import pages, state
-from hpt.study.plan import Settings
-from recipe.hpt.study import main
+from recipe.hpt.reproduction.study import pages, state
+from recipe.hpt.reproduction.study.command import main
+from recipe.hpt.reproduction.study.plan import Settings
 
 RESULTS = Path(__file__).parents[3] / "recipe" / "hpt" / "results"
 COMMITTED = RESULTS / "study"

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from hpt.upge import ALGORITHMS, parts
+from hpt.method.estimator import ALGORITHMS, parts
+from hpt.method.proof.check import ADVANTAGES
 from hpt.upge.__main__ import main
-from hpt.upge.proof import ADVANTAGES
 
 SMALL = ["--rows", "15", "--tokens", "6"]
 

@@ -5,8 +5,9 @@
 import pytest
 from omegaconf import OmegaConf
 
-from hpt.config import ConfigError
-from hpt.verl_ext import joining, preflight
+from hpt.common.errors import ConfigError
+from hpt.verl_ext import joining
+from hpt.verl_ext import validation as preflight
 from recipe.hpt.launch import compose
 
 

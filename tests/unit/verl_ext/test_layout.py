@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpt.routing import RowKind, micro_batches
+from hpt.method.routing import RowKind, micro_batches
 from hpt.verl_ext.layout import spread_padding
 from hpt.verl_ext.rows import KIND_TAG
 

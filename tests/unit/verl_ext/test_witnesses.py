@@ -7,8 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hpt.upge import ALGORITHMS, parts
-from hpt.upge.proof import ADVANTAGE_TOLERANCE, ADVANTAGES, TOLERANCE, check_advantage, check_entry
+from hpt.method.estimator import ALGORITHMS, parts
+from hpt.method.proof.check import (
+    ADVANTAGE_TOLERANCE,
+    ADVANTAGES,
+    TOLERANCE,
+    check_advantage,
+    check_entry,
+)
 from hpt.verl_ext.witnesses import VERL_WITNESS, policy_loss
 
 WITNESSES = {"verl": VERL_WITNESS}

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import torch
 
-from hpt.routing import RowKind
+from hpt.method.routing import RowKind
 
 VOCAB, N, ROLLOUTS, L_MAX, LAMBDA = 13, 4, 3, 8, 0.7
 ENTROPY_COEFF, KL_COEF, TEMPERATURE = 0.05, 0.2, 0.6
@@ -194,7 +194,7 @@ def run_scenario(worker: Any, scenario: Scenario, rank: int) -> dict:
     """Gradients before each optimizer step, rows of each forward pass, and the metrics."""
     from verl.utils import tensordict_utils as tu
 
-    from hpt.upge import Composite
+    from hpt.method.estimator import Composite
     from hpt.verl_ext.loss import actor_loss
 
     engine, gradients, forwards = worker.engine, [], []
@@ -258,7 +258,7 @@ def run_rank(folder: Path, world: int, rank: int) -> None:
         "DIST_INIT_METHOD": f"file://{folder}/rendezvous_{world}",
         "GLOO_SOCKET_IFNAME": "lo",
     }
-    from hpt.verl_ext import cpu_platform
+    from hpt.verl_ext.cpu import platform as cpu_platform
 
     torch.set_num_threads(1)
     cpu_platform.prepare_worker()

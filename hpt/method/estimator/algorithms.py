@@ -1,0 +1,165 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Algorithms as entries of the unified estimator (arXiv 2509.04419, Table 1): a choice of parts each."""
+
+from dataclasses import dataclass
+
+from hpt.method.estimator import credit, parts
+from hpt.method.estimator.credit import Credit, Length
+from hpt.method.estimator.parts import Part
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """One entry: its four parts, and what the last of them may need.
+
+    Attributes:
+        stabilisation: log 1_stable.
+        reference: log pi_ref.
+        advantage: A.
+        likelihood: differentiable; its gradient is grad pi_theta * 1_stable / pi_ref * factor.
+        factor: logarithm of the extra factor by which the likelihood's slope differs from 1.
+        constant: value of the published loss, over -A, where 1_stable is 0; it has no gradient.
+        source: where the loss is published.
+        credit: advantages from a group's scores, for training; None where scores alone do not decide
+            them (GAE), or where there is nothing to decide (SFT).
+        length: what the trainer divides the sum over a group's tokens by, besides its rows.
+    """
+
+    stabilisation: Part
+    reference: Part
+    advantage: Part
+    likelihood: Part
+    factor: Part = parts.unshaped
+    constant: Part = parts.no_constant
+    source: str = ""
+    credit: Credit | None = None
+    length: Length = Length.CONSTANT
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Names of the settings that any of the parts takes."""
+        chosen = (self.stabilisation, self.reference, self.advantage, self.likelihood)
+        every = (*chosen, self.factor, self.constant)
+        return tuple(sorted({name for each in every for name in each.settings}))
+
+
+def _policy_ratio(advantage: str, source: str, credit: Credit | None, length: Length) -> Algorithm:
+    """PPO and what differs from it in the advantage and the length only."""
+    return Algorithm(
+        stabilisation=parts.token_clip,
+        reference=parts.old_policy,
+        advantage=parts.given_advantage(advantage),
+        likelihood=parts.probability,
+        constant=parts.clipped_token_ratio,
+        source=source,
+        credit=credit,
+        length=length,
+    )
+
+
+ALGORITHMS: dict[str, Algorithm] = {
+    "sft": Algorithm(
+        stabilisation=parts.unstabilised,
+        reference=parts.current_policy,
+        advantage=parts.unit_advantage,
+        likelihood=parts.log_probability,
+        source="arXiv 2509.04419",
+    ),
+    "reinforce": Algorithm(
+        stabilisation=parts.unstabilised,
+        reference=parts.current_policy,
+        advantage=parts.given_advantage("R = +-1"),
+        likelihood=parts.log_probability,
+        source="Williams 1992",
+        credit=credit.signs,
+    ),
+    "ppo": _policy_ratio("GAE", "arXiv 1707.06347", None, Length.ROW),
+    "grpo": _policy_ratio("(R - mean) / std", "arXiv 2402.03300", credit.standardized, Length.ROW),
+    "dr_grpo": _policy_ratio("R - mean", "arXiv 2503.20783", credit.centred, Length.CONSTANT),
+    "cispo": Algorithm(
+        stabilisation=parts.clipped_weight,
+        reference=parts.old_policy,
+        advantage=parts.given_advantage("(R - mean) / std"),
+        likelihood=parts.log_probability,
+        source="arXiv 2506.13585",
+        credit=credit.standardized,
+        length=Length.GROUP,
+    ),
+    "gspo": Algorithm(
+        stabilisation=parts.sequence_clip,
+        reference=parts.sequence_policy,
+        advantage=parts.given_advantage("(R - mean) / std"),
+        likelihood=parts.probability,
+        constant=parts.clipped_sequence_ratio,
+        source="arXiv 2507.18071",
+        credit=credit.standardized,
+        length=Length.ROW,
+    ),
+    "luffy_offline": Algorithm(
+        stabilisation=parts.unstabilised,
+        reference=parts.no_reference,
+        advantage=parts.given_advantage("(R - mean_G) / std_G"),
+        likelihood=parts.shaped_probability,
+        factor=parts.shaping_slope,
+        source="arXiv 2504.14945",
+        credit=credit.standardized,
+    ),
+    "srft_offline": Algorithm(
+        stabilisation=parts.unstabilised,
+        reference=parts.no_reference,
+        advantage=parts.given_advantage("(R - mean_G) / std_G"),
+        likelihood=parts.probability,
+        source="arXiv 2506.19767",
+        credit=credit.standardized,
+    ),
+}
+
+
+def register(name: str, algorithm: Algorithm) -> Algorithm:
+    """Add an entry to ``ALGORITHMS``; everything that takes a name knows it from then on.
+
+    A stabilisation of one's own, REINFORCE on tokens that the policy has not left far behind:
+
+    >>> import math
+    >>> from hpt.upge import Algorithm, credit, parts, register
+    >>> @parts.part("1 if r < 2 else 0")
+    ... def not_far_away(tokens, max_ratio=2.0):
+    ...     return parts.log_mask(tokens.log_ratio < math.log(max_ratio), like=tokens.log_prob)
+    >>> cautious = Algorithm(
+    ...     stabilisation=not_far_away,
+    ...     reference=parts.current_policy,
+    ...     advantage=parts.given_advantage("R = +-1"),
+    ...     likelihood=parts.log_probability,
+    ...     credit=credit.signs,
+    ... )
+    >>> _ = register("cautious_reinforce", cautious)
+
+    Args:
+        name: the key of the new entry.
+        algorithm: its parts.
+
+    Returns:
+        ``algorithm``.
+
+    Raises:
+        ValueError: a name that is taken.
+    """
+    if name in ALGORITHMS:
+        raise ValueError(
+            f"Algorithm '{name}' is registered already; choose another name than "
+            f"{', '.join(sorted(ALGORITHMS))}."
+        )
+    ALGORITHMS[name] = algorithm
+    return algorithm
+
+
+def find(name: str) -> Algorithm:
+    """The entry of that name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in ALGORITHMS:
+        raise ValueError(f"Unknown algorithm '{name}'. Available: {', '.join(sorted(ALGORITHMS))}.")
+    return ALGORITHMS[name]

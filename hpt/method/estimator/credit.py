@@ -1,0 +1,38 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""The advantage part as far as it is decided by a group's scores, and where a loss divides by length.
+
+A credit maps the scores of a question's rows, (n,), to their advantages, (n,).
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+import torch
+
+from hpt.method.estimator.advantage import group_advantages
+
+Credit = Callable[[torch.Tensor], torch.Tensor]
+
+
+class Length(StrEnum):
+    """What a group's sum over tokens is divided by, besides its number of rows n."""
+
+    CONSTANT = "constant"  # L_max, the same for all (Dr. GRPO)
+    ROW = "row"  # each row's own length (GRPO, GSPO)
+    GROUP = "group"  # the group's mean length, i.e. n L = tokens of the group (DAPO, CISPO)
+
+
+def centred(scores: torch.Tensor) -> torch.Tensor:
+    """R - mean(R) (Dr. GRPO, arXiv 2503.20783)."""
+    return group_advantages(scores, [0] * len(scores))
+
+
+def standardized(scores: torch.Tensor) -> torch.Tensor:
+    """(R - mean(R)) / std(R) (GRPO, arXiv 2402.03300)."""
+    return group_advantages(scores, [0] * len(scores), normalize=True)
+
+
+def signs(scores: torch.Tensor) -> torch.Tensor:
+    """2 R - 1: +1 for a solved question, -1 for a failed one (REINFORCE in the paper's Table 1)."""
+    return 2.0 * scores - 1.0

@@ -1,0 +1,201 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Metrics of a hybrid run, each defined here and nowhere else. Imports no verl.
+
+``DEFINITIONS`` maps a metric's name to (unit, meaning); documentation and tests read it.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hpt.method.gate import Coefficients
+from hpt.method.routing import Plan, RowKind
+
+# Upper ends of the histogram's classes between "none solved" and "all solved".
+P_CLASSES = (0.25, 0.5, 0.75)
+
+DEFINITIONS: dict[str, tuple[str, str]] = {
+    "hpt/sft_share_questions": (
+        "share",
+        "questions sent to their gold solution, for SFT or off-policy RL, of all questions",
+    ),
+    "hpt/offline_ratio": (
+        "share",
+        "demonstrations, of all rows sent to training (also those without an advantage)",
+    ),
+    "hpt/sft_share_tokens": ("share", "demonstration tokens, of all response tokens trained on"),
+    "hpt/p_hist/none": ("share", "questions with P = 0 (no rollout solved)"),
+    "hpt/p_hist/0_to_0.25": ("share", "questions with 0 < P <= 0.25"),
+    "hpt/p_hist/0.25_to_0.5": ("share", "questions with 0.25 < P <= 0.5"),
+    "hpt/p_hist/0.5_to_0.75": ("share", "questions with 0.5 < P <= 0.75"),
+    "hpt/p_hist/0.75_to_1": ("share", "questions with 0.75 < P < 1"),
+    "hpt/p_hist/all": ("share", "questions with P = 1 (every rollout solved)"),
+    "hpt/questions_none_solved": ("questions", "questions with P = 0"),
+    "hpt/questions_all_solved": ("questions", "questions with P = 1"),
+    "hpt/rollout_accuracy": (
+        "mean score",
+        "over all rollouts of the step, also those that were dropped",
+    ),
+    "hpt/response_length_rollout": (
+        "tokens",
+        "mean length of all rollouts of the step, dropped ones too",
+    ),
+    "hpt/demonstrations_skipped": (
+        "questions",
+        "sent to their gold solution by the gate, but without one",
+    ),
+    "hpt/coefficient_on": ("coefficient", "mean over questions, RL on rollouts"),
+    "hpt/coefficient_off": ("coefficient", "mean over questions, RL on demonstrations"),
+    "hpt/coefficient_sft": ("coefficient", "mean over questions, SFT on demonstrations"),
+    "hpt/rows_rollout": ("rows", "rollout rows trained on"),
+    "hpt/rows_demonstration": ("rows", "demonstration rows trained on"),
+    "hpt/loss_rl": (
+        "loss",
+        "RL term per optimizer step: sum of weight * surrogate over its rollout tokens",
+    ),
+    "hpt/loss_offline": ("loss", "RL term of the demonstrations, likewise"),
+    "hpt/loss_sft": ("loss", "SFT term per optimizer step, with sft_coef: sum of weight * -log pi"),
+    "hpt/loss_entropy": ("loss", "entropy term, where actor.entropy_coeff is not 0"),
+    "hpt/loss_kl": ("loss", "KL term, where actor.use_kl_loss is on"),
+    "hpt/entropy_rollout": ("nats", "mean policy entropy per token of the rollouts trained on"),
+    "hpt/grad_norm": (
+        "L2 norm",
+        "of the gradient before clipping, mean over the batch's optimizer steps",
+    ),
+    "hpt/steps_skipped": (
+        "optimizer steps",
+        "left out: no row to train on, a gradient that is not finite, or above hpt.skip_grad_norm",
+    ),
+    "hpt/leftover_rows": (
+        "rows",
+        "in TransferQueue that do not belong to the step; not 0 is a leak",
+    ),
+    "timing_s/*": (
+        "s",
+        "seconds per phase: gen, old_log_prob, adv, update_actor, update_weights, testing, step",
+    ),
+}
+
+
+def _class_of(mean: float) -> str:
+    if mean <= 0.0:
+        return "none"
+    if mean >= 1.0:
+        return "all"
+    edges = (0.0, *P_CLASSES, 1.0)
+    upper = next(index for index, edge in enumerate(edges) if mean <= edge)
+    return f"{edges[upper - 1]:g}_to_{edges[upper]:g}"
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values) if values else 0.0
+
+
+@dataclass
+class BatchMetrics:
+    """Metrics of one batch that are known before the update.
+
+    Attributes:
+        scores: verifier scores of all rollouts.
+        response_lengths: their lengths in tokens.
+    """
+
+    scores: Sequence[float]
+    response_lengths: Sequence[int]
+
+    def of_plan(self, plan: Plan, lengths: Mapping[RowKind, int]) -> dict[str, float]:
+        """What the gate decided.
+
+        Args:
+            plan: the routing plan.
+            lengths: response tokens that are trained on, per kind of row.
+        """
+        questions = len(plan.coefficients)
+        kinds = [row.kind for row in plan.rows]
+        demonstrations = kinds.count(RowKind.DEMONSTRATION)
+        per_question = len(self.scores) // questions if questions else 0
+        sent = len(plan.sft) + per_question * len(plan.rl)
+        tokens = sum(lengths.values())
+        return {
+            "hpt/sft_share_questions": len(plan.sft) / questions if questions else 0.0,
+            "hpt/offline_ratio": len(plan.sft) / sent if sent else 0.0,
+            **{
+                f"hpt/coefficient_{name}": _mean(
+                    [getattr(each, name) for each in plan.coefficients]
+                )
+                for name in Coefficients._fields
+            },
+            "hpt/sft_share_tokens": lengths.get(RowKind.DEMONSTRATION, 0) / tokens
+            if tokens
+            else 0.0,
+            **(self._of_rollouts(plan) if plan.means or not questions else {}),
+            "hpt/demonstrations_skipped": len(plan.skipped),
+            "hpt/rows_rollout": kinds.count(RowKind.ROLLOUT),
+            "hpt/rows_demonstration": demonstrations,
+        }
+
+    def _of_rollouts(self, plan: Plan) -> dict[str, float]:
+        """Metrics that need rollouts; a strategy that does not generate has none of them."""
+        classes = [_class_of(mean) for mean in plan.means]
+        names = [
+            name.removeprefix("hpt/p_hist/")
+            for name in DEFINITIONS
+            if name.startswith("hpt/p_hist/")
+        ]
+        return {
+            **{f"hpt/p_hist/{name}": classes.count(name) / max(len(classes), 1) for name in names},
+            "hpt/questions_none_solved": classes.count("none"),
+            "hpt/questions_all_solved": classes.count("all"),
+            "hpt/rollout_accuracy": _mean(self.scores),
+            "hpt/response_length_rollout": _mean(self.response_lengths),
+        }
+
+    def replace_row_metrics(self, metrics: dict[str, Any]) -> None:
+        """Make verl's own scores and lengths speak of all rollouts instead of the rows trained on.
+
+        Without rollouts there is nothing that they could speak of.
+        """
+        for prefix, values in (
+            ("critic/score", self.scores),
+            ("critic/rewards", self.scores),
+            ("response_length", self.response_lengths),
+        ):
+            for statistic, function in (("mean", _mean), ("max", max), ("min", min)):
+                if metrics.pop(f"{prefix}/{statistic}", None) is not None and values:
+                    metrics[f"{prefix}/{statistic}"] = function(values)
+
+
+def update_metrics(
+    reported: Mapping[str, Any],
+    average: Callable[[dict[str, Any]], dict[str, float]],
+    skip_grad_norm: float | None = None,
+) -> dict[str, float]:
+    """The update's metrics under their own names.
+
+    Args:
+        reported: what the workers reported, lists with one value per optimizer step; names of ours
+            start with ``hpt/``, verl's have no prefix.
+        average: verl's reduction of such lists.
+        skip_grad_norm: norm above which the worker skips a step; None: it skips none.
+
+    Returns:
+        Numbers; ``hpt/steps_skipped`` counts the steps whose gradient was not finite or too large.
+    """
+    norms = [float(norm) for norm in reported["grad_norm"]]
+    finite = [norm for norm in norms if math.isfinite(norm)]
+    values = average({**reported, "grad_norm": finite or [math.nan]})
+    ours = {name: value for name, value in values.items() if name.startswith("hpt/")}
+    others = {
+        f"actor/{name}": value for name, value in values.items() if not name.startswith("hpt/")
+    }
+    if "actor/mfu" in others:
+        others["perf/mfu/actor"] = others.pop("actor/mfu")
+    entropy, tokens = ours.pop("hpt/entropy_sum", None), ours.pop("hpt/entropy_tokens", 0.0)
+    if entropy is not None and tokens:
+        ours["hpt/entropy_rollout"] = entropy / tokens
+    ours["hpt/grad_norm"] = others["actor/grad_norm"]
+    limit = math.inf if skip_grad_norm is None else skip_grad_norm
+    ours["hpt/steps_skipped"] = sum(not math.isfinite(norm) or norm > limit for norm in norms)
+    return ours | others

@@ -1,0 +1,301 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Routing: from gated questions to training rows, their weights and their optimizer steps.
+
+Pure functions; no Ray, no TransferQueue, no torch. Everything an algorithm decides about a row is
+decided here, once, as one advantage and two weights per row: the actor only sums
+``rl_weight * RL surrogate + sft_weight * SFT surrogate`` over tokens.
+
+An optimizer step is made of N questions (``ppo_mini_batch_size``), not of rows. With lambda the
+SFT coefficient, n the rows in the question's group and L_max the maximal response length, under
+``normalization: prompt``:
+
+    rollout token, RL          on / (N * n * L_max)      (Dr. GRPO's constant denominators)
+    demonstration token, RL    off / (N * n * L_max)
+    demonstration token, SFT   lambda * sft / (N * |tau*|) (a mean over the solution's tokens)
+
+A group is what is reinforced of a question: its rollouts where ``on`` is not 0, its demonstration,
+with score 1, where ``off`` is not 0.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from hpt.method.gate import Coefficients, Feedback, mean_score
+
+
+class RowKind(IntEnum):
+    """What a training row is; travels as one integer per row."""
+
+    ROLLOUT = 0
+    DEMONSTRATION = 1
+    PADDING = 2
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question with its finished rollouts.
+
+    Attributes:
+        uid: the question's id in this batch.
+        rollouts: keys of its rollouts; none where a strategy does not generate.
+        scores: their verifier scores, each in [0, 1]; same order.
+        demonstration_length: tokens of the gold solution with its EOS; None if there is none.
+        lengths: tokens of the rollouts; same order. Needed where a term divides by them.
+    """
+
+    uid: str
+    rollouts: Sequence[str]
+    scores: Sequence[float]
+    demonstration_length: int | None = None
+    lengths: Sequence[int] = ()
+
+    def __post_init__(self):
+        if len(self.rollouts) != len(self.scores):
+            raise ValueError(
+                f"got {len(self.rollouts)} rollouts and {len(self.scores)} scores; expected one score each"
+            )
+
+
+@dataclass(frozen=True)
+class Term:
+    """How rows of one kind are reinforced.
+
+    Attributes:
+        credit: a group's scores -> its advantages.
+        length: ``constant`` (L_max), ``row`` (each row's tokens) or ``group`` (the group's mean), by
+            which a group's sum over tokens is divided besides its number of rows.
+    """
+
+    credit: Callable[[list[float]], list[float]]
+    length: str = "constant"
+
+
+@dataclass(frozen=True)
+class Denominators:
+    """What weights are divided by.
+
+    Attributes:
+        questions_per_step: N.
+        max_response_length: L_max in tokens.
+        sft_coef: lambda.
+        off_coef: coefficient of RL on demonstrations, like lambda for SFT.
+        ranks: data-parallel ranks over which the released code averages; None: ``prompt``.
+        pooled_sft: SFT is a mean over all demonstration tokens of the optimizer step, instead of a
+            mean over questions of means over their tokens.
+    """
+
+    questions_per_step: int
+    max_response_length: int
+    sft_coef: float = 1.0
+    off_coef: float = 1.0
+    ranks: int | None = None
+    pooled_sft: bool = False
+
+    def __post_init__(self):
+        if self.questions_per_step < 1:
+            raise ValueError(
+                f"got questions_per_step={self.questions_per_step}; expected at least 1"
+            )
+
+    def of_rl(self, length: str, row_tokens: int, group_rows: int, group_tokens: int) -> float:
+        """Denominator of the RL term of a row."""
+        if self.ranks is not None:
+            return self.max_response_length * self.ranks
+        if length == "group":
+            return self.questions_per_step * group_tokens
+        per_row = self.max_response_length if length == "constant" else row_tokens
+        return self.questions_per_step * group_rows * per_row
+
+    def of_sft(self, tokens: int, tokens_of_step: int) -> float:
+        """Denominator of the SFT term of a row; the released code divides in the loss."""
+        if self.ranks is not None:
+            return self.ranks
+        return tokens_of_step if self.pooled_sft else self.questions_per_step * tokens
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training row.
+
+    Attributes:
+        kind: rollout or demonstration.
+        uid: the question it belongs to.
+        key: the rollout's key; None for a demonstration, which has none yet.
+        step: index of the optimizer step (mini-batch) it is part of.
+        advantage: of all its response tokens.
+        rl_weight: multiplies the RL surrogate of each of its response tokens.
+        sft_weight: multiplies -log pi_theta of each of them; 0 for a rollout.
+    """
+
+    kind: RowKind
+    uid: str
+    key: str | None
+    step: int
+    advantage: float
+    rl_weight: float
+    sft_weight: float = 0.0
+
+
+@dataclass
+class Plan:
+    """What routing decided for one batch of questions.
+
+    Attributes:
+        rows: rows to train on.
+        dropped: keys of rollouts that are not trained on.
+        means: P per question that was sampled from, in the order of the questions.
+        coefficients: of each question, in their order.
+        sft: uids of the questions that the gate sent to their demonstration, to SFT or to RL (also
+            those whose demonstration has no advantage).
+        rl: uids of the questions whose rollouts the gate sent to RL (also unanimous ones).
+        skipped: uids the gate sent to their demonstration that have none.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    means: list[float] = field(default_factory=list)
+    coefficients: list[Coefficients] = field(default_factory=list)
+    sft: list[str] = field(default_factory=list)
+    rl: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+
+def route(
+    questions: Sequence[Question],
+    feedback: Feedback,
+    *,
+    rollouts: Term,
+    demonstrations: Term,
+    denominators: Denominators,
+    keep_idle: bool,
+) -> Plan:
+    """Turn gated questions into weighted training rows.
+
+    Args:
+        questions: the batch, in the order in which it is cut into optimizer steps.
+        feedback: P -> coefficients, see :mod:`hpt.method.gate`; asked with P = 0 for a question that was
+            not sampled from.
+        rollouts: how rollouts are reinforced.
+        demonstrations: how demonstrations are reinforced.
+        denominators: N, L_max and the like.
+        keep_idle: keep a question's rollouts where all their advantages are zero. They cannot move
+            the policy, so they are dropped unless an entropy or KL term acts on them.
+
+    Raises:
+        ValueError: scores outside [0, 1].
+    """
+    plan = Plan()
+    size = denominators.questions_per_step
+    for start in range(0, len(questions), size):
+        of_step = []
+        for question in questions[start : start + size]:
+            mean = mean_score(question.scores) if question.rollouts else 0.0
+            if question.rollouts:
+                plan.means.append(mean)
+            plan.coefficients.append(feedback(mean))
+            of_step.append((question, _effective(plan, question, denominators)))
+        tokens = sum(question.demonstration_length or 0 for question, c in of_step if c.sft)
+        for question, coefficients in of_step:
+            group = _Group(question, coefficients, rollouts, demonstrations, denominators)
+            step = start // size
+            kept = group.rollout_rows(step)
+            if kept and (keep_idle or any(row.advantage for row in kept)):
+                plan.rows += kept
+            else:
+                plan.dropped += question.rollouts
+            demonstration = group.demonstration_row(step, tokens)
+            if demonstration.rl_weight or demonstration.sft_weight:
+                plan.rows.append(demonstration)
+    return plan
+
+
+def _effective(plan: Plan, question: Question, denominators: Denominators) -> Coefficients:
+    """The question's coefficients times the settings'; without a demonstration, its terms are off."""
+    on, off, sft = plan.coefficients[-1]
+    off, sft = off * denominators.off_coef, sft * denominators.sft_coef
+    if on > 0.0:
+        plan.rl.append(question.uid)
+    if (off or sft) and question.demonstration_length is None:
+        plan.skipped.append(question.uid)
+        return Coefficients(on, 0.0, 0.0)
+    if off or sft:
+        plan.sft.append(question.uid)
+    return Coefficients(on, off, sft)
+
+
+class _Group:
+    """The rows of one question, with advantages relative to those that are reinforced."""
+
+    def __init__(
+        self,
+        question: Question,
+        coefficients: Coefficients,
+        rollouts: Term,
+        demonstrations: Term,
+        denominators: Denominators,
+    ):
+        self.question, self.coefficients, self.denominators = question, coefficients, denominators
+        self.rollouts, self.demonstrations = rollouts, demonstrations
+        scores, lengths = [], []
+        if coefficients.on:
+            scores, lengths = list(question.scores), list(question.lengths)
+        if coefficients.off:
+            scores, lengths = [*scores, 1.0], [*lengths, question.demonstration_length or 0]
+        self.scores, self.tokens = scores, sum(lengths)
+
+    def rollout_rows(self, step: int) -> list[Row]:
+        on, question = self.coefficients.on, self.question
+        if not on:
+            return []
+        advantages = self.rollouts.credit(self.scores)[: len(question.rollouts)]
+        lengths = question.lengths or [0] * len(question.rollouts)
+        return [
+            Row(
+                RowKind.ROLLOUT, question.uid, key, step, a, on / self._of_rl(self.rollouts, length)
+            )
+            for key, a, length in zip(question.rollouts, advantages, lengths, strict=True)
+        ]
+
+    def demonstration_row(self, step: int, tokens_of_step: int) -> Row:
+        off, sft = self.coefficients.off, self.coefficients.sft
+        length = self.question.demonstration_length or 0
+        # Alone in its group it keeps its score, 1, as its advantage.
+        advantage = self.demonstrations.credit(self.scores)[-1] if off else 1.0
+        rl = off / self._of_rl(self.demonstrations, length) if off and advantage else 0.0
+        weight = sft / self.denominators.of_sft(length, tokens_of_step) if sft else 0.0
+        return Row(RowKind.DEMONSTRATION, self.question.uid, None, step, advantage, rl, weight)
+
+    def _of_rl(self, term: Term, row_tokens: int) -> float:
+        rows = len(self.scores)
+        return self.denominators.of_rl(term.length, row_tokens, rows, self.tokens)
+
+
+def rows_per_rank(num_rows: int, ranks: int, micro_batch_size: int | None = None) -> int:
+    """Rows that each rank holds of one optimizer step, padding included.
+
+    Every rank holds the same number, because verl deals a batch out in equal parts and FSDP's
+    collectives want the same number of micro-batches everywhere.
+
+    Args:
+        num_rows: rows of the step over all ranks; 0 gives 0.
+        ranks: data-parallel size.
+        micro_batch_size: rows of a micro-batch, or None with dynamic batch size. With it the result
+            splits into equal micro-batches of at most that many rows.
+    """
+    rows = -(-num_rows // ranks)
+    if micro_batch_size is None or rows == 0:
+        return rows
+    return rows if rows <= micro_batch_size else micro_batches(rows, micro_batch_size)[0]
+
+
+def micro_batches(rows: int, micro_batch_size: int) -> tuple[int, int]:
+    """Equal micro-batches for at least ``rows`` rows: (rows with padding, rows per micro-batch).
+
+    As few micro-batches as the size allows, then as little padding as their number allows: 13 rows
+    in micro-batches of at most 8 are 2 of 7 (one row of padding), not 2 of 8.
+    """
+    count = -(-rows // micro_batch_size)
+    size = -(-rows // count)
+    return count * size, size

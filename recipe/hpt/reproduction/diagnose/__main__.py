@@ -1,0 +1,10 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run the diagnosis; see :mod:`recipe.hpt.reproduction.diagnose.command`."""
+
+import sys
+
+from recipe.hpt.reproduction.diagnose.command import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Tables 2 to 6 and Figures 2 to 8 of arXiv 2509.04419 from any runs.
+
+python -m recipe.hpt.reproduction.report tables RUNS.yaml --out DIR      Markdown, CSV and LaTeX
+python -m recipe.hpt.reproduction.report figures RUNS.yaml --out DIR     SVG, and the data behind each as CSV
+python -m recipe.hpt.reproduction.report page RUNS.yaml --out FILE.html  everything on one self-contained page
+python -m recipe.hpt.reproduction.report all RUNS.yaml --out DIR         tables/, figures/ and report.html
+python -m recipe.hpt.reproduction.report runs DIR --out DIR/RUNS.yaml    names what the scripts of examples/ left in DIR
+
+RUNS.yaml names the runs: see :mod:`recipe.hpt.reproduction.report.runs`, and :mod:`recipe.hpt.reproduction.report.find`.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from recipe.hpt.reproduction.report.figures import make_figures
+from recipe.hpt.reproduction.report.files import (
+    check_folder,
+    check_page,
+    write_figures,
+    write_page,
+    write_report,
+    write_tables,
+)
+from recipe.hpt.reproduction.report.find import write_runs
+from recipe.hpt.reproduction.report.page import page
+from recipe.hpt.reproduction.report.runs import RunEntry, read_runs
+from recipe.hpt.reproduction.report.tables import make_tables
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m recipe.hpt.reproduction.report", allow_abbrev=False
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, what, out in (
+        ("tables", "Tables 2 to 6 as Markdown, CSV and LaTeX", "DIR"),
+        ("figures", "Figures 2 to 8 as SVG and CSV", "DIR"),
+        ("page", "everything on one self-contained HTML page", "FILE.html"),
+        ("all", "tables/, figures/ and report.html", "DIR"),
+    ):
+        command = commands.add_parser(name, help=what, description=what, allow_abbrev=False)
+        command.add_argument("runs", type=Path, metavar="RUNS.yaml")
+        command.add_argument("--out", type=Path, required=True, metavar=out)
+    what = "the file of runs for what the scripts of examples/ left in a folder"
+    command = commands.add_parser("runs", help=what, description=what, allow_abbrev=False)
+    command.add_argument("folder", type=Path, metavar="DIR")
+    command.add_argument("--out", type=Path, required=True, metavar="RUNS.yaml")
+    return parser
+
+
+def _make_tables(entries: Sequence[RunEntry], out: Path) -> list[str]:
+    return write_tables(make_tables(entries), out)
+
+
+def _make_figures(entries: Sequence[RunEntry], out: Path) -> list[str]:
+    return write_figures(make_figures(entries), out)
+
+
+def _make_page(entries: Sequence[RunEntry], out: Path) -> list[str]:
+    write_page(page(entries, make_tables(entries), make_figures(entries)), out)
+    return [str(out)]
+
+
+Command = tuple[Callable[[Path], None], Callable[[Sequence[RunEntry], Path], list[str]]]
+COMMANDS: dict[str, Command] = {
+    "tables": (check_folder, _make_tables),
+    "figures": (check_folder, _make_figures),
+    "page": (check_page, _make_page),
+    "all": (check_folder, write_report),
+}
+"""Name -> (check of --out before anything is read, what it does)."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0 done, 2 wrong file, folders or options."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.command == "runs":
+            print(*write_runs(options.folder, options.out), sep="\n")
+            return 0
+        check, make = COMMANDS[options.command]
+        check(options.out)
+        print(*make(read_runs(options.runs), options.out), sep="\n")
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""A study's curves: held-out accuracy over questions seen, as data and as a figure."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from recipe.hpt.reproduction.report.study import (
+    IN,
+    OUT,
+    Outcome,
+    Value,
+    groups_of,
+    mean_over,
+    value_of,
+)
+from recipe.hpt.reproduction.study.plan import BASE, COMPARED, METHODS
+
+# Okabe and Ito's colours, told apart by colour-blind readers; markers and dashes tell lines apart in grey.
+STYLES: dict[str, tuple[str, str, str]] = {
+    "base": ("#000000", "", ":"),
+    "sft": ("#E69F00", "s", "-"),
+    "grpo": ("#56B4E9", "^", "-"),
+    "sft_grpo": ("#009E73", "D", "--"),
+    "luffy": ("#CC79A7", "v", "-"),
+    "srft": ("#0072B2", "P", "--"),
+    "hpt": ("#D55E00", "o", "-"),
+}
+
+
+def curve_rows(found: Sequence[Outcome], training_levels: Sequence[int]) -> list[dict[str, Any]]:
+    """Value of the mean over levels, per method (ablations apart), group of levels and questions seen.
+
+    Every line starts from the base model of its own seeds. Only places where all of a method's seeds were
+    validated: a band over other seeds at each place would move with the seeds.
+    """
+    base = {each.seed: each.accuracy for each in found if each.method == BASE}
+    rows = []
+    for method in COMPARED:
+        curves = [_from_base(each, base.get(each.seed)) for each in found if each.method == method]
+        if not curves:
+            continue
+        for questions in sorted(set.intersection(*(set(curve) for curve in curves))):
+            levels = {level for curve in curves for level in curve[questions]}
+            for name, members in groups_of(levels, training_levels).items():
+                means = [mean_over(curve[questions], members) for curve in curves]
+                samples = [mean for mean in means if mean is not None]
+                if samples:
+                    rows.append(_curve_row(method, name, questions, value_of(samples)))
+    return rows
+
+
+def _from_base(outcome: Outcome, base: dict[int, float] | None) -> dict[int, dict[int, float]]:
+    return outcome.curve if base is None else {0: base, **outcome.curve}
+
+
+def _curve_row(method: str, group: str, questions: int, value: Value) -> dict[str, Any]:
+    return {
+        "method": method,
+        "levels": group,
+        "questions": questions,
+        "mean": value.mean,
+        "standard_error": value.error,
+        "seeds": value.n,
+    }
+
+
+def write_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """The data behind the figure; an empty standard error means one seed."""
+    with open(path, "w", newline="") as file:
+        names = ("method", "levels", "questions", "mean", "standard_error", "seeds")
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def plot_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Accuracy over questions seen, one line per method, bands of one standard error."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    groups = [name for name in (IN, OUT) if any(row["levels"] == name for row in rows)]
+    figure, axes = pyplot.subplots(
+        1, max(1, len(groups)), figsize=(6.5 * max(1, len(groups)), 4.4), layout="constrained",
+        squeeze=False,
+    )  # fmt: skip
+    longest = max((row["questions"] for row in rows), default=0)
+    for group, axis in zip(groups, axes[0], strict=False):
+        for method in COMPARED:
+            of_line = [row for row in rows if (row["method"], row["levels"]) == (method, group)]
+            _draw(axis, method, of_line, longest)
+        axis.set(
+            title=f"Test accuracy, mean over levels {group}",
+            xlabel="questions seen",
+            ylim=(-0.03, 1.03),
+        )
+        axis.grid(color="0.9")
+        axis.set_axisbelow(True)
+    figure.legend(
+        *axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8
+    )
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)
+
+
+def _draw(axis: Any, method: str, rows: Sequence[Mapping[str, Any]], longest: int) -> None:
+    if not rows:
+        return
+    colour, marker, dashes = STYLES[method]
+    x, y = [row["questions"] for row in rows], [row["mean"] for row in rows]
+    errors = [row["standard_error"] or 0.0 for row in rows]
+    if method == BASE:  # it sees none: a level to compare with
+        x, y, errors = [0, longest], y * 2, errors * 2
+    axis.plot(
+        x,
+        y,
+        color=colour,
+        marker=marker,
+        linestyle=dashes,
+        markersize=4,
+        label=METHODS[method].label,
+    )
+    low = [value - error for value, error in zip(y, errors, strict=True)]
+    high = [value + error for value, error in zip(y, errors, strict=True)]
+    axis.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)

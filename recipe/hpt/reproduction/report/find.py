@@ -1,0 +1,112 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""The file of runs for what the scripts in ``examples/`` left, by the names of the folders.
+
+    DIR/MODEL_METHOD[_seedN]             a training (of two stages: its folders sft and grpo)
+    DIR/eval/MODEL_METHOD[_seedN]        its evaluation
+    DIR/eval/MODEL_METHOD[_seedN]_curve  another one, with more samples for pass@k
+
+MODEL is a key of ``recipe.hpt.reproduction.paper.settings.MODELS``; METHOD is what follows it.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hpt.common.files import write_whole
+from hpt.evaluation.outputs import RESULTS
+from recipe.hpt.reproduction.paper.settings import MODELS
+from recipe.hpt.reproduction.report.runs import RunsError
+
+EVALUATIONS, CURVE = "eval", "_curve"
+STAGES = ("sft", "grpo")
+_NAME = re.compile(
+    rf"^(?P<model>{'|'.join(map(re.escape, MODELS))})_(?P<method>.+?)(?:_seed(?P<seed>\d+))?$"
+)
+_METHODS = {"sft_then_grpo": "sft_grpo"}
+"""Name of a script -> the method's key, where they differ."""
+
+
+def find_runs(folder: Path) -> list[dict[str, Any]]:
+    """Entries of a file of runs, by name; paths are relative to ``folder``.
+
+    Raises:
+        RunsError: nothing there has a name and contents that fit.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for path in _folders(folder):
+        if training := _training(path):
+            found.setdefault(path.name, {})["training"] = _relative(training, folder)
+    for path in _folders(folder / EVALUATIONS):
+        if (path / RESULTS).is_file():
+            name = path.name.removesuffix(CURVE)
+            found.setdefault(name, {}).setdefault("evaluation", []).append(
+                str(path.relative_to(folder))
+            )
+    entries = [
+        {**identity, **parts}
+        for name, parts in sorted(found.items())
+        if (identity := _identity(name)) is not None
+    ]
+    if not entries:
+        raise RunsError(
+            f"got {folder} without a training or evaluation that a script of examples/ left; expected folders such as "
+            f"qwen2.5_math_7b_hpt with metrics.jsonl, or {EVALUATIONS}/qwen2.5_math_7b_hpt with {RESULTS}"
+        )
+    return entries
+
+
+MADE = "# Made by `python -m recipe.hpt.reproduction.report runs`, and made anew by it: keep changes under another name.\n"
+
+
+def write_runs(folder: Path, out: Path) -> list[str]:
+    """Write the file of runs; returns a line per run and one for the file.
+
+    Raises:
+        RunsError: nothing found, or ``out`` is not in ``folder`` or was not written here.
+    """
+    entries = find_runs(folder)
+    text = MADE + yaml.safe_dump({"runs": entries}, sort_keys=False)
+    if out.resolve().parent != folder.resolve():
+        raise RunsError(
+            f"got --out {out}; expected a file in {folder}, as paths in it are relative to it"
+        )
+    if out.exists() and not out.read_text().startswith(MADE):
+        raise RunsError(
+            f"got --out {out}, which this command has not made; name another file, or move it away"
+        )
+    write_whole(out, text)
+    return [*map(_described, entries), str(out)]
+
+
+def _described(entry: dict[str, Any]) -> str:
+    parts = [
+        f"{what} {' '.join(entry[what])}" for what in ("training", "evaluation") if what in entry
+    ]
+    return f"{entry['model']}, {entry['method']}, seed {entry['seed']}: {'; '.join(parts)}"
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*") if path.is_dir())
+
+
+def _training(folder: Path) -> list[Path]:
+    """The folders of a training's stages; none where it is none."""
+    if any(folder.glob("metrics*.jsonl")):
+        return [folder]
+    stages = [folder / stage for stage in STAGES]
+    return stages if all(any(stage.glob("metrics*.jsonl")) for stage in stages) else []
+
+
+def _relative(paths: list[Path], folder: Path) -> list[str]:
+    return [str(path.relative_to(folder)) for path in paths]
+
+
+def _identity(name: str) -> dict[str, Any] | None:
+    match = _NAME.match(name)
+    if match is None:
+        return None
+    method = _METHODS.get(match["method"], match["method"])
+    return {"model": match["model"], "method": method, "seed": int(match["seed"] or 0)}

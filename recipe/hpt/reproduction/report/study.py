@@ -1,0 +1,295 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Statistics and tables of a study, from the lines of its results.jsonl. Nothing here trains.
+
+A value is (mean, standard error of the mean, n) over seeds. The standard error is s / sqrt(n) with
+s of n - 1 degrees of freedom; of a single seed there is none, and none is shown.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from rich.table import Table
+
+from recipe.hpt.reproduction.study.plan import METHODS, STAGES, Choice
+
+IN, OUT, ALL = "in distribution", "out of distribution", "all"
+
+
+class Value(NamedTuple):
+    """A mean over n seeds and its standard error; None where n = 1."""
+
+    mean: float
+    error: float | None
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f}" + ("" if self.error is None else f" ± {self.error:.3f}")
+
+
+def value_of(samples: Sequence[float]) -> Value:
+    """Mean and standard error (n - 1 degrees of freedom) of one number per seed.
+
+    Raises:
+        ValueError: no number.
+    """
+    if not samples:
+        raise ValueError("got no numbers; expected one per seed that finished")
+    mean, n = _mean(samples), len(samples)
+    if n == 1:
+        return Value(mean, None, n)
+    variance = math.fsum((sample - mean) ** 2 for sample in samples) / (n - 1)
+    return Value(mean, math.sqrt(variance / n), n)
+
+
+# ---- from lines to methods ----
+
+
+@dataclass
+class Outcome:
+    """One method on one seed, all its stages finished.
+
+    Attributes:
+        accuracy: level -> held-out accuracy of the final model.
+        curve: questions seen -> level -> accuracy, over all stages.
+        questions, optimizer_steps, skipped: over all stages; skipped ones are among the steps.
+        seconds: of all launches.
+        learning_rates: one per stage.
+    """
+
+    method: str
+    seed: int
+    accuracy: dict[int, float]
+    curve: dict[int, dict[int, float]] = field(default_factory=dict)
+    questions: int = 0
+    optimizer_steps: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    learning_rates: list[float] = field(default_factory=list)
+
+
+def _levels(accuracy: Mapping[str, float]) -> dict[int, float]:
+    return {int(level): value for level, value in accuracy.items()}
+
+
+def outcomes(results: Iterable[Mapping[str, Any]]) -> list[Outcome]:
+    """The methods that finished, per seed; a method whose later stage is missing has no outcome."""
+    found: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    for line in results:
+        if line["kind"] == "final":
+            found.setdefault((line["method"], line["seed"]), []).append(line)
+    complete = []
+    for (method, seed), lines in found.items():
+        lines = sorted(lines, key=lambda line: line["stage"])
+        if len(lines) == max(1, len(METHODS[method].stages)):
+            complete.append(_outcome(method, seed, lines))
+    return complete
+
+
+def _outcome(method: str, seed: int, lines: Sequence[Mapping[str, Any]]) -> Outcome:
+    outcome = Outcome(method, seed, _levels(lines[-1]["accuracy"]))
+    for line in lines:
+        per_batch = line["questions"] // max(1, line["steps"])
+        for step, accuracy in line["curve"].items():
+            questions = line["questions_before"] + int(step) * per_batch
+            outcome.curve[questions] = _levels(accuracy)
+        outcome.questions += line["questions"]
+        outcome.optimizer_steps += line["optimizer_steps"]
+        outcome.skipped += line["optimizer_steps_skipped"]
+        outcome.seconds += line["wall_seconds"]
+        if line["learning_rate"] is not None:
+            outcome.learning_rates.append(line["learning_rate"])
+    return outcome
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    return math.fsum(numbers) / len(numbers)
+
+
+def mean_over(accuracy: Mapping[int, float], levels: Sequence[int]) -> float | None:
+    """Mean accuracy over those of ``levels`` that were measured; None where none was."""
+    measured = [accuracy[level] for level in levels if level in accuracy]
+    return _mean(measured) if measured else None
+
+
+def groups_of(levels: Iterable[int], training_levels: Sequence[int]) -> dict[str, list[int]]:
+    """Levels in and out of the training distribution, and all of them."""
+    levels = sorted(levels)
+    inside = [level for level in levels if level in training_levels]
+    return {IN: inside, OUT: [level for level in levels if level not in inside], ALL: levels}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method over its seeds.
+
+    Attributes:
+        seeds: that finished.
+        levels: level -> value.
+        groups: "in distribution", "out of distribution", "all" -> value of the mean over these levels,
+            taken per seed first; a group without a level is absent.
+        questions, optimizer_steps: of each seed.
+        skipped, seconds: mean over seeds.
+    """
+
+    method: str
+    seeds: tuple[int, ...]
+    levels: dict[int, Value]
+    groups: dict[str, Value]
+    questions: int
+    optimizer_steps: int
+    skipped: float
+    seconds: float
+    learning_rates: list[float]
+
+
+def rows_of(found: Sequence[Outcome], training_levels: Sequence[int]) -> list[Row]:
+    """One row per method with an outcome, in the order of ``METHODS``."""
+    rows = []
+    for method in METHODS:
+        of_method = sorted(
+            (outcome for outcome in found if outcome.method == method), key=lambda each: each.seed
+        )
+        if of_method:
+            rows.append(_row(method, of_method, training_levels))
+    return rows
+
+
+def _row(method: str, found: Sequence[Outcome], training_levels: Sequence[int]) -> Row:
+    levels = sorted(set.intersection(*(set(each.accuracy) for each in found)))
+    groups = groups_of(levels, training_levels)
+    return Row(
+        method=method,
+        seeds=tuple(each.seed for each in found),
+        levels={level: value_of([each.accuracy[level] for each in found]) for level in levels},
+        groups={
+            name: value_of([_mean([each.accuracy[level] for level in members]) for each in found])
+            for name, members in groups.items()
+            if members
+        },
+        questions=found[0].questions,
+        optimizer_steps=found[0].optimizer_steps,
+        skipped=_mean([each.skipped for each in found]),
+        seconds=_mean([each.seconds for each in found]),
+        learning_rates=found[0].learning_rates,
+    )
+
+
+# ---- tables ----
+
+
+def accuracy_table(rows: Sequence[Row], training_levels: Sequence[int]) -> Table:
+    """Accuracy per level, in and out of distribution, and over all levels."""
+    levels = sorted({level for row in rows for level in row.levels})
+    groups = groups_of(levels, training_levels)
+    table = Table("method", "seeds")
+    for level in groups[IN]:
+        table.add_column(f"level {level}", justify="right")
+    for name, members in groups.items():
+        if members:
+            table.add_column(f"{name} ({_span(members)})", justify="right")
+    for row in rows:
+        table.add_row(
+            METHODS[row.method].label,
+            f"{len(row.seeds)}",
+            *(_shown(row.levels.get(level)) for level in groups[IN]),
+            *(_shown(row.groups.get(name)) for name, members in groups.items() if members),
+        )
+    return table
+
+
+def _span(levels: Sequence[int]) -> str:
+    if len(levels) > 1 and levels[-1] - levels[0] == len(levels) - 1:
+        return f"{levels[0]}-{levels[-1]}"
+    return ", ".join(str(level) for level in levels)
+
+
+def _shown(value: Any) -> str:
+    return "-" if value is None else str(value)
+
+
+def budget_table(rows: Sequence[Row]) -> Table:
+    """What each method was given and took, per seed."""
+    table = Table("method", "learning rate", "questions", "optimizer steps", "skipped", "minutes")
+    for row in rows:
+        table.add_row(
+            METHODS[row.method].label,
+            ", ".join(f"{rate:g}" for rate in row.learning_rates) or "-",
+            f"{row.questions}",
+            f"{row.optimizer_steps}",
+            f"{row.skipped:.1f}",
+            f"{row.seconds / 60:.1f}",
+        )
+    return table
+
+
+def sweep_scores(
+    results: Iterable[Mapping[str, Any]], training_levels: Sequence[int]
+) -> dict[str, dict[float, float]]:
+    """Stage -> learning rate -> accuracy on the development set, mean over the training levels."""
+    scores: dict[str, dict[float, float]] = {}
+    for line in results:
+        if line["kind"] == "sweep":
+            score = mean_over(_levels(line["accuracy"]), training_levels)
+            if score is not None:
+                scores.setdefault(line["method"], {})[line["learning_rate"]] = score
+    return scores
+
+
+def sweep_table(
+    scores: Mapping[str, Mapping[float, float]],
+    choices: Mapping[str, Choice],
+    rates: Sequence[float],
+) -> Table:
+    """A row per stage that was swept, the chosen rate marked with a star."""
+    table = Table("method", *(f"lr {rate:g}" for rate in rates), "chosen")
+    for stage in STAGES:
+        if stage in scores:
+            chosen = choices[stage].learning_rate
+            table.add_row(
+                METHODS[stage].label,
+                *(_starred(scores[stage].get(rate), rate == chosen) for rate in rates),
+                "-" if chosen is None else f"{chosen:g}",
+            )
+    return table
+
+
+def _starred(score: float | None, chosen: bool) -> str:
+    return "-" if score is None else f"{score:.3f}{' *' if chosen else ''}"
+
+
+def notes_on(rows: Sequence[Row], choices: Mapping[str, Choice]) -> list[str]:
+    """What a reader must know before comparing rows."""
+    notes = []
+    single = [METHODS[row.method].label for row in rows if len(row.seeds) == 1]
+    if single:
+        notes.append(f"One seed only, so no standard error: {', '.join(single)}.")
+    if len({row.seeds for row in rows}) > 1:
+        each = (f"{METHODS[row.method].label} {_span(row.seeds)}" for row in rows)
+        notes.append(f"Not all methods finished on the same seeds: {'; '.join(each)}.")
+    edge = [METHODS[stage].label for stage, choice in choices.items() if choice.at_edge]
+    if edge:
+        notes.append(
+            f"The chosen learning rate is at the edge of those tried, a better one may lie outside: {', '.join(edge)}."
+        )
+    return notes
+
+
+def lost_metrics(results: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Runs whose skipped optimizer steps are not all known: an interruption between a batch's checkpoint and
+    its metrics leaves the batch without them."""
+    lost = [
+        f"{line['name']} {line['steps'] - line['steps_with_metrics']} of {line['steps']}"
+        for line in results
+        if line["kind"] == "final" and line["steps_with_metrics"] < line["steps"]
+    ]
+    return (
+        [
+            "Batches whose metrics an interruption lost, their skipped optimizer steps not counted: "
+            f"{'; '.join(lost)}."
+        ]
+        if lost
+        else []
+    )

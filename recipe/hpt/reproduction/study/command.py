@@ -1,0 +1,273 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Compare the methods on the built-in task: same questions, same optimizer steps, tuned learning rates, several seeds.
+
+python -m recipe.hpt.reproduction.study [--full] [--only METHODS] [--seeds S,S] [--steps N] [--sweep-lrs LR,LR] [--out DIR] [overrides]
+python -m recipe.hpt.reproduction.study --dry-run | --report | --copy-to DIR [--out DIR]
+
+Interrupt it whenever you like: the same command goes on where it was. :mod:`recipe.hpt.reproduction.study.plan` says what is run,
+:mod:`recipe.hpt.reproduction.study.state` what is kept, :mod:`recipe.hpt.reproduction.study.outputs`, :mod:`recipe.hpt.reproduction.study.pages` and :mod:`recipe.hpt.reproduction.report.study` what
+comes out.
+"""
+
+import argparse
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from recipe.hpt.launch import (
+    METRICS_FILE,
+    ROOT,
+    StillRunning,
+    compose,
+    run_process,
+    run_training,
+    steps_until_end,
+    wait_for_earlier,
+)
+from recipe.hpt.reproduction.report.files import PAGE
+from recipe.hpt.reproduction.study import data, outputs, pages, plan, state
+from recipe.hpt.reproduction.study.plan import (
+    ABLATIONS,
+    COMPARED,
+    METHODS,
+    Budget,
+    Settings,
+    StudyError,
+)
+from recipe.hpt.reproduction.study.runner import Evaluate, Launch, Study
+
+OUT = ROOT / "runs" / "study"
+
+
+def _numbers(kind: type, what: str) -> Callable[[str], tuple]:
+    def parse(text: str) -> tuple:
+        try:
+            return tuple(kind(item) for item in text.split(",") if item)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"got '{text}'; expected {what}, separated by commas"
+            ) from None
+
+    return parse
+
+
+def _methods(text: str) -> tuple[str, ...]:
+    try:
+        return plan.check_methods([name.strip() for name in text.split(",")])
+    except StudyError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m recipe.hpt.reproduction.study",
+        allow_abbrev=False,
+        description="Compare the methods on the built-in task. Further arguments override config/quickstart.yaml for "
+        "all runs. A folder keeps its settings: leave options out to continue it.",
+    )
+    default = Settings()
+    rates = ",".join(f"{rate:g}" for rate in default.sweep_lrs)
+    parser.add_argument(
+        "--only",
+        type=_methods,
+        metavar="METHODS",
+        help=f"some of: {', '.join(METHODS)}; what they need is run, too",
+    )
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help=f"the ablations, too ({', '.join(ABLATIONS)}), samples from every final model, and the report",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=_numbers(int, "integers"),
+        help=f"of task, base model and run ({','.join(map(str, default.seeds))})",
+    )
+    parser.add_argument("--steps", type=int, help=f"batches per method ({default.steps})")
+    parser.add_argument(
+        "--sweep-lrs",
+        type=_numbers(float, "numbers"),
+        help=f"learning rates to choose from ({rates}); a single one is taken without a sweep",
+    )
+    parser.add_argument(
+        "--samples",
+        type=int,
+        help=f"per test question, where final models are sampled from ({default.samples})",
+    )
+    parser.add_argument("--out", type=Path, default=OUT, help=f"folder ({OUT.relative_to(ROOT)})")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--dry-run", action="store_true", help="print the plan and its time, only")
+    instead.add_argument(
+        "--report",
+        action="store_true",
+        help="write tables, curves and report of what --out has, only",
+    )
+    instead.add_argument(
+        "--copy-to",
+        type=Path,
+        metavar="DIR",
+        help="copy what these are made from, without models and samples, and write them there, only",
+    )
+    return parser
+
+
+def _arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str, Any]]:
+    """The options, and the settings that were named."""
+    parser = _parser()
+    options, overrides = parser.parse_known_args(arguments)
+    known = [name for action in parser._actions for name in action.option_strings]
+    for item in overrides:
+        if item.startswith("-"):
+            parser.error(f"Unknown option '{item}'. Available: {', '.join(known)}")
+        if "=" not in item:
+            parser.error(f"got '{item}'; expected key=value, an override of config/quickstart.yaml")
+    options.out = options.out.expanduser().resolve()
+    for name, folder in (("--out", options.out), ("--copy-to", options.copy_to)):
+        if folder and folder.is_file():
+            parser.error(f"got {name} {folder}, a file; expected a folder")
+    options.only = options.only or (tuple(METHODS) if options.full else COMPARED)
+    given = {name: getattr(options, name) for name in ("steps", "seeds", "sweep_lrs", "samples")}
+    named = {name: value for name, value in given.items() if value is not None}
+    if overrides:
+        named["overrides"] = tuple(overrides)
+    return options, named
+
+
+def budget_of(settings: Settings) -> Budget:
+    """A batch's size, as the overrides for all runs leave it."""
+    config = compose(settings.overrides)
+    actor = config.actor_rollout_ref.actor
+    return Budget(
+        questions=config.data.train_batch_size,
+        mini_batch=actor.ppo_mini_batch_size,
+        epochs=actor.ppo_epochs,
+        rollouts=config.actor_rollout_ref.rollout.n,
+    )
+
+
+def launch_training(folder: Path, overrides: Sequence[str], show: Callable[[int], None]) -> int:
+    """A real training, as the quickstart's."""
+
+    def watch(process: subprocess.Popen) -> None:
+        for done in steps_until_end(process, folder / METRICS_FILE):
+            show(done)
+
+    return run_training(folder, overrides, watch)
+
+
+def _wait(process: subprocess.Popen) -> None:
+    process.wait()
+
+
+def launch_evaluation(folder: Path, overrides: Sequence[str]) -> int:
+    """A real evaluation with vLLM."""
+    command = [sys.executable, "-m", "recipe.hpt.main_eval", "--config-name", "eval_cpu"]
+    return run_process([*command, *overrides], folder, _wait)
+
+
+def _outcome(study: Study) -> int:
+    """Say what is missing, and where everything is."""
+    for title, runs in (("failed", study.failed), ("waiting", study.waiting)):
+        for name, reason in runs.items():
+            print(f"{title}: {name}: {reason}", file=sys.stderr)
+    if study.failed or study.waiting:
+        print(
+            "Launch the same command again to retry; a run whose checkpoint is damaged starts over once its folder "
+            f"under {study.out / state.RUNS} is removed.",
+            file=sys.stderr,
+        )
+    for what, name in (
+        ("results", state.RESULTS), ("tables", outputs.TABLES), ("curves", outputs.FIGURE), ("their data", outputs.CURVES),
+        ("report", PAGE), ("runs, logs", state.RUNS),
+    ):  # fmt: skip
+        if (study.out / name).exists():
+            print(f"{what:<12}{study.out / name}")
+    return 1 if study.failed or study.waiting else 0
+
+
+def _interrupt(signum: int, frame: Any) -> None:
+    raise KeyboardInterrupt(f"signal {signum}")
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    launch: Launch = launch_training,
+    make_task: Callable[[Path, int], None] = data.make_task,
+    evaluate: Evaluate = launch_evaluation,
+) -> int:
+    """Exit status: 0 done, 1 runs failed or wait, 2 wrong settings, 130 interrupted."""
+    options, named = _arguments(arguments)
+    from hydra.errors import HydraException
+
+    try:
+        settings = state.settings_for(options.out, named)
+        study = Study(
+            out=options.out,
+            settings=settings,
+            budget=budget_of(settings),
+            methods=options.only,
+            launch=launch,
+            evaluate=evaluate if options.full else None,
+            make_task=make_task,
+            wait_for_earlier=wait_for_earlier,
+        )
+        if options.dry_run:
+            print(outputs.described(study))
+            return 0
+        if options.report or options.copy_to:
+            return _report(study, options.copy_to)
+        return _run(study)
+    except HydraException as error:
+        from hpt.verl_ext.validation import explain
+
+        print(f"error: {explain(str(error))}", file=sys.stderr)
+        return 2
+    except (ValueError, StillRunning) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where it was", file=sys.stderr)
+        return 130
+
+
+def _run(study: Study) -> int:
+    from recipe.hpt.reproduction.study.versions import versions
+
+    before = signal.signal(signal.SIGTERM, _interrupt)  # a scheduler's end is an end as by Ctrl-C
+    try:
+        with state.locked(study.out):
+            state.record_settings(study.out, study.settings)
+            study.made_with = versions(ROOT)
+            study.run()
+            print(outputs.report(study))
+            if study.evaluate and pages.entries(study.out, study.settings):
+                pages.write_pages(study.out, study.settings)
+            return _outcome(study)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _report(study: Study, copy_to: Path | None) -> int:
+    """Nothing is run; what the folder has is shown, or what a copy of it has."""
+    if not (study.out / state.SETTINGS).is_file():
+        raise StudyError(
+            f"got --out {study.out} without {state.SETTINGS}; expected a study's folder"
+        )
+    if copy_to:
+        copy_to = copy_to.expanduser().resolve()
+        pages.copy_results(study.out, copy_to, study.settings)
+        study.out = copy_to
+    study.methods = plan.check_methods(
+        (*COMPARED, *(job.method for job in study.every_job if state.result_of(study.out, job)))
+    )
+    print(outputs.report(study))
+    print(*pages.write_pages(study.out, study.settings), sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a study's folder shows: its plan with what is left to do, and tables and curves of what is there."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hpt.common.terminal import rendered
+from recipe.hpt.reproduction.report import curves
+from recipe.hpt.reproduction.report import study as statistics
+from recipe.hpt.reproduction.study import data, plan, state
+from recipe.hpt.reproduction.study.plan import STAGES, Job, Settings
+from recipe.hpt.reproduction.study.runner import Study
+from recipe.hpt.reproduction.task.questions import TRAIN_LEVELS, VAL_LEVELS
+
+QUESTIONS = len(VAL_LEVELS) * data.HELD_OUT_PER_LEVEL
+"""Of a test set."""
+TABLES, CURVES, FIGURE = "results.md", "curves.csv", "curves.png"
+
+
+def report(study: Study) -> str:
+    """Write tables and curves of what the folder has; returns the tables for the terminal."""
+    results = state.rebuild_results(study.out, study.every_job)
+    found = statistics.outcomes(results)
+    rows = statistics.rows_of(found, TRAIN_LEVELS)
+    scores = statistics.sweep_scores(results, TRAIN_LEVELS)
+    choices = {stage: study.choice(stage) for stage in STAGES if stage in scores}
+    tables = {
+        "Held-out accuracy (test set, greedy), mean ± standard error over seeds": (
+            statistics.accuracy_table(rows, TRAIN_LEVELS)
+        ),
+        "What each method was given, per seed": statistics.budget_table(rows),
+    }
+    if scores:
+        tables[
+            "Choice of learning rates: accuracy on the development set, mean over the training levels (* chosen)"
+        ] = statistics.sweep_table(scores, choices, study.settings.sweep_lrs)
+    notes = [
+        f"{_finished(study)} of {len(study.jobs)} runs finished. Each method and seed: "
+        f"{study.budget.described(study.settings.steps)}.",
+        *statistics.notes_on(rows, choices),
+        *statistics.lost_metrics(results),
+        *_versions_noted(results),
+    ]
+    for markdown in (True, False):
+        mark = "### " if markdown else ""
+        parts = [f"{mark}{title}\n\n{rendered(table, markdown)}" for title, table in tables.items()]
+        text = "\n\n".join([*parts, *notes]) + "\n"
+        if markdown:
+            state.write_whole(study.out / TABLES, text)
+    points = curves.curve_rows(found, TRAIN_LEVELS)
+    curves.write_curves(points, study.out / CURVES)
+    curves.plot_curves(points, study.out / FIGURE)
+    return text
+
+
+def _finished(study: Study) -> int:
+    return sum(state.result_of(study.out, job) is not None for job in study.jobs)
+
+
+def _versions_noted(results: Sequence[dict[str, Any]]) -> list[str]:
+    names = ("verl", "vllm", "torch", "commit")
+    used = sorted({tuple(str(line[name]) for name in names) for line in results})
+    texts = ["; ".join(f"{name} {v}" for name, v in zip(names, each, strict=True)) for each in used]
+    if len(texts) > 1:
+        return ["Runs were made with different versions: " + " | ".join(texts) + "."]
+    return [f"Made with {text}." for text in texts]
+
+
+def described(study: Study) -> str:
+    """The plan with the expected time of what is left."""
+    settings, budget, left, lines = study.settings, study.budget, 0.0, []
+    for job in study.jobs:
+        status, seconds = _status(study, job)
+        left += seconds
+        lines.append(
+            f"{job.name:<26}{_rate(settings, job):<14}{job.steps:>6}{job.steps * budget.questions:>10}"
+            f"{budget.optimizer_steps(job.steps):>11}{seconds / 60:>9.1f}  {status}"
+        )
+    for evaluation in study.evaluations:
+        done = state.is_evaluated(state.evaluation_folder(study.out, evaluation))
+        seconds = 0.0 if done else plan.seconds_of_evaluation(settings, QUESTIONS)
+        left += seconds
+        lines.append(
+            f"{'evaluate ' + evaluation.name:<57}{seconds / 60:>9.1f}  {'finished' if done else 'to do'}"
+        )
+    new = {job.seed for job in study.jobs if not data.is_there(study.task(job.seed))}
+    left += len(new) * plan.BASE_MODEL_SECONDS
+    head = f"{'run':<26}{'lr':<14}{'steps':>6}{'questions':>10}{'opt. steps':>11}{'minutes':>9}"
+    notes = [
+        f"base models to train: {len(new)}, {plan.BASE_MODEL_SECONDS / 60:.1f} minutes each",
+        "",
+        f"Each method and seed: {budget.described(settings.steps)}; {budget.rollouts} rows per question where it is "
+        "sampled from.",
+    ]
+    if settings.is_swept:
+        notes.append(
+            f"Sweeps: seed {plan.SWEEP_SEED}, which is not reported, on development questions that no test has; chosen "
+            "is the highest mean accuracy over the training levels after the last batch, of equals the smallest rate."
+        )
+    notes.append(
+        f"Expected: {left / 3600:.1f} hours for {len(study.jobs)} runs{_and_evaluations(study)} on 2 cores that do nothing else; a busy machine may "
+        "take half as long again."
+    )
+    return "\n".join([head, *lines, *notes])
+
+
+def _and_evaluations(study: Study) -> str:
+    return f" and {len(study.evaluations)} evaluations" if study.evaluations else ""
+
+
+def _status(study: Study, job: Job) -> tuple[str, float]:
+    """(what is left of a run, in how many seconds)."""
+    if state.result_of(study.out, job) is not None:
+        return "finished", 0.0
+    step = state.checkpoint_step(state.folder_of(study.out, job))
+    whole = plan.seconds_of(job, study.settings)
+    return ("to do" if step is None else f"resumes at {step}"), whole
+
+
+def _rate(settings: Settings, job: Job) -> str:
+    if job.stage_name is None:
+        return "-"
+    if job.learning_rate is None and settings.is_swept:
+        return "of the sweep"
+    return f"{job.learning_rate or settings.sweep_lrs[0]:g}"

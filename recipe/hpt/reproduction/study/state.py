@@ -1,0 +1,254 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""A study's state, in plain files only, so that an interruption at any point loses nothing that was finished.
+
+    study.json                  the settings; a launch with others is refused
+    results.jsonl               one line per finished run, rebuilt from the runs' own files
+    runs/NAME/job.json          what the run was given
+    runs/NAME/launches.jsonl    one line per launch that ended: seconds, exit status
+    runs/NAME/result.json       written last, in one rename: the run is finished
+    runs/NAME/...               verl's checkpoints, metrics and logs
+    evaluations/NAME/results/   samples and figures of a final model, as recipe.hpt.main_eval leaves them
+    evaluations/NAME/evaluated.json  written last: the evaluation is finished
+
+A run without result.json continues from verl's last complete checkpoint; without one it starts over.
+"""
+
+import contextlib
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from hpt.common.files import TRACKER, write_whole
+from hpt.common.training_log import read_run
+from recipe.hpt.reproduction.study.plan import Budget, Evaluation, Job, Settings, StudyError
+
+SETTINGS, RESULTS, RUNS, LOCK = "study.json", "results.jsonl", "runs", ".lock"
+EVALUATIONS, EVALUATED = "evaluations", "evaluated.json"
+JOB, LAUNCHES, RESULT = "job.json", "launches.jsonl", "result.json"
+FORMAT_VERSION = 1
+"""Raise it when the same settings would give other runs."""
+
+
+class Unfinished(Exception):
+    """A training that ended without what a result needs; the message says what is missing."""
+
+
+# ---- the study ----
+
+
+def settings_for(out: Path, given: dict[str, Any]) -> Settings:
+    """The folder's settings, or those of a new study.
+
+    Args:
+        given: what this launch names; the rest is the folder's, or the default.
+
+    Raises:
+        StudyError: ``given`` differs from what the folder's runs were made with.
+    """
+    file = out / SETTINGS
+    if not file.exists():
+        if (out / RUNS).exists():
+            raise StudyError(
+                f"got --out {out}, which has runs but no {SETTINGS}; expected a study's folder or a new one"
+            )
+        return Settings(**given)
+    recorded = _recorded(file)
+    wanted = Settings(**{**recorded, **given})
+    for field in fields(Settings):
+        before, now = getattr(Settings(**recorded), field.name), getattr(wanted, field.name)
+        if before != now:
+            raise StudyError(
+                f"got {field.name}={_plain(now)}, but {file} was started with {field.name}={_plain(before)}; runs of "
+                "both would not compare: leave the option out to continue, or name a new folder with --out"
+            )
+    return wanted
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _recorded(file: Path) -> dict[str, Any]:
+    record = json.loads(file.read_text())
+    if record["format_version"] != FORMAT_VERSION:
+        raise StudyError(
+            f"got {file} of format {record['format_version']}; expected {FORMAT_VERSION}: the code has changed, "
+            "name a new folder with --out"
+        )
+    values = record["settings"]
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+
+
+def record_settings(out: Path, settings: Settings) -> None:
+    record = {"format_version": FORMAT_VERSION, "settings": asdict(settings)}
+    if not (out / SETTINGS).exists():
+        write_whole(out / SETTINGS, json.dumps(record, indent=2) + "\n")
+
+
+@contextlib.contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """One launch per folder at a time; the lock ends with its process, however that ends.
+
+    Raises:
+        StudyError: another launch holds it.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with open(out / LOCK, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StudyError(
+                f"got --out {out}, where another launch of this study is running; wait for it, or name another folder"
+            ) from None
+        yield
+
+
+# ---- one run ----
+
+
+def folder_of(out: Path, job: Job) -> Path:
+    return out / RUNS / job.name
+
+
+def result_of(out: Path, job: Job) -> dict[str, Any] | None:
+    """A finished run's result, or None."""
+    try:
+        return json.loads((folder_of(out, job) / RESULT).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+
+
+def checkpoint_step(folder: Path) -> int | None:
+    """Batches in verl's last complete checkpoint, or None."""
+    try:
+        step = int((folder / TRACKER).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return step if (folder / f"global_step_{step}" / "actor").is_dir() else None
+
+
+def exported_model(folder: Path, steps: int) -> Path:
+    """The Hugging Face checkpoint that a run of ``steps`` batches leaves."""
+    return folder / f"global_step_{steps}" / "actor" / "huggingface"
+
+
+def begin(folder: Path, given: dict[str, Any]) -> int | None:
+    """Make the folder ready for a launch; returns the batches to continue from, None from the start.
+
+    What a launch without a checkpoint has left, its log apart, would mix with the new one's.
+
+    Args:
+        given: what the run depends on (plain JSON).
+
+    Raises:
+        StudyError: the folder's run was given something else.
+    """
+    record = folder / JOB
+    if record.exists() and json.loads(record.read_text()) != given:
+        raise StudyError(
+            f"got an unfinished run in {folder} that was given something else than now ({JOB}); the code or the chosen "
+            "learning rate has changed: remove this folder to start the run over, or name a new study with --out"
+        )
+    step = checkpoint_step(folder)
+    if step is None and folder.exists():
+        for path in folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.suffix != ".log" and path.name != LAUNCHES:
+                path.unlink()
+    write_whole(record, json.dumps(given, indent=2) + "\n")
+    return step
+
+
+def record_launch(folder: Path, seconds: float, status: int | None) -> None:
+    """Note a launch that ended; ``status`` None: interrupted."""
+    with open(folder / LAUNCHES, "a") as file:
+        file.write(json.dumps({"seconds": round(seconds, 1), "status": status}) + "\n")
+
+
+def launches_of(folder: Path) -> list[dict[str, Any]]:
+    file = folder / LAUNCHES
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def measured(job: Job, folder: Path, budget: Budget) -> dict[str, Any]:
+    """A finished training's figures from its metrics.
+
+    Returns:
+        ``curve``: batches of this run -> level -> accuracy; ``accuracy``: of its last batch, per level;
+        budgets of this run alone; seconds of its launches and of its batches alone.
+
+    Raises:
+        Unfinished: no validation of the last batch.
+    """
+    try:
+        run = read_run(folder)
+    except FileNotFoundError as error:
+        raise Unfinished(str(error)) from error
+    curve: dict[int, dict[str, float]] = {}
+    for level, values in run.accuracy_per_level().items():
+        for step, accuracy in values.items():
+            curve.setdefault(step, {})[str(level)] = accuracy
+    if job.steps not in curve:
+        raise Unfinished(f"the metrics in {folder} have no validation after batch {job.steps}")
+    launches = launches_of(folder)
+    batches = run.series("timing_s/step")
+    return {
+        "steps": job.steps,
+        "questions": job.steps * budget.questions,
+        "questions_before": job.start * budget.questions,
+        "optimizer_steps": budget.optimizer_steps(job.steps),
+        # Without a row to train on, as where all answers to a step's questions are right, or all wrong.
+        "optimizer_steps_skipped": round(sum(run.series("hpt/steps_skipped").values())),
+        # An interruption loses the metrics of a batch whose checkpoint is already complete.
+        "steps_with_metrics": len(batches),
+        "accuracy": curve[job.steps],
+        "curve": {str(step): levels for step, levels in sorted(curve.items())},
+        "wall_seconds": round(sum(launch["seconds"] for launch in launches), 1),
+        "batch_seconds": round(sum(batches.values()), 1),
+        "launches": len(launches),
+    }
+
+
+def finish(folder: Path, result: dict[str, Any]) -> None:
+    """Mark the run as finished."""
+    write_whole(folder / RESULT, json.dumps(result, indent=1) + "\n")
+
+
+# ---- evaluations ----
+
+
+def evaluation_folder(out: Path, evaluation: Evaluation) -> Path:
+    return out / EVALUATIONS / evaluation.name
+
+
+def evaluation_results(folder: Path) -> Path:
+    """Of an evaluation's folder that of main_eval, which wants one without anything else, such as a log."""
+    return folder / "results"
+
+
+def is_evaluated(folder: Path) -> bool:
+    return (folder / EVALUATED).exists()
+
+
+def mark_evaluated(folder: Path, made_with: dict[str, Any]) -> None:
+    """Mark the evaluation as finished."""
+    write_whole(folder / EVALUATED, json.dumps(made_with, indent=1) + "\n")
+
+
+# ---- all runs ----
+
+
+def rebuild_results(out: Path, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    """Write results.jsonl from the finished runs among ``jobs``, in their order; returns its lines."""
+    found = (result_of(out, job) for job in jobs)
+    results = [result for result in found if result is not None]
+    write_whole(out / RESULTS, "".join(json.dumps(result) + "\n" for result in results))
+    return results

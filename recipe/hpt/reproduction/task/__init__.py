@@ -1,0 +1,3 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""The built-in task and its base model."""

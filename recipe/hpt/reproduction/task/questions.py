@@ -1,0 +1,227 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""The built-in task: repeated addition modulo 100, generated offline from a seed.
+
+A question is `37+8x3=` (start at 37, add 8 three times), its gold solution
+`3:37+8,2:45+8,1:53+8,0:61 \\boxed{61}`: a countdown with the running sum, then the answer. The level
+of a question is its number of additions. The start is in 0..99, the addend in 1..9, and all sums are
+written with two digits, so that every step looks at the step before it in the same places.
+
+A model that knows levels 1 and 2 knows every addition of a longer countdown, but not how to count
+down from 3 or more: it scores about zero on the higher levels, so RL alone has no signal there, while
+demonstrations teach them within some dozen optimizer steps. Level 7 is never trained on.
+
+One fifth of all questions is held out. A hash of the question decides which, not the seed: the
+training data and the base model's data of any seed are therefore disjoint from the validation data
+of any other. A level has 900 questions, about 180 of them held out; a validation split that asks for
+more gets those, and a training split that asks for more than the rest repeats them. Only whole
+questions are held out: their single steps, such as `45+8` to `53`, do occur in training.
+
+Where settings are chosen by held-out accuracy, the held-out fifth falls into halves, again by the hash:
+split `dev` to choose by and split `test` to report, disjoint whatever their seeds. Split `val` draws
+from both halves.
+"""
+
+import hashlib
+import os
+import random
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+MODULUS = 100
+"""The start and all sums are in [0, MODULUS)."""
+ADDENDS = range(1, 10)
+TRAIN_LEVELS = (1, 2, 3, 4, 5, 6)
+VAL_LEVELS = (*TRAIN_LEVELS, 7)
+"""The training levels and one that is harder than any of them."""
+MAX_LEVEL = 9
+"""The countdown has one digit."""
+HELD_OUT_ONE_IN = 5
+SPLITS = ("train", "val", "dev", "test")
+HALVES = ("dev", "test")
+"""Of the held-out questions."""
+MAX_SOLUTION_TOKENS = 64
+"""Bound on a gold solution of level 7 in tokens of `recipe.hpt.reproduction.task.base_model`, end token included."""
+
+_BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
+
+
+class Problem(NamedTuple):
+    """Start at `start` and add `addend`, `level` times."""
+
+    start: int
+    addend: int
+    level: int
+
+
+def question_text(problem: Problem) -> str:
+    """`37+8x3=`."""
+    return f"{_two_digits(problem.start)}+{problem.addend}x{problem.level}="
+
+
+def answer_text(problem: Problem) -> str:
+    """The result modulo 100, in two digits."""
+    return _two_digits(problem.start + problem.addend * problem.level)
+
+
+def solution_text(problem: Problem) -> str:
+    """The gold solution: the countdown with the running sums, then the boxed answer."""
+    sums = [_two_digits(problem.start + problem.addend * done) for done in range(problem.level + 1)]
+    steps = [
+        f"{problem.level - done}:{total}+{problem.addend}" for done, total in enumerate(sums[:-1])
+    ]
+    return f"{','.join(steps)},0:{sums[-1]} \\boxed{{{sums[-1]}}}"
+
+
+def _two_digits(number: int) -> str:
+    return f"{number % MODULUS:02d}"
+
+
+def boxed_answer(text: str) -> str | None:
+    """The content of the last `\\boxed{...}` in `text`, or None where there is none."""
+    found = _BOXED.findall(text)
+    return found[-1] if found else None
+
+
+def is_held_out(problem: Problem) -> bool:
+    """Whether the question belongs to the validation fifth. It depends on the question alone."""
+    return int.from_bytes(_digest(problem)[:8], "big") % HELD_OUT_ONE_IN == 0
+
+
+def half_of(problem: Problem) -> str:
+    """The half, of `HALVES`, that a held-out question belongs to."""
+    return HALVES[_digest(problem)[8] % len(HALVES)]  # a byte that is_held_out does not read
+
+
+def _digest(problem: Problem) -> bytes:
+    return hashlib.sha256(question_text(problem).encode()).digest()
+
+
+def all_problems(level: int, held_out: bool) -> list[Problem]:
+    """Every held-out question of `level`, or every other, in a fixed order.
+
+    Raises:
+        ValueError: a level outside 1..MAX_LEVEL.
+    """
+    if not 1 <= level <= MAX_LEVEL:
+        raise ValueError(f"got level {level}; expected a number of additions from 1 to {MAX_LEVEL}")
+    problems = (Problem(start, addend, level) for start in range(MODULUS) for addend in ADDENDS)
+    return [problem for problem in problems if is_held_out(problem) == held_out]
+
+
+def level_problems(
+    level: int, count: int, rng: random.Random, held_out: bool, half: str | None = None
+) -> list[Problem]:
+    """`count` questions of `level`, distinct while there are enough of them.
+
+    A training split that asks for more than there are repeats them, as evenly as possible; a
+    held-out split holds each at most once, since a repetition would measure nothing new.
+
+    Args:
+        half: of `HALVES`, to draw from this half of the held-out questions only.
+    """
+    pool = [
+        problem
+        for problem in all_problems(level, held_out)
+        if half is None or half_of(problem) == half
+    ]
+    drawn: list[Problem] = []
+    while len(drawn) < count:
+        drawn += rng.sample(pool, min(len(pool), count - len(drawn)))
+        if held_out:
+            break
+    return drawn
+
+
+def example_row(problem: Problem, index: int, split: str) -> dict[str, Any]:
+    """One row in verl's data format, with the gold solution in the column `target`.
+
+    The level is part of `data_source`, by which verl groups its validation metrics.
+    """
+    return {
+        "data_source": f"builtin/level_{problem.level}",
+        "prompt": [{"role": "user", "content": question_text(problem)}],
+        "ability": "arithmetic",
+        "reward_model": {"style": "rule", "ground_truth": answer_text(problem)},
+        "extra_info": {"index": index, "level": problem.level, "split": split},
+        "target": solution_text(problem),
+    }
+
+
+def make_split(
+    split: str, counts: dict[int, int], seed: int, shuffle: bool = True
+) -> list[dict[str, Any]]:
+    """The rows of one split.
+
+    Args:
+        split: `train`, of the questions that are not held out; `val`, of all held-out ones; `dev`
+            or `test`, of one half of these.
+        counts: number of questions per level; fewer come only where a level of a held-out split
+            has no more.
+        seed: of the draw and the order. The levels draw independently of one another.
+        shuffle: mix the levels; otherwise the rows are in the order of `counts`.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"Unknown split {split!r}. Available: {', '.join(SPLITS)}")
+    half = split if split in HALVES else None
+    chosen: list[Problem] = []
+    for level, count in counts.items():
+        # A string seeds random.Random through SHA-512: the same draw in every process.
+        rng = random.Random(f"{seed}/{split}/{level}")
+        chosen += level_problems(level, count, rng, held_out=split != "train", half=half)
+    if shuffle:
+        random.Random(f"{seed}/{split}/order").shuffle(chosen)
+    return [example_row(problem, index, split) for index, problem in enumerate(chosen)]
+
+
+def spread(total: int, levels: Sequence[int]) -> dict[int, int]:
+    """`total` questions over `levels` as evenly as possible, the first levels taking the rest."""
+    share, rest = divmod(total, len(levels))
+    return {level: share + (i < rest) for i, level in enumerate(levels)}
+
+
+def write_parquet(rows: list[dict[str, Any]], path: Path) -> None:
+    """Write the rows so that `path` is either as before or complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        pq.write_table(pa.Table.from_pylist(rows), temporary)
+        os.chmod(temporary, 0o644)  # mkstemp makes the file private to its owner
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def write_task(
+    out_dir: str | os.PathLike[str],
+    seed: int = 0,
+    train_size: int = 9600,
+    val_per_level: int = 64,
+    train_levels: Sequence[int] = TRAIN_LEVELS,
+    val_levels: Sequence[int] = VAL_LEVELS,
+) -> tuple[Path, Path]:
+    """Write `train.parquet` and `val.parquet` and return their paths.
+
+    The same arguments give the same bytes, so a repeated call changes nothing.
+
+    Args:
+        out_dir: made where missing.
+        train_size: questions in the training split, spread evenly over `train_levels`.
+        val_per_level: questions per level in the validation split, which is ordered by level.
+    """
+    if train_size < 1 or val_per_level < 1:
+        raise ValueError(
+            f"train_size and val_per_level must be positive; got {train_size}, {val_per_level}"
+        )
+    train_path, val_path = Path(out_dir) / "train.parquet", Path(out_dir) / "val.parquet"
+    write_parquet(make_split("train", spread(train_size, train_levels), seed), train_path)
+    val_counts = dict.fromkeys(val_levels, val_per_level)
+    write_parquet(make_split("val", val_counts, seed, shuffle=False), val_path)
+    return train_path, val_path

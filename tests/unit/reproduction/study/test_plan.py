@@ -1,0 +1,272 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""The plan of a study: equal budgets, sweeps, choices, what a run is given."""
+
+from pathlib import Path
+
+import pytest
+
+from recipe.hpt.reproduction.study import plan
+from recipe.hpt.reproduction.study.plan import (
+    METHODS,
+    SWEEP_SEED,
+    Budget,
+    Job,
+    Places,
+    Settings,
+    StudyError,
+)
+
+SETTINGS = Settings()
+PLACES = Places(Path("/run"), Path("/train"), Path("/test"), Path("/model"))
+
+
+def given(job, **options):
+    """The overrides as a dict."""
+    rate = None if job.stage_name is None else 6e-4
+    overrides = plan.overrides_of(job, SETTINGS, PLACES, rate, **options)
+    return dict(item.split("=", 1) for item in overrides)
+
+
+def finals(method, settings=SETTINGS, seed=0):
+    return [
+        job
+        for job in plan.final_jobs(settings, tuple(METHODS))
+        if (job.method, job.seed) == (method, seed)
+    ]
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "base"])
+@pytest.mark.parametrize("steps", [2, 30, 40])
+def test_every_method_sees_the_same_batches(method, steps):
+    jobs = finals(method, Settings(steps=steps))
+    read = [batch for job in jobs for batch in range(job.start, job.start + job.steps)]
+    assert read == list(range(steps))
+
+
+def test_optimizer_steps_follow_from_batches_alone():
+    budget = Budget(questions=64, mini_batch=16, epochs=2, rollouts=4)
+    assert budget.optimizer_steps(40) == 320
+    assert Budget(10, 4, 1, 4).optimizer_steps(1) == 3  # a last, smaller mini-batch
+    assert (
+        budget.described(40)
+        == "40 batches x 64 questions = 2560 questions; 40 batches x 2 epochs x 4 mini-batches of 16 = 320 optimizer steps"
+    )
+
+
+def test_the_methods_differ_in_their_own_settings_only():
+    """Batch, mini-batch, epochs and rollouts are nobody's own, so they are the same for all."""
+    assert {
+        name: given(finals(name)[0]).get("hpt.strategy") for name in METHODS if name != "base"
+    } == {
+        "sft": "sft_only", "grpo": "rl_only", "sft_grpo": "sft_only",
+        "luffy": "luffy", "srft": "srft", "hpt": "switch",
+        "hpt_gamma_1_4": "switch", "hpt_gamma_2_4": "switch", "off_on": "off_on", "mix_on": "mix_on",
+    }  # fmt: skip
+    own = {item.split("=")[0] for stage in plan.STAGES.values() for item in stage.overrides}
+    assert own == {
+        "hpt.strategy", "hpt.rollout_algorithm", "hpt.clip_ratio", "hpt.gamma",
+        "hpt.sft_coef", "hpt.off_coef",
+    }  # fmt: skip
+    assert own <= plan.OWNED_KEYS
+    grpo = given(finals("grpo")[0])
+    assert (grpo["hpt.rollout_algorithm"], grpo["hpt.clip_ratio"]) == ("grpo", "0.2")
+
+
+def test_seed_is_that_of_data_order_and_rollouts():
+    run = given(finals("hpt", seed=2)[0])
+    assert run["data.seed"] == run["actor_rollout_ref.rollout.seed"] == "2"
+    assert run["data.shuffle"] == "false"
+
+
+def test_seeds_come_one_after_the_other_with_all_methods():
+    jobs = plan.final_jobs(Settings(seeds=(4, 1)), ("base", "sft"))
+    assert [(job.seed, job.method) for job in jobs] == [
+        (4, "base"), (4, "sft"), (1, "base"), (1, "sft")
+    ]  # fmt: skip
+
+
+def test_ablations_come_last_and_take_hpts_learning_rate():
+    settings = Settings(seeds=(0, 1))
+    jobs = plan.all_jobs(settings, tuple(METHODS))
+    finals = [job for job in jobs if job.kind == "final"]
+    assert {job.method for job in finals[-8:]} == set(plan.ABLATIONS)
+    assert {job.method for job in jobs if job.kind == "sweep"}.isdisjoint(plan.ABLATIONS)
+    assert {job.method for job in plan.sweep_jobs(settings, ("mix_on",))} == {"hpt"}
+
+
+def test_an_ablation_differs_from_hpt_in_its_own_settings_only():
+    hpt = given(finals("hpt")[0])
+    changed = {}
+    for name in plan.ABLATIONS:
+        run = given(finals(name)[0])
+        changed[name] = {
+            key: value
+            for key, value in run.items()
+            if hpt.get(key) != value and key != "trainer.experiment_name"
+        }
+    assert changed == {
+        "hpt_gamma_1_4": {"hpt.gamma": "0.25"},
+        "hpt_gamma_2_4": {"hpt.gamma": "0.5"},
+        "off_on": {"hpt.strategy": "off_on"},
+        "mix_on": {"hpt.strategy": "mix_on", "hpt.sft_coef": "0.1", "hpt.off_coef": "1.0"},
+    }
+
+
+def test_every_final_model_is_evaluated_once():
+    found = plan.evaluations(Settings(seeds=(0, 1)), ("base", "sft_grpo", "off_on"))
+    assert [each.name for each in found] == [
+        "base-seed0", "sft_grpo-seed0", "base-seed1", "sft_grpo-seed1", "off_on-seed0", "off_on-seed1"
+    ]  # fmt: skip
+    assert found[1].last_job(SETTINGS).name == "sft_grpo-seed0-2-grpo"
+
+
+def test_sft_then_grpo_is_a_chain_of_halves():
+    first, second = finals("sft_grpo")
+    assert (first.start, first.steps, second.start, second.steps) == (0, 20, 20, 20)
+    assert (first.before, second.before) == (None, first)
+    assert (first.is_last, second.is_last) == (False, True)
+    assert given(second)["hpt.strategy"] == "rl_only"
+    assert [job.name for job in (first, second)] == [
+        "sft_grpo-seed0-1-sft", "sft_grpo-seed0-2-grpo"
+    ]  # fmt: skip
+
+
+def test_final_runs_of_all_methods_are_validated_after_the_same_questions():
+    places = {}
+    for method in METHODS:
+        if method != "base":
+            places[method] = {
+                job.start + step
+                for job in finals(method)
+                for step in range(1, job.steps + 1)
+                if step % int(given(job)["trainer.test_freq"]) == 0 or step == job.steps
+            }
+    assert set(map(tuple, map(sorted, places.values()))) == {(10, 20, 30, 40)}
+
+
+def test_a_sweep_run_is_validated_at_its_end_only_and_trains_as_long_as_a_final_run():
+    sweep = plan.sweep_jobs(SETTINGS, ("hpt",))[0]
+    run, final = given(sweep), given(finals("hpt")[0])
+    assert run["trainer.test_freq"] == run["trainer.total_training_steps"] == "40"
+    differing = {key for key in run if run[key] != final[key]}
+    assert differing == {
+        "data.seed", "actor_rollout_ref.rollout.seed", "trainer.test_freq", "trainer.experiment_name"
+    }  # fmt: skip
+
+
+def test_warmup_is_a_tenth_of_a_stage():
+    key = "actor_rollout_ref.actor.optim.lr_warmup_steps"
+    assert (given(finals("sft")[0])[key], given(finals("sft_grpo")[1])[key]) == ("4", "2")
+
+
+def test_the_base_model_is_only_validated():
+    (job,) = finals("base")
+    run = given(job)
+    assert (run["trainer.val_only"], run["trainer.val_before_train"]) == ("true", "true")
+    assert "actor_rollout_ref.actor.optim.lr" not in run
+
+
+@pytest.mark.parametrize(
+    ("resumed", "before", "only"),
+    [(None, "false", "false"), (10, "true", "false"), (40, "true", "true")],
+)
+def test_a_resumed_run_makes_up_for_the_validation_that_its_checkpoint_may_lack(
+    resumed, before, only
+):
+    run = given(finals("hpt")[0], resumed=resumed)
+    assert (run["trainer.val_before_train"], run["trainer.val_only"]) == (before, only)
+
+
+# ---- sweeps and choices ----
+
+
+def test_sweeps_are_of_the_stages_needed_on_a_seed_of_their_own():
+    jobs = plan.sweep_jobs(SETTINGS, ("base", "sft_grpo"))
+    assert [(job.method, job.learning_rate) for job in jobs] == [
+        (stage, rate) for stage in ("sft", "grpo") for rate in (2e-4, 6e-4, 2e-3)
+    ]
+    assert {job.seed for job in jobs} == {SWEEP_SEED}
+    assert {job.steps for job in jobs} == {SETTINGS.steps}
+    assert plan.sweep_jobs(Settings(sweep_lrs=(1e-3,)), tuple(METHODS)) == []
+
+
+def test_names_are_distinct():
+    names = [job.name for job in plan.all_jobs(SETTINGS, tuple(METHODS))]
+    assert len(set(names)) == len(names) == 15 + 3 * (8 + 4)
+
+
+RATES = (1e-4, 1e-3, 1e-2)
+
+
+@pytest.mark.parametrize(
+    ("scores", "chosen", "at_edge"),
+    [
+        ((0.1, 0.5, 0.3), 1e-3, False),
+        ((0.5, 0.1, 0.3), 1e-4, True),
+        ((0.1, 0.2, 0.3), 1e-2, True),
+        ((0.1, 0.5, 0.5), 1e-3, False),  # a tie: the smaller rate
+        ((0.3, 0.3 + 1e-12, 0.3), 1e-4, True),  # sums in another order
+    ],
+)
+def test_the_best_rate_is_chosen_and_of_equals_the_smallest(scores, chosen, at_edge):
+    choice = plan.choose(dict(zip(RATES, scores, strict=True)), RATES)
+    assert (choice.learning_rate, choice.missing, choice.at_edge) == (chosen, (), at_edge)
+
+
+def test_nothing_is_chosen_while_a_run_is_missing():
+    choice = plan.choose({1e-3: 0.9}, RATES)
+    assert (choice.learning_rate, choice.missing) == (None, (1e-4, 1e-2))
+
+
+def test_a_single_rate_needs_no_sweep():
+    assert plan.choose({}, (1e-3,)) == plan.Choice(1e-3)
+
+
+# ---- settings ----
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps": 31}, "got --steps 31; expected an even number >= 2"),
+        ({"steps": 0}, "got --steps 0; expected an even number >= 2"),
+        ({"seeds": ()}, "got --seeds ''; expected different integers"),
+        ({"seeds": (1, 1)}, "got --seeds 1,1; expected different integers"),
+        ({"seeds": (0, SWEEP_SEED)}, "100 is the sweep's"),
+        ({"sweep_lrs": (1e-3, 0.0)}, "got --sweep-lrs 0.001,0; expected different numbers"),
+        ({"sweep_lrs": (1e-3, 1e-3)}, "expected different numbers between 0 and 1"),
+        ({"overrides": ("hpt.gamma=1",)}, r"got the override hpt.gamma=...; the study sets it"),
+        ({"overrides": ("+trainer.val_only=true",)}, "got the override trainer.val_only=..."),
+    ],
+)
+def test_wrong_settings_say_what_was_expected(settings, message):
+    with pytest.raises(StudyError, match=message.replace("...;", r"\.\.\.;")):
+        Settings(**settings)
+
+
+def test_the_order_of_the_rates_does_not_matter():
+    assert Settings(sweep_lrs=(1e-3, 1e-4)) == Settings(sweep_lrs=(1e-4, 1e-3))
+
+
+def test_what_the_study_sets_is_refused_as_an_override():
+    keys = {
+        key
+        for job in plan.all_jobs(SETTINGS, tuple(METHODS))
+        for key in given(job)
+        if key not in Settings().overrides
+    }
+    assert keys == plan.OWNED_KEYS
+
+
+def test_an_unknown_method_lists_the_options():
+    with pytest.raises(StudyError, match=r"Unknown method 'gpro'\. Available: base, sft, grpo, "):
+        plan.check_methods(["hpt", "gpro"])
+    assert plan.check_methods(["hpt", "base"]) == ("base", "hpt")
+
+
+def test_the_comparison_fits_into_four_hours():
+    jobs = plan.all_jobs(SETTINGS, plan.COMPARED)
+    seconds = sum(plan.seconds_of(job, SETTINGS) for job in jobs) + 4 * plan.BASE_MODEL_SECONDS
+    assert 2.5 * 3600 < seconds < 4 * 3600
+    assert plan.seconds_of(Job("final", "sft", 0, steps=40), SETTINGS) == 40 + 40 * 1.5 + 4 * 11

@@ -1,0 +1,660 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+import os
+import re
+import string
+import sys
+from pathlib import Path
+
+import hydra
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from hpt.common.errors import ConfigError
+from hpt.data.errors import DataError
+from hpt.method.config import HPTConfig
+from hpt.method.strategies import STRATEGIES
+from hpt.verl_ext import validation as preflight
+from recipe.hpt.reproduction.task.questions import write_task
+
+CONFIG_DIR = Path(__file__).parents[3] / "recipe" / "hpt" / "config"
+# hybrid is derived from by the others; without Hydra's search path it is no primary config. eval* are no trainings.
+PRIMARY = sorted(
+    file.stem
+    for file in CONFIG_DIR.glob("*.yaml")
+    if file.stem != "hybrid" and not file.stem.startswith("eval")
+)
+ACTOR = "actor_rollout_ref.actor"
+ROLLOUT = "actor_rollout_ref.rollout"
+# Read by a launch, so absent unless a test sets them.
+VARIABLES = ("VERL_FILE_LOGGER_PATH", "TENSORBOARD_DIR", "VERL_PLATFORM", "VLLM_TARGET_DEVICE")
+
+
+def compose(name: str, *overrides: str) -> DictConfig:
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(config_dir=str(CONFIG_DIR), version_base=None):
+            return hydra.compose(name, overrides=list(overrides))
+    finally:
+        GlobalHydra.instance().clear()
+
+
+@pytest.fixture(scope="module")
+def composed() -> dict[str, DictConfig]:
+    return {name: compose(name) for name in PRIMARY}
+
+
+@pytest.fixture(params=PRIMARY)
+def shipped(request, composed) -> DictConfig:
+    """Each shipped configuration, to change at will."""
+    return composed[request.param].copy()
+
+
+@pytest.fixture
+def config(composed) -> DictConfig:
+    return composed["quickstart"].copy()
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch):
+    """A launch sets variables for the processes it starts; none of them may reach another test."""
+    before = dict(os.environ)
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    """A run's inputs: questions, and a folder that looks like a checkpoint."""
+    folder = tmp_path_factory.mktemp("inputs")
+    write_task(folder, train_size=8, val_per_level=1, seed=0)
+    model = folder / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    return folder
+
+
+def change(config: DictConfig, **changes) -> DictConfig:
+    """Set ``a__b__c=value`` as ``a.b.c``."""
+    with open_dict(config):
+        for key, value in changes.items():
+            OmegaConf.update(config, key.replace("__", "."), value, force_add=True)
+    return config
+
+
+def with_files(config: DictConfig, files: Path, run: Path) -> DictConfig:
+    return change(
+        config,
+        data__train_files=str(files / "train.parquet"),
+        data__val_files=str(files / "val.parquet"),
+        actor_rollout_ref__model__path=str(files / "model"),
+        trainer__default_local_dir=str(run),
+    )
+
+
+def refused(check, config: DictConfig) -> str:
+    with pytest.raises(ConfigError) as error:
+        check(config)
+    return str(error.value)
+
+
+# ---- the shipped configurations ----
+
+
+def test_there_are_a_gpu_default_and_a_quickstart():
+    assert {"hpt_trainer", "quickstart"} <= set(PRIMARY)
+
+
+def test_each_shipped_configuration_passes_all_checks(shipped, files, tmp_path):
+    config = with_files(shipped, files, tmp_path / "run")
+    preflight.prepare(config)
+    assert not (tmp_path / "run").exists()  # checking writes nothing
+    preflight.direct_logs(config)
+    assert (tmp_path / "run").is_dir()
+    assert os.environ["VERL_FILE_LOGGER_PATH"] == str(tmp_path / "run" / "metrics.jsonl")
+    assert os.environ["TENSORBOARD_DIR"] == str(tmp_path / "run" / "tensorboard")
+    assert os.environ.get("VERL_PLATFORM") == ("cpu" if config.trainer.device == "cpu" else None)
+
+
+def test_each_shipped_hpt_section_sets_every_setting(shipped):
+    section = OmegaConf.to_container(shipped.hpt, resolve=True)
+    assert set(section) == set(HPTConfig.__dataclass_fields__)
+    HPTConfig.from_mapping(section)
+
+
+def test_the_gpu_default_is_the_papers_setting(composed):
+    config = composed["hpt_trainer"]
+    assert HPTConfig.from_mapping(OmegaConf.to_container(config.hpt)) == HPTConfig()
+    assert config.data.train_batch_size == 128
+    assert config.data.max_response_length == 8192
+    assert config.actor_rollout_ref.actor.ppo_mini_batch_size == 64
+    assert config.actor_rollout_ref.actor.optim.lr == 5e-6
+    assert config.actor_rollout_ref.actor.entropy_coeff == 0.0
+    assert config.actor_rollout_ref.actor.use_kl_loss is False
+    assert config.actor_rollout_ref.rollout.n == 8
+    assert config.actor_rollout_ref.rollout.temperature == 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"hpt__gamma": 2.0}, "got hpt.gamma=2.0"),
+        ({"hpt__gama": 0.5}, "Did you mean hpt.gamma?"),
+        ({"data__max_targt_length": 5}, "Did you mean data.max_target_length?"),
+        ({"data__train_batch_size": 0}, "got data.train_batch_size=0"),
+        ({"trainer__v1__trainer_mode": "sync"}, "expected hpt_sync"),
+        ({"actor_rollout_ref__model__path": "/no/such/model"}, "/no/such/model"),
+        ({"data__prompt_template": "no place"}, "'no place'"),
+        ({"data__val_files": "/no/such.parquet"}, "/no/such.parquet"),
+        (
+            {
+                "actor_rollout_ref__actor__use_dynamic_bsz": False,
+                "actor_rollout_ref__actor__ppo_micro_batch_size_per_gpu": 1,
+            },
+            "verl does not accept this configuration: [actor_rollout_ref.rollout] Please set",
+        ),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_prepare_makes_every_check(config, files, tmp_path, changes, part):
+    config = change(with_files(config, files, tmp_path), **changes)
+    assert part in refused(preflight.prepare, config)
+    # Refused before anything was written or moved aside.
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_row_is_a_data_error(config, files, tmp_path):
+    bad = tmp_path / "bad.parquet"
+    bad.write_text("not parquet")
+    config = change(with_files(config, files, tmp_path / "run"), data__train_files=str(bad))
+    with pytest.raises(DataError, match=re.escape(str(bad))):
+        preflight.prepare(config)
+
+
+# ---- keys ----
+
+
+def test_a_plus_does_not_smuggle_in_a_key_that_nobody_reads():
+    config = compose("quickstart", "+data.max_targt_length=5")
+    message = refused(preflight.check_verl_keys, config)
+    assert message.startswith(
+        "Unknown setting 'data.max_targt_length'. Did you mean data.max_target_length? Available: "
+    )
+    assert "train_batch_size" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "guess"),
+    [
+        ("trainer.total_training_step", "trainer.total_training_steps"),
+        ("algorithm.adv_estimater", "algorithm.adv_estimator"),
+        ("data.promt_template", "data.prompt_template"),
+        ("trainr", "trainer"),
+    ],
+)
+def test_misspelt_keys_are_named_with_their_section(config, key, guess):
+    message = refused(preflight.check_verl_keys, change(config, **{key.replace(".", "__"): 1}))
+    assert f"Unknown setting '{key}'. Did you mean {guess}?" in message
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "guess"),
+    [
+        ("data.max_targt_length=5", "data.max_targt_length", "data.max_target_length"),
+        ("hpt.gama=0.5", "hpt.gama", "hpt.gamma"),
+        (
+            f"{ACTOR}.ppo_minibatch_size=8",
+            f"{ACTOR}.ppo_minibatch_size",
+            f"{ACTOR}.ppo_mini_batch_size",
+        ),
+    ],
+)
+def test_hydras_own_refusal_of_an_unknown_key_is_explained(override, key, guess):
+    with pytest.raises(HydraException) as error:
+        compose("quickstart", override)
+    message = preflight.explain(str(error.value))
+    assert message.startswith(f"Unknown setting '{key}'. Did you mean {guess}")
+    assert "+" not in message  # Hydra's advice: to append it
+
+
+def test_a_message_on_something_else_stays_as_it_is():
+    assert preflight.explain("Could not load 'x'") == "Could not load 'x'"
+
+
+def test_shipped_keys_and_our_own_are_known(shipped):
+    preflight.check_verl_keys(shipped)
+
+
+# ---- sizes ----
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "data.train_batch_size",
+        "data.max_response_length",
+        f"{ACTOR}.ppo_mini_batch_size",
+        f"{ROLLOUT}.n",
+        "trainer.n_gpus_per_node",
+        "trainer.nnodes",
+    ],
+)
+@pytest.mark.parametrize("value", [0, -4, 1.5, "8", None, True])
+def test_sizes_are_whole_numbers_from_1(config, key, value):
+    message = refused(preflight.check_batch, change(config, **{key.replace(".", "__"): value}))
+    assert message == f"got {key}={value!r}; expected a whole number >= 1"
+
+
+def sizes(config, batch=24, step=8, n=4, ranks=1, **more) -> DictConfig:
+    return change(
+        config,
+        data__train_batch_size=batch,
+        actor_rollout_ref__actor__ppo_mini_batch_size=step,
+        actor_rollout_ref__rollout__n=n,
+        trainer__n_gpus_per_node=ranks,
+        **more,
+    )
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4, 8, 16, 32])
+def test_whole_steps_on_ranks_that_divide_the_rows_are_accepted(config, ranks):
+    preflight.check_batch(sizes(config, ranks=ranks))
+
+
+def test_a_batch_is_whole_optimizer_steps(config):
+    message = refused(preflight.check_batch, sizes(config, batch=20))
+    assert "data.train_batch_size=20" in message
+    assert f"{ACTOR}.ppo_mini_batch_size=8" in message
+    assert "choose a ppo_mini_batch_size that divides" in message
+
+
+def test_the_rows_of_a_step_are_a_multiple_of_the_ranks_of_all_nodes(config):
+    preflight.check_batch(sizes(config, ranks=4, trainer__nnodes=8))
+    message = refused(preflight.check_batch, sizes(config, ranks=3, trainer__nnodes=2))
+    assert message.startswith(
+        "got 8 questions x 4 rollouts per optimizer step on 6 ranks; expected"
+    )
+    for key in (f"{ACTOR}.ppo_mini_batch_size", f"{ROLLOUT}.n", "trainer.n_gpus_per_node"):
+        assert key in message
+
+
+def test_generation_batches_divide_the_batch(config):
+    preflight.check_batch(sizes(config, data__gen_batch_size=12))
+    message = refused(preflight.check_batch, sizes(config, data__gen_batch_size=7))
+    assert "data.gen_batch_size=7 and data.train_batch_size=24" in message
+
+
+@pytest.mark.parametrize(("target", "longest"), [(None, 100 + 50), (30, 100 + 50), (80, 100 + 80)])
+def test_the_longest_row_fits_into_a_micro_batch(config, target, longest):
+    lengths = {
+        "data__max_prompt_length": 100,
+        "data__max_response_length": 50,
+        "data__max_target_length": target,
+        "actor_rollout_ref__actor__use_dynamic_bsz": True,
+    }
+    key = "actor_rollout_ref__actor__ppo_max_token_len_per_gpu"
+    preflight.check_batch(sizes(config, **lengths, **{key: longest}))
+    message = refused(preflight.check_batch, sizes(config, **lengths, **{key: longest - 1}))
+    assert f"ppo_max_token_len_per_gpu={longest - 1}" in message
+    assert f"at least the longest row, {longest} tokens" in message
+    lengths["actor_rollout_ref__actor__use_dynamic_bsz"] = False
+    preflight.check_batch(sizes(config, **lengths, **{key: 1}))
+
+
+# ---- settings that belong together ----
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        (f"{ACTOR}.policy_loss.loss_mode", "vanilla", "hpt"),
+        ("algorithm.adv_estimator", "grpo", "hpt"),
+        ("trainer.use_v1", False, "True"),
+    ],
+)
+def test_settings_of_another_trainer_are_refused(config, key, value, expected):
+    message = refused(preflight.check_pairing, change(config, **{key.replace(".", "__"): value}))
+    assert message == f"got {key}={value}; the hybrid trainer works with {key}={expected} only"
+
+
+@pytest.mark.parametrize("mode", ["sync", "colocate_async", None])
+def test_verls_own_trainers_are_refused(config, mode):
+    message = refused(preflight.check_pairing, change(config, trainer__v1__trainer_mode=mode))
+    assert message == f"got trainer.v1.trainer_mode={mode}; expected hpt_sync"
+
+
+def test_distillation_is_refused(config):
+    message = refused(preflight.check_pairing, change(config, distillation__enabled=True))
+    assert "distillation.enabled=True" in message and "turn it off" in message
+
+
+def test_a_cpu_run_needs_a_logical_slot_per_rank(config):
+    preflight.check_pairing(config)
+    # The shipped setting follows the number of ranks ...
+    preflight.check_pairing(change(config, trainer__n_gpus_per_node=2))
+    # ... and one of the user's own has to.
+    message = refused(preflight.check_pairing, change(config, ray_kwargs__ray_init__num_gpus=1))
+    assert "num_gpus=1 on a CPU with 2 ranks" in message
+    assert "set ray_kwargs.ray_init.num_gpus=2" in message
+    preflight.check_pairing(change(config, trainer__device="cuda", hpt__fork_workers=False))
+
+
+def test_workers_are_not_forked_with_an_accelerator(composed):
+    config = change(composed["hpt_trainer"], hpt__fork_workers=True)
+    message = refused(preflight.check_pairing, config)
+    assert "got hpt.fork_workers=True and trainer.device=cuda" in message
+    assert "set hpt.fork_workers=false" in message
+
+
+# ---- model ----
+
+
+@pytest.mark.parametrize(
+    "path", ["/no/such/dir", "./missing", "../missing", "~/no-such-model", "a/b/c"]
+)
+def test_a_local_model_has_to_exist(config, path, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    message = refused(preflight.check_model, change(config, actor_rollout_ref__model__path=path))
+    assert f"model.path={os.path.expanduser(path)}, which does not exist" in message
+    assert "expected a Hugging Face checkpoint" in message
+
+
+def test_a_folder_without_a_checkpoint_is_refused(config, tmp_path):
+    change(config, actor_rollout_ref__model__path=str(tmp_path))
+    assert "a folder without config.json" in refused(preflight.check_model, config)
+    (tmp_path / "config.json").write_text("{}")
+    preflight.check_model(config)
+
+
+def test_a_hub_id_is_left_to_the_hub(config, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    preflight.check_model(change(config, actor_rollout_ref__model__path="Qwen/Qwen2.5-Math-1.5B"))
+
+
+def test_a_home_folder_is_expanded(config, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "config.json").write_text("{}")
+    preflight.check_model(change(config, actor_rollout_ref__model__path="~/m"))
+
+
+# ---- prompt template ----
+
+TEMPLATES = [
+    "{prompt}",
+    "User: {prompt}\nAssistant:",
+    'It\'s a "question": {prompt}\n\n\tThink \\boxed{{}} \\n {{x}} {% if %} {# no #}\n',
+    "Größe — 数学 {prompt} 🙂 é\x1b",
+    "\n  {prompt}  \n",
+    "a' }} b {prompt}{%- raw -%}",
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    """One token per character."""
+    alphabet = [*string.printable, "<unk>"]
+    backend = Tokenizer(models.WordLevel({c: i for i, c in enumerate(alphabet)}, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    backend.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>")
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize(
+    "question", ["1 + 1 = ?", "{prompt} {{ }} {% x %} 'q' \"q\" \\frac{1}{2}\n"]
+)
+def test_the_template_renders_to_its_text_with_the_question_in_place(
+    config, tokenizer, template, question
+):
+    preflight.apply_prompt_template(change(config, data__prompt_template=template))
+    rendered = tokenizer.apply_chat_template(
+        [{"role": "system", "content": "not asked for"}, {"role": "user", "content": question}],
+        chat_template=config.actor_rollout_ref.model.custom_chat_template,
+        add_generation_prompt=True,
+        tokenize=False,
+    )
+    before, after = template.split("{prompt}")
+    assert rendered == before + question + after
+
+
+def test_without_a_template_the_tokenizers_own_stays(config):
+    before = config.copy()
+    preflight.apply_prompt_template(config)
+    assert config == before
+    assert config.actor_rollout_ref.model.get("custom_chat_template") is None
+
+
+@pytest.mark.parametrize("template", ["", "no place", "{prompt} and {prompt}", "{ prompt }"])
+def test_a_template_has_exactly_one_place_for_the_question(config, template):
+    change(config, data__prompt_template=template)
+    message = refused(preflight.apply_prompt_template, config)
+    assert f"got data.prompt_template={template!r}; expected a text with {{prompt}}" in message
+    assert "exactly once" in message
+
+
+# ---- data ----
+
+
+@pytest.mark.parametrize("key", ["train_files", "val_files"])
+def test_a_missing_file_is_named_with_a_way_to_get_one(config, files, tmp_path, key):
+    good = str(files / "train.parquet")
+    config = with_files(config, files, tmp_path)
+    change(config, **{f"data__{key}": [good, "~/no such.parquet"]})
+    message = refused(preflight.check_data, config)
+    missing = os.path.expanduser("~/no such.parquet")
+    assert message.startswith(f"got data.{key}={missing}, which does not exist; expected a parquet")
+    assert "make quickstart" in message
+
+
+def test_lists_of_good_files_pass(config, files, tmp_path):
+    both = [str(files / "train.parquet"), str(files / "val.parquet")]
+    preflight.check_data(change(with_files(config, files, tmp_path), data__train_files=both))
+
+
+@pytest.mark.parametrize("key", ["train_files", "val_files"])
+def test_the_rows_of_all_files_are_looked_at(config, files, tmp_path, key):
+    bad = tmp_path / "bad.parquet"
+    bad.write_text("x")
+    config = with_files(config, files, tmp_path)
+    change(config, **{f"data__{key}": [str(files / "train.parquet"), str(bad)]})
+    with pytest.raises(DataError, match=re.escape(str(bad))):
+        preflight.check_data(config)
+
+
+@pytest.mark.parametrize("key", ["train_files", "val_files"])
+def test_the_configured_columns_are_read(config, files, tmp_path, key):
+    other = {"prompt": "question", "target": "gold"}
+    with_files(config, files, tmp_path)
+    change(config, data__prompt_key=other["prompt"], data__target_key=other["target"])
+    for name in ("train_files", "val_files"):
+        table = pq.read_table(config.data[name])
+        renamed = tmp_path / f"{name}.parquet"
+        pq.write_table(table.rename_columns([other.get(c, c) for c in table.column_names]), renamed)
+        config.data[name] = str(renamed)
+    preflight.check_data(config)
+    config.data[key] = str(files / "train.parquet")
+    with pytest.raises(DataError, match="question"):
+        preflight.check_data(config)
+
+
+def with_answer(file: Path, row: int, answer: str, folder: Path) -> str:
+    """A copy of a file with another gold answer in one row."""
+    rows = pq.read_table(file).to_pylist()
+    rows[row]["reward_model"]["ground_truth"] = answer
+    pq.write_table(pa.Table.from_pylist(rows), folder / file.name)
+    return str(folder / file.name)
+
+
+@pytest.mark.parametrize("key", ["train_files", "val_files"])
+def test_a_gold_answer_that_cannot_be_verified_is_named_with_its_row(config, files, tmp_path, key):
+    name = key.replace("_files", ".parquet")
+    config = with_files(config, files, tmp_path)
+    config.data[key] = with_answer(files / name, 3, "{", tmp_path)
+    with pytest.raises(DataError) as error:
+        preflight.check_data(config)
+    message = str(error.value)
+    assert f"{config.data[key]}, row 3: the gold answer '{{' cannot be verified" in message
+    assert message.startswith("1 problem in the data") and "--unverifiable drop" in message
+
+
+def test_a_reward_function_of_ones_own_knows_its_gold_answers(config, files, tmp_path):
+    config = with_files(config, files, tmp_path)
+    config.data.train_files = with_answer(files / "train.parquet", 3, "{", tmp_path)
+    config.reward.custom_reward_function.path = "my_rewards.py"
+    preflight.check_data(config)
+
+
+def test_gold_answers_in_other_dresses_pass(config, files, tmp_path):
+    config = with_files(config, files, tmp_path)
+    config.data.train_files = with_answer(
+        files / "train.parquet", 3, r"$\frac{\sqrt{2}}{3}$", tmp_path
+    )
+    preflight.check_data(config)
+
+
+def test_the_built_in_tasks_gold_answers_start_no_process(config, files, tmp_path, monkeypatch):
+    def start(*_):
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr("multiprocessing.process.BaseProcess.start", start)
+    monkeypatch.setattr("subprocess.Popen.__init__", start)
+    preflight.check_data(with_files(config, files, tmp_path))
+
+
+# ---- logs ----
+
+
+def logs(config: DictConfig, folder: Path) -> None:
+    preflight.direct_logs(change(config, trainer__default_local_dir=str(folder)))
+
+
+def test_an_earlier_launchs_metrics_are_kept_under_a_number(config, tmp_path):
+    folder = tmp_path / "run [1]"  # brackets mean something to glob
+    metrics = folder / "metrics.jsonl"
+    for launch in range(4):
+        logs(config, folder)
+        assert not metrics.exists()
+        metrics.write_text(f"launch {launch}\n")
+    kept = {file.name: file.read_text() for file in folder.iterdir()}
+    assert kept == {
+        "metrics.1.jsonl": "launch 0\n",
+        "metrics.2.jsonl": "launch 1\n",
+        "metrics.3.jsonl": "launch 2\n",
+        "metrics.jsonl": "launch 3\n",
+    }
+
+
+def test_an_empty_metrics_file_is_not_worth_keeping(config, tmp_path):
+    (tmp_path / "metrics.jsonl").touch()
+    logs(config, tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["metrics.jsonl"]
+
+
+def test_paths_in_the_environment_win(config, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere.jsonl"
+    elsewhere.write_text("earlier\n")
+    monkeypatch.setenv("VERL_FILE_LOGGER_PATH", str(elsewhere))
+    monkeypatch.setenv("TENSORBOARD_DIR", "/tb")
+    logs(config, tmp_path / "run")
+    assert os.environ["VERL_FILE_LOGGER_PATH"] == str(elsewhere)
+    assert os.environ["TENSORBOARD_DIR"] == "/tb"
+    assert (tmp_path / "elsewhere.1.jsonl").read_text() == "earlier\n"
+
+
+# ---- strategies ----
+
+
+def prepared(config, files, folder, **changes):
+    config = change(with_files(config, files, folder), **changes)
+    preflight.prepare(config)
+    return config
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_each_strategy_is_one_override(config, files, tmp_path, strategy):
+    n = config.actor_rollout_ref.rollout.n
+    config = prepared(config, files, tmp_path, hpt__strategy=strategy)
+    # A demonstration takes the place of a rollout.
+    assert config.actor_rollout_ref.rollout.n == n - (strategy in ("luffy", "srft"))
+    assert config.actor_rollout_ref.actor.calculate_entropy is (strategy == "srft")
+
+
+@pytest.mark.parametrize("strategy", ["luffy", "srft"])
+def test_a_group_of_one_has_no_place_for_a_demonstration(config, strategy):
+    change(config, hpt__strategy=strategy, actor_rollout_ref__rollout__n=1)
+    settings = HPTConfig.from_mapping(config.hpt)
+    message = refused(lambda config: preflight.check_strategy(config, settings), config)
+    assert "got actor_rollout_ref.rollout.n=1" in message
+    assert "expected n >= 2" in message
+
+
+def test_srft_without_entropy_is_refused(config, files, tmp_path):
+    changes = {"hpt__strategy": "srft", "actor_rollout_ref__actor__calculate_entropy": False}
+    config = change(with_files(config, files, tmp_path), **changes)
+    assert "calculate_entropy=False; hpt.strategy=srft" in refused(preflight.prepare, config)
+
+
+@pytest.mark.parametrize("strategy", ["luffy", "srft", "sft_only"])
+def test_questions_without_a_demonstration_are_counted(config, files, tmp_path, strategy):
+    table = pq.read_table(files / "train.parquet")
+    targets = [
+        None if row in (1, 4) else text for row, text in enumerate(table["target"].to_pylist())
+    ]
+    lacking = tmp_path / "lacking.parquet"
+    column = table.schema.get_field_index("target")
+    pq.write_table(table.set_column(column, "target", pa.array(targets, pa.string())), lacking)
+    config = change(with_files(config, files, tmp_path), data__train_files=str(lacking))
+    preflight.prepare(change(config.copy(), hpt__strategy="switch"))
+    message = refused(preflight.prepare, change(config, hpt__strategy=strategy))
+    assert f"got 2 of {len(table)} questions without a gold solution" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"hpt__strategy": "swich"}, "Unknown hpt.strategy 'swich'. Available: luffy, mix_on"),
+        ({"hpt__rollout_algorithm": "grpoo"}, "Unknown algorithm 'grpoo'. Available: cispo"),
+        ({"hpt__strategy": "soft", "hpt__schedule": "type_9"}, "Unknown schedule 'type_9'"),
+        (
+            {"hpt__strategy": "soft", "hpt__schedule": [[0, 0, 0, 1], [0.5, 1, 0, 0]]},
+            "without a gap",
+        ),
+        (
+            {"hpt__strategy": "soft", "hpt__schedule": "tests.unit.schedules:negative"},
+            "coefficients (-0.5, 0.0, 0.5) at P = 0.0",
+        ),
+        ({"hpt__off_coef": -1.0}, "got hpt.off_coef=-1.0; expected a number >= 0"),
+        ({"hpt__plugins": ["no_such_plugin"]}, "got hpt.plugins with 'no_such_plugin'"),
+        ({"hpt__strategy": "sft_only", "hpt__sft_coef": 0.0}, "has no other term"),
+        (
+            {"hpt__strategy": "sft_only", "actor_rollout_ref__actor__entropy_coeff": 0.01},
+            "these terms act on rollouts, and hpt.strategy=sft_only has none",
+        ),
+        ({"algorithm__use_kl_in_reward": True}, "got algorithm.use_kl_in_reward=True"),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_a_strategy_that_cannot_work_is_refused(config, files, tmp_path, changes, part):
+    config = change(with_files(config, files, tmp_path), **changes)
+    assert part in refused(preflight.prepare, config)
+
+
+def test_the_released_normalization_warns_and_names_the_other(config, files, tmp_path, caplog):
+    prepared(config, files, tmp_path)
+    assert not caplog.records
+    prepared(config, files, tmp_path, hpt__normalization="released")
+    (record,) = caplog.records
+    assert "depends on how rows are packed" in record.message
+    assert "hpt.normalization=prompt" in record.message
