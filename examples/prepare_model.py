@@ -21,24 +21,16 @@ from hpt.models.templates import TEMPLATES
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", help="checkpoint's folder or hub id")
     parser.add_argument("out", type=Path, help="folder to make")
     parser.add_argument("--revision", help="of the hub's checkpoint (its newest commit)")
-    parser.add_argument(
-        "--preset", choices=sorted(PRESETS), help="settings of a model; options change them"
-    )
+    parser.add_argument("--preset", choices=sorted(PRESETS), help="settings of a model; options change them")
     parser.add_argument("--rope-theta", type=float, help="base of the rotary embeddings")
-    parser.add_argument(
-        "--max-position-embeddings", type=at_least(1), help="longest sequence in tokens"
-    )
+    parser.add_argument("--max-position-embeddings", type=at_least(1), help="longest sequence in tokens")
     parser.add_argument("--chat-template", help=f"a file, or one of {', '.join(TEMPLATES)}")
     parser.add_argument("--pad-token", help="a token of the vocabulary")
-    parser.add_argument(
-        "--link", action="store_true", help="hard links to the weights instead of copies"
-    )
+    parser.add_argument("--link", action="store_true", help="hard links to the weights instead of copies")
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")
     return parser.parse_args()
 
@@ -49,9 +41,7 @@ def run(options: argparse.Namespace) -> int:
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     settings = dataclasses.replace(settings, **given)
     source = fetch(options.source, options.revision)
-    done = prepare(
-        source, options.out, settings, link=options.link, progress=not options.no_progress
-    )
+    done = prepare(source, options.out, settings, link=options.link, progress=not options.no_progress)
     for change in done.changes or ["nothing: it was as asked for"]:
         print(f"changed {change}")
     for note in done.notes:

@@ -83,9 +83,7 @@ class Slurm:
 
     def script(self, name: str, text: str) -> None:
         """A training script in the checkout's examples/."""
-        (self.root / "examples" / name).write_text(
-            "#!/usr/bin/env bash\nset -euo pipefail\n" + text
-        )
+        (self.root / "examples" / name).write_text("#!/usr/bin/env bash\nset -euo pipefail\n" + text)
 
     def records(self, name: str) -> list[str]:
         """What the stand-ins wrote down."""
@@ -128,9 +126,7 @@ class Slurm:
         found = []
         for process in psutil.process_iter():
             try:
-                if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == str(
-                    self.folder
-                ):
+                if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == str(self.folder):
                     found.append(process)
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue

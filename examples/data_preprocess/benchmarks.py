@@ -24,9 +24,7 @@ from hpt.data.writing import check_free
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--out", type=Path, required=True, help="folder for NAME.parquet")
     parser.add_argument(
@@ -43,9 +41,7 @@ def parse_arguments() -> argparse.Namespace:
         metavar="NAME=REVISION",
         help="of a benchmark on the hub (its newest commit); may be repeated",
     )
-    parser.add_argument(
-        "--instruction", help="text to append to each question ('' for none at all)"
-    )
+    parser.add_argument("--instruction", help="text to append to each question ('' for none at all)")
     parser.add_argument(
         "--unverifiable",
         choices=UNVERIFIABLE_POLICIES,

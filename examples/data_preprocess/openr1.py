@@ -30,9 +30,7 @@ from hpt.data.writing import check_free
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", default=SUBSET, help=f"hub id, file or folder ({SUBSET})")
     parser.add_argument("--revision", help="of the hub dataset (its newest commit)")
     parser.add_argument("--split", default="train", help="of a hub dataset or folder (train)")
@@ -44,9 +42,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def run(options: argparse.Namespace) -> int:
     check_free(options.out, options.overwrite)
-    settings = Settings(
-        options.think, options.max_target_length, options.overlong, options.unverifiable
-    )
+    settings = Settings(options.think, options.max_target_length, options.overlong, options.unverifiable)
     tokenizer = load_tokenizer(options.tokenizer)
     source = open_source(options.source, split=options.split, revision=options.revision)
     preparation = Preparation(

@@ -29,9 +29,7 @@ from hpt.data.writing import check_free
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", default=COMPLETE, help=f"hub id, file or folder ({COMPLETE})")
     parser.add_argument("--config", help="of the hub dataset (default)")
     parser.add_argument("--revision", help="of the hub dataset (its newest commit)")
@@ -50,15 +48,11 @@ def parse_arguments() -> argparse.Namespace:
 
 def run(options: argparse.Namespace) -> int:
     check_free(options.out, options.overwrite)
-    settings = Settings(
-        options.think, options.max_target_length, options.overlong, options.unverifiable
-    )
+    settings = Settings(options.think, options.max_target_length, options.overlong, options.unverifiable)
     tokenizer = load_tokenizer(options.tokenizer)
     progress = not options.no_progress
     subset = open_source(options.subset, revision=options.subset_revision)
-    source = open_source(
-        options.source, config=options.config, split=options.split, revision=options.revision
-    )
+    source = open_source(options.source, config=options.config, split=options.split, revision=options.revision)
     preparation = Preparation(
         source,
         complement_layout(subset_keys(subset, progress), options.think),

@@ -22,9 +22,7 @@ from hpt.verifier.pool import DEFAULT_WORKERS
 UNVERIFIABLE_POLICIES = ("error", "drop", "keep")
 UNVERIFIABLE = "gold answer cannot be verified"
 UNVERIFIABLE_KEPT = "gold answer cannot be verified, kept: always scored 0"
-BAD_ROWS_ADVICE = (
-    "Nothing was written for this benchmark. Correct the source, or take it from another place."
-)
+BAD_ROWS_ADVICE = "Nothing was written for this benchmark. Correct the source, or take it from another place."
 BAD_GOLDS_ADVICE = (
     "Nothing was written for this benchmark. --unverifiable drop makes a smaller one, --unverifiable keep keeps "
     "these questions, whose score will always be 0."
@@ -108,9 +106,7 @@ def write_benchmark(
                 writer.add(_row(benchmark, item, counts.kept, ids, settings))
                 counts.kept += 1
         if counts.kept != benchmark.size:
-            counts.remarks.append(
-                f"The published set has {benchmark.size:,} questions, this file {counts.kept:,}."
-            )
+            counts.remarks.append(f"The published set has {benchmark.size:,} questions, this file {counts.kept:,}.")
         writer.finish(_record(benchmark, source, settings, counts))
     return counts
 
@@ -126,9 +122,7 @@ def _refuse(source: Source, golds: list[Gold], bad: dict[Gold, str], settings: S
         raise DataError(problems, BAD_GOLDS_ADVICE)
 
 
-def _is_used(
-    row: int, gold: Gold, bad: dict[Gold, str], settings: Settings, counts: Counts
-) -> bool:
+def _is_used(row: int, gold: Gold, bad: dict[Gold, str], settings: Settings, counts: Counts) -> bool:
     if gold not in bad:
         return True
     if settings.unverifiable == "keep":
@@ -138,9 +132,7 @@ def _is_used(
     return False
 
 
-def _record(
-    benchmark: Benchmark, source: Source, settings: Settings, counts: Counts
-) -> dict[str, Any]:
+def _record(benchmark: Benchmark, source: Source, settings: Settings, counts: Counts) -> dict[str, Any]:
     return {
         "benchmark": benchmark.name,
         "source": source.description,
@@ -181,9 +173,7 @@ def _items(read: Callable[[Row], Item], source: Source, rows: Iterator[Row]) -> 
         raise DataError(problems, BAD_ROWS_ADVICE)
 
 
-def _row(
-    benchmark: Benchmark, item: Item, index: int, ids: UniqueIds, settings: Settings
-) -> dict[str, Any]:
+def _row(benchmark: Benchmark, item: Item, index: int, ids: UniqueIds, settings: Settings) -> dict[str, Any]:
     instruction = settings.instruction_for(benchmark.kind)
     question = f"{item.question}\n\n{instruction}" if instruction else item.question
     return {

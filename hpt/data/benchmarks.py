@@ -141,9 +141,7 @@ def _gpqa(row: Row) -> Item:
 def _mmlu_pro(row: Row) -> Item:
     options, letter, index = row["options"], _text(row, "answer"), row["answer_index"]
     if letter not in LETTERS[: len(options)] or LETTERS.index(letter) != index:
-        raise ValueError(
-            f"answer {letter!r} is not option {index} of {len(options)}, which answer_index names"
-        )
+        raise ValueError(f"answer {letter!r} is not option {index} of {len(options)}, which answer_index names")
     question = with_choices(_text(row, "question"), options)
     return Item(question, letter, _id(row, "question_id"), {"subject": _text(row, "category")})
 

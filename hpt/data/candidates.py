@@ -59,13 +59,9 @@ class Settings:
             ("unverifiable", UNVERIFIABLE_POLICIES),
         ):
             if getattr(self, name) not in known:
-                raise ValueError(
-                    f"got {name}={getattr(self, name)!r}; expected one of {', '.join(known)}"
-                )
+                raise ValueError(f"got {name}={getattr(self, name)!r}; expected one of {', '.join(known)}")
         if self.max_target_length is not None and self.max_target_length < 1:
-            raise ValueError(
-                f"got max_target_length={self.max_target_length}; expected a number of tokens >= 1"
-            )
+            raise ValueError(f"got max_target_length={self.max_target_length}; expected a number of tokens >= 1")
 
 
 @dataclass(frozen=True)

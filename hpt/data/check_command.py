@@ -27,12 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="train wants gold solutions (auto: where there is a column target)",
     )
-    parser.add_argument(
-        "--no-gold", action="store_true", help="do not ask the verifier about the gold answers"
-    )
-    parser.add_argument(
-        "--workers", type=at_least(1), default=DEFAULT_WORKERS, help="verifier processes (2)"
-    )
+    parser.add_argument("--no-gold", action="store_true", help="do not ask the verifier about the gold answers")
+    parser.add_argument("--workers", type=at_least(1), default=DEFAULT_WORKERS, help="verifier processes (2)")
     parser.add_argument(
         "--plugin",
         action="append",
@@ -56,9 +52,7 @@ def run(options: argparse.Namespace) -> int:
         )
         for file in options.files
     ]
-    print_table(
-        table(inspections), ["Lengths are in characters: smallest / median / largest."], False
-    )
+    print_table(table(inspections), ["Lengths are in characters: smallest / median / largest."], False)
     bad = [inspection for inspection in inspections if inspection.problems]
     for inspection in bad:
         print(f"error: {DataError(inspection.problems, ADVICE)}", file=sys.stderr)

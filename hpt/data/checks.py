@@ -184,9 +184,7 @@ def solution_text(target: object) -> str | None:
     if text is None or text == [] or (isinstance(text, str) and not text.strip()):
         return None
     if not isinstance(text, str):
-        raise ValueError(
-            f"target is {_kind(text)}, expected text or a list of {{role, content}} messages"
-        )
+        raise ValueError(f"target is {_kind(text)}, expected text or a list of {{role, content}} messages")
     return text
 
 
@@ -217,15 +215,11 @@ def _columns(
         if pa.types.is_struct(kind) and kind.get_field_index("ground_truth") >= 0:
             columns.append(_ANSWER)
         else:
-            reasons.append(
-                f"column 'reward_model' is {kind}, expected a struct with a field 'ground_truth'"
-            )
+            reasons.append(f"column 'reward_model' is {kind}, expected a struct with a field 'ground_truth'")
     return columns, reasons
 
 
-def _check_row(
-    values: dict, columns: Sequence[str], prompt_key: str, target_key: str
-) -> tuple[list[str], bool]:
+def _check_row(values: dict, columns: Sequence[str], prompt_key: str, target_key: str) -> tuple[list[str], bool]:
     """What is wrong with a row, and whether it has a gold solution."""
     reasons = []
     if prompt_key in columns:
@@ -246,10 +240,7 @@ def _check_row(
 
 def _prompt_problem(prompt: object) -> str | None:
     if not isinstance(prompt, list):
-        return (
-            f"prompt is {_kind(prompt)}, expected a list of messages, "
-            "such as [{role: user, content: ...}]"
-        )
+        return f"prompt is {_kind(prompt)}, expected a list of messages, such as [{{role: user, content: ...}}]"
     if not prompt:
         return "prompt is empty, expected at least one message"
     for message in prompt:

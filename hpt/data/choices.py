@@ -20,9 +20,7 @@ def with_choices(question: str, choices: Sequence[str]) -> str:
         raise ValueError(f"got {len(choices)} choices; expected 2 to {len(LETTERS)}")
     if any(not isinstance(choice, str) or not choice.strip() for choice in choices):
         raise ValueError("got an empty choice; expected text")
-    lines = [
-        f"{letter}. {choice.strip()}" for letter, choice in zip(LETTERS, choices, strict=False)
-    ]
+    lines = [f"{letter}. {choice.strip()}" for letter, choice in zip(LETTERS, choices, strict=False)]
     return "\n".join([question.strip(), "", *lines])
 
 
@@ -46,7 +44,5 @@ def letter_of(label: object, labels: Sequence[object]) -> str:
     """
     found = [position for position, each in enumerate(labels) if str(each) == str(label)]
     if len(found) != 1:
-        raise ValueError(
-            f"the answer {label!r} is not one of the labels {', '.join(map(str, labels))}"
-        )
+        raise ValueError(f"the answer {label!r} is not one of the labels {', '.join(map(str, labels))}")
     return LETTERS[found[0]]

@@ -47,9 +47,7 @@ def at_least(smallest: int) -> Callable[[str], int]:
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """``--overwrite``, ``--workers`` and ``--no-progress``."""
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
-    parser.add_argument(
-        "--workers", type=at_least(1), default=DEFAULT_WORKERS, help="verifier processes (2)"
-    )
+    parser.add_argument("--workers", type=at_least(1), default=DEFAULT_WORKERS, help="verifier processes (2)")
     parser.add_argument("--no-progress", action="store_true", help="no progress bars")
 
 

@@ -53,9 +53,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if min(self.n, self.common_train) < 1 or self.common_benchmark < 2:
-            raise ValueError(
-                f"got {self}; expected n and common_train >= 1 and common_benchmark >= 2"
-            )
+            raise ValueError(f"got {self}; expected n and common_train >= 1 and common_benchmark >= 2")
         if not 0.0 <= self.min_share <= 1.0:
             raise ValueError(f"got min_share={self.min_share}; expected a share in [0, 1]")
 
@@ -107,9 +105,7 @@ class BenchmarkIndex:
             self.keys.setdefault(key, []).append(number)
             tokens = words(question.text)
             self._lengths.append(len(tokens))
-            ids = array(
-                "I", (self._vocabulary.setdefault(w, len(self._vocabulary)) for w in tokens)
-            )
+            ids = array("I", (self._vocabulary.setdefault(w, len(self._vocabulary)) for w in tokens))
             for run in dict.fromkeys(_runs(ids, settings.n)):
                 self._runs.setdefault(run, []).append(number)
         self._drop_common(questions)
@@ -119,9 +115,7 @@ class BenchmarkIndex:
         key_of = [question_key(question.text) for question in questions]
         limit = self.settings.common_benchmark
         self.common = {
-            run
-            for run, numbers in self._runs.items()
-            if len({key_of[number] for number in numbers}) >= limit
+            run for run, numbers in self._runs.items() if len({key_of[number] for number in numbers}) >= limit
         }
         for run in self.common:
             del self._runs[run]
@@ -133,9 +127,7 @@ class BenchmarkIndex:
         found = enumerate(_runs(ids, self.settings.n))
         return [(position, run) for position, run in found if run in self._runs]
 
-    def shares(
-        self, tokens: Sequence[str], ignored: set[bytes]
-    ) -> Iterator[tuple[int, float, str]]:
+    def shares(self, tokens: Sequence[str], ignored: set[bytes]) -> Iterator[tuple[int, float, str]]:
         """(benchmark question, share of its words covered, first shared run) of a training question's words."""
         positions: dict[int, list[int]] = {}
         for position, run in self.runs_of(tokens):
@@ -170,10 +162,7 @@ def load_questions(path: str, benchmark: str) -> list[Question]:
     for row, values in iter_rows(path, ["prompt", "extra_info"]):
         found.append((row, _id_of(values, row), last_user_message(values["prompt"])))
     cut = _common_ending([text for _, _, text in found])
-    return [
-        Question(benchmark, row, name, text[: len(text) - cut] if cut else text)
-        for row, name, text in found
-    ]
+    return [Question(benchmark, row, name, text[: len(text) - cut] if cut else text) for row, name, text in found]
 
 
 def _id_of(values: dict[str, Any], row: int) -> str:
@@ -195,9 +184,7 @@ def _common_ending(texts: Sequence[str]) -> int:
     return len("\n".join(["", *ending])) if ending else 0
 
 
-def find_overlaps(
-    path: str, index: BenchmarkIndex, total: int, progress: bool = True
-) -> list[Overlap]:
+def find_overlaps(path: str, index: BenchmarkIndex, total: int, progress: bool = True) -> list[Overlap]:
     """All pairs of a checked file's training question and a benchmark question that overlap, in the order of the file.
 
     Args:
@@ -219,9 +206,7 @@ def _questions(path: str, total: int, progress: bool, what: str) -> Iterator[tup
         yield row, _id_of(values, row), last_user_message(values["prompt"])
 
 
-def _common_in_training(
-    questions: Iterable[tuple[int, str, str]], index: BenchmarkIndex
-) -> set[bytes]:
+def _common_in_training(questions: Iterable[tuple[int, str, str]], index: BenchmarkIndex) -> set[bytes]:
     counts: Counter[bytes] = Counter()
     seen: set[str] = set()
     for _, _, text in questions:
@@ -232,9 +217,7 @@ def _common_in_training(
     return {run for run, count in counts.items() if count > index.settings.common_train}
 
 
-def _overlaps(
-    row: int, name: str, text: str, index: BenchmarkIndex, ignored: set[bytes]
-) -> list[Overlap]:
+def _overlaps(row: int, name: str, text: str, index: BenchmarkIndex, ignored: set[bytes]) -> list[Overlap]:
     same = index.keys.get(question_key(text), [])
     found = [(number, 1.0, WHOLE) for number in same]
     found += [
@@ -243,15 +226,10 @@ def _overlaps(
         if share >= index.settings.min_share and number not in same
     ]
     found.sort(key=lambda each: -each[1])
-    return [
-        Overlap(row, name, index.questions[number], round(share, 4), run)
-        for number, share, run in found
-    ]
+    return [Overlap(row, name, index.questions[number], round(share, 4), run) for number, share, run in found]
 
 
-def report_record(
-    path: Path, rows: int, index: BenchmarkIndex, overlaps: Sequence[Overlap]
-) -> dict[str, Any]:
+def report_record(path: Path, rows: int, index: BenchmarkIndex, overlaps: Sequence[Overlap]) -> dict[str, Any]:
     """The report as plain JSON: settings, training questions that overlap per benchmark, and each of them."""
     return {
         "train": path.name,

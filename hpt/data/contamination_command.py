@@ -35,14 +35,10 @@ OVERLAPS = "overlaps with a benchmark"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     defaults = Settings()
     parser.add_argument("train", metavar="TRAIN", help="training file, parquet")
-    parser.add_argument(
-        "--against", nargs="+", required=True, metavar="BENCH", help="benchmark files, parquet"
-    )
+    parser.add_argument("--against", nargs="+", required=True, metavar="BENCH", help="benchmark files, parquet")
     parser.add_argument("--report", type=Path, help="JSON file for all overlaps")
     parser.add_argument("--write", type=Path, help="parquet file for the other training questions")
-    parser.add_argument(
-        "--n", type=at_least(1), default=defaults.n, help=f"words of a run ({defaults.n})"
-    )
+    parser.add_argument("--n", type=at_least(1), default=defaults.n, help=f"words of a run ({defaults.n})")
     parser.add_argument(
         "--min-share",
         type=float,
@@ -67,18 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the overlaps per benchmark and the largest of them; write report and clean file where asked for."""
-    settings = Settings(
-        options.n, options.min_share, options.common_benchmark, options.common_train
-    )
+    settings = Settings(options.n, options.min_share, options.common_benchmark, options.common_train)
     _check_outputs(options)
     (train,) = check_files(options.train, require_answer=False)
     check_files(options.against, require_answer=False)
     index = BenchmarkIndex(
-        [
-            question
-            for file in options.against
-            for question in load_questions(file, Path(file).stem)
-        ],
+        [question for file in options.against for question in load_questions(file, Path(file).stem)],
         settings,
     )
     overlaps = find_overlaps(options.train, index, train.rows, not options.no_progress)
@@ -128,9 +118,7 @@ def write_clean(options: argparse.Namespace, overlapping: set[int], settings: Se
             counts.kept += 1
         if not counts.kept:
             raise ValueError(f"every question of {options.train} overlaps; nothing was written")
-        against = {
-            Path(file).name: file_sha256(Path(file).expanduser()) for file in options.against
-        }
+        against = {Path(file).name: file_sha256(Path(file).expanduser()) for file in options.against}
         writer.finish(
             {
                 "source": {"file": source.name, "sha256": file_sha256(source)},

@@ -24,9 +24,7 @@ PROGRESS_BAR_GOLDS = 2000
 Gold = tuple[str, str]
 
 
-def unverifiable(
-    golds: Iterable[Gold], *, workers: int = DEFAULT_WORKERS, progress: bool = True
-) -> dict[Gold, str]:
+def unverifiable(golds: Iterable[Gold], *, workers: int = DEFAULT_WORKERS, progress: bool = True) -> dict[Gold, str]:
     """Why gold answers cannot be verified; each distinct one is looked at once.
 
     Args:
@@ -61,9 +59,7 @@ def file_golds(path: str) -> tuple[list[tuple[int, Gold]], list[Problem]]:
             golds.append((row, (values["reward_model"]["ground_truth"], kind)))
         else:
             expected = ", ".join(available())
-            problems.append(
-                Problem(path, row, f"unknown verifier_kind {kind!r}, expected one of {expected}")
-            )
+            problems.append(Problem(path, row, f"unknown verifier_kind {kind!r}, expected one of {expected}"))
         name = info.get("id")
         if name is not None:
             earlier = first_row.setdefault(str(name), row)

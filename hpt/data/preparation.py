@@ -31,7 +31,9 @@ UNVERIFIABLE = "gold answer cannot be verified"
 NOT_UNICODE = "text that is no Unicode (lone surrogates)"
 UNBOXED = "gold solution without a boxed answer"
 LONG_KEPT = "solution too long, kept"
-ADVICE = "Nothing was written. Leave such questions out with --unverifiable drop and --overlong drop, or correct the source."
+ADVICE = (
+    "Nothing was written. Leave such questions out with --unverifiable drop and --overlong drop, or correct the source."
+)
 
 
 class Tokenizer(Protocol):
@@ -78,9 +80,7 @@ class Preparation:
                     f"got max_target_length={settings.max_target_length} without a tokenizer; name one to count tokens"
                 )
             if tokenizer.eos_token_id is None:
-                raise ValueError(
-                    "the tokenizer has no EOS token, in which a solution ends: set one"
-                )
+                raise ValueError("the tokenizer has no EOS token, in which a solution ends: set one")
         self.source, self.layout, self.settings = source, layout, settings
         self.tokenizer, self.workers, self.progress = tokenizer, workers, progress
         self.counts = Counts()
@@ -91,9 +91,7 @@ class Preparation:
         self._problems: list[Problem] = []
         self._bad_golds: dict[Gold, str] = {}
 
-    def write(
-        self, out: Path, *, overwrite: bool = False, record: dict[str, Any] | None = None
-    ) -> Counts:
+    def write(self, out: Path, *, overwrite: bool = False, record: dict[str, Any] | None = None) -> Counts:
         """Write the file and its manifest; call it once.
 
         Args:
@@ -179,9 +177,7 @@ class Preparation:
             self._problems.append(Problem(self.source.name, row, f"{UNVERIFIABLE}: {detail}"))
         raise Rejected(UNVERIFIABLE, detail)
 
-    def _of_fitting_length(
-        self, candidates: Iterator[tuple[int, Candidate]]
-    ) -> Iterator[tuple[int, Candidate]]:
+    def _of_fitting_length(self, candidates: Iterator[tuple[int, Candidate]]) -> Iterator[tuple[int, Candidate]]:
         longest = self.settings.max_target_length
         if longest is None:
             yield from candidates

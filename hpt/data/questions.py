@@ -7,9 +7,7 @@ import re
 import unicodedata
 
 # Spacing, math delimiters and commands that change how a formula looks and not what it says.
-_DRESS = re.compile(
-    r"\\(?:[,;:!> ()\[\]]|(?:quad|qquad|thinspace|left|right|displaystyle|limits)(?![a-z]))|~|\$"
-)
+_DRESS = re.compile(r"\\(?:[,;:!> ()\[\]]|(?:quad|qquad|thinspace|left|right|displaystyle|limits)(?![a-z]))|~|\$")
 _FONTS = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|operatorname)(?![a-z])")
 _FRACTIONS = re.compile(r"\\[dt]frac(?![a-z])")
 _TOKEN = re.compile(r"[^\W\d_]+|\d+")

@@ -96,9 +96,7 @@ def open_source(
 
 def _refuse_prepared(location: str, folder: Path) -> None:
     """A folder of files with manifests is what the commands here write: several data sets, not one."""
-    written = sorted(
-        file.name.removesuffix(MANIFEST_SUFFIX) for file in folder.glob(f"*{MANIFEST_SUFFIX}")
-    )
+    written = sorted(file.name.removesuffix(MANIFEST_SUFFIX) for file in folder.glob(f"*{MANIFEST_SUFFIX}"))
     if written:
         raise SourceError(
             f"got the folder {location}, which holds files with manifests ({', '.join(written[:5])}"
@@ -190,9 +188,7 @@ def _file(location: str, path: Path) -> Source:
         raise SourceError(f"{location} does not exist")
     openers = {".json": _open_json, ".jsonl": _open_jsonl, ".parquet": _open_parquet}
     if path.suffix not in openers:
-        raise SourceError(
-            f"{location} is not one of {', '.join(FORMATS)}; convert it to one of them"
-        )
+        raise SourceError(f"{location} is not one of {', '.join(FORMATS)}; convert it to one of them")
     if path.stat().st_size == 0:
         raise SourceError(f"{location} is empty; expected at least one row")
     columns, count, read = openers[path.suffix](location, path)
@@ -228,9 +224,7 @@ def _open_json(location: str, path: Path) -> _Opened:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise SourceError(_broken(location, "JSON", error)) from error
     if not isinstance(rows, list):
-        raise SourceError(
-            f"{location} holds a JSON {type(rows).__name__}; expected a list of objects"
-        )
+        raise SourceError(f"{location} holds a JSON {type(rows).__name__}; expected a list of objects")
     for index, row in enumerate(rows):
         _check_object(location, f"row {index}", row)
     return frozenset(key for row in rows for key in row), len(rows), lambda _: iter(rows)
@@ -245,9 +239,7 @@ def _open_jsonl(location: str, path: Path) -> _Opened:
                 try:
                     row = json.loads(line)
                 except (json.JSONDecodeError, UnicodeDecodeError) as error:
-                    raise SourceError(
-                        _broken(location, "JSONL", error, f", line {number}")
-                    ) from error
+                    raise SourceError(_broken(location, "JSONL", error, f", line {number}")) from error
                 _check_object(location, f"line {number}", row)
                 yield row
 

@@ -70,9 +70,7 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
     try:
         record = json.loads(file.read_bytes())
     except ValueError as error:
-        raise ValueError(
-            f"{file} is not JSON ({error}); remove it or make the file again"
-        ) from error
+        raise ValueError(f"{file} is not JSON ({error}); remove it or make the file again") from error
     if not isinstance(record, dict):
         raise ValueError(f"{file} is not a JSON object; remove it or make the file again")
     return record

@@ -46,9 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _compare(options: argparse.Namespace) -> None:
     found, notes = compare(options.a, options.b, options.solved_at, options.resamples)
-    tables = [
-        rendered(make(found), options.markdown) for make in (difference_table, exclusive_table)
-    ]
+    tables = [rendered(make(found), options.markdown) for make in (difference_table, exclusive_table)]
     notes = [
         f"A: {options.a}; B: {options.b}. Solved: at least {options.solved_at:g} of a question's samples are correct.",
         *notes,

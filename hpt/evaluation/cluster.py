@@ -95,9 +95,7 @@ def number_of_workers(settings: EvaluationSettings) -> int:
     return workers
 
 
-def engine_arguments(
-    settings: EvaluationSettings, model: Path, max_model_len: int
-) -> dict[str, Any]:
+def engine_arguments(settings: EvaluationSettings, model: Path, max_model_len: int) -> dict[str, Any]:
     """Of vLLM's EngineArgs."""
     return {
         "model": str(model),

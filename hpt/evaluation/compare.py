@@ -63,14 +63,10 @@ def compare(
     for name in dict.fromkeys([*in_a, *in_b]):
         pair = in_a.get(name), in_b.get(name)
         lacking = [
-            str(folder)
-            for folder, each in zip((a, b), pair, strict=True)
-            if each is None or each.samples is None
+            str(folder) for folder, each in zip((a, b), pair, strict=True) if each is None or each.samples is None
         ]
         if lacking:
-            notes.append(
-                f"{name} is left out: not there, or not finished, in {' and '.join(lacking)}."
-            )
+            notes.append(f"{name} is left out: not there, or not finished, in {' and '.join(lacking)}.")
             continue
         assert pair[0] is not None and pair[1] is not None
         if pair[0].benchmark.digest() != pair[1].benchmark.digest():
@@ -79,18 +75,14 @@ def compare(
             )
         found.append(_compared(pair[0], pair[1], solved_at, resamples))
     if not found:
-        raise FolderError(
-            f"got {a} and {b}, which have no finished benchmark in common. {' '.join(notes)}".strip()
-        )
+        raise FolderError(f"got {a} and {b}, which have no finished benchmark in common. {' '.join(notes)}".strip())
     return found, notes
 
 
 def _compared(a: Measured, b: Measured, solved_at: float, resamples: int) -> Comparison:
     differences = np.array([[a.shares[id] - b.shares[id]] for id in a.shares])
     low, high = metrics.bootstrap_interval(differences, resamples, BOOTSTRAP_SEED)
-    solved_a, solved_b = (
-        {id: share >= solved_at for id, share in each.shares.items()} for each in (a, b)
-    )
+    solved_a, solved_b = ({id: share >= solved_at for id, share in each.shares.items()} for each in (a, b))
     levels = {question.id: question.level or NO_LEVEL for question in a.benchmark.questions}
     per_level = metrics.exclusive_solves(solved_a, solved_b, levels)
     exclusive = {str(level): per_level[level] for level in sorted(per_level, key=str)}

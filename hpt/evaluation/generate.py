@@ -58,9 +58,7 @@ class Dispatch:
         # A few more than it generates, so that it does not run dry between two looks at the queue.
         self.capacity = concurrency + max(1, concurrency // 4)
         self.on_start, self.on_completion, self.on_idle = on_start, on_completion, on_idle
-        self.calls = {
-            engine.actor.start.remote(*start_arguments): engine for engine in self.engines
-        }
+        self.calls = {engine.actor.start.remote(*start_arguments): engine for engine in self.engines}
 
     def run(self) -> None:
         """Until every request is finished.

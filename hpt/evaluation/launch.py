@@ -29,9 +29,7 @@ class Progress:
 
     def __init__(self, total: int, done: int) -> None:
         interval = 0.5 if sys.stderr.isatty() else _LOG_INTERVAL_S
-        self.bar = tqdm(
-            total=total, initial=done, unit="sample", desc="starting vLLM", mininterval=interval
-        )
+        self.bar = tqdm(total=total, initial=done, unit="sample", desc="starting vLLM", mininterval=interval)
         self.tokens, self.since = 0, time.monotonic()
 
     def started(self) -> None:
@@ -53,9 +51,7 @@ class Progress:
 class Launch:
     """What happens to requests, completions and verdicts. All of it in one thread."""
 
-    def __init__(
-        self, plan: Plan, verification: Verification[tuple[Part, Key]], progress: Progress
-    ) -> None:
+    def __init__(self, plan: Plan, verification: Verification[tuple[Part, Key]], progress: Progress) -> None:
         self.plan, self.verification, self.progress = plan, verification, progress
         self.requests: list[Request] = []
         self.origin: list[tuple[Part, Key]] = []
@@ -129,9 +125,7 @@ def generate(plan: Plan) -> None:
 def _dispatch(launch: Launch) -> None:
     plan, settings = launch.plan, launch.plan.settings
     workers = min(cluster.number_of_workers(settings), len(launch.requests))
-    engines = [
-        Engine(*cluster.start_worker(settings, number, plan.out)) for number in range(workers)
-    ]
+    engines = [Engine(*cluster.start_worker(settings, number, plan.out)) for number in range(workers)]
     try:
         Dispatch(
             engines,

@@ -60,9 +60,7 @@ def read_manifest(out: Path) -> Manifest:
         record = json.loads(file.read_text())
         version = record.pop("format_version")
     except FileNotFoundError:
-        raise FolderError(
-            f"got {out}, which has no {MANIFEST}; expected the results of an evaluation"
-        ) from None
+        raise FolderError(f"got {out}, which has no {MANIFEST}; expected the results of an evaluation") from None
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise FolderError(
             f"got {file}, which cannot be read as a manifest ({error}); restore it, or name another folder with out="
@@ -83,9 +81,7 @@ def manifest_for(out: Path, model: Mapping[str, Any], sampling: Mapping[str, Any
     if out.exists() and not out.is_dir():
         raise FolderError(f"got out={out}, a file; expected a folder, or a path that is free")
     if not (out / MANIFEST).exists():
-        others = (
-            sorted(path.name for path in out.iterdir() if path.name != LOCK) if out.exists() else []
-        )
+        others = sorted(path.name for path in out.iterdir() if path.name != LOCK) if out.exists() else []
         if others:
             raise FolderError(
                 f"got out={out}, which has no {MANIFEST} but holds {', '.join(others[:5])}; expected an empty folder, or "
@@ -168,13 +164,9 @@ def read_questions(out: Path, manifest: Manifest, name: str) -> Benchmark:
     """
     file = _questions_file(out, name)
     try:
-        questions = tuple(
-            Question.from_json(json.loads(line)) for line in file.read_text().splitlines()
-        )
+        questions = tuple(Question.from_json(json.loads(line)) for line in file.read_text().splitlines())
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FolderError(
-            f"got {file}, which cannot be read ({error}); evaluate {name} again"
-        ) from None
+        raise FolderError(f"got {file}, which cannot be read ({error}); evaluate {name} again") from None
     return Benchmark(name, manifest.benchmarks[name]["file"], questions)
 
 

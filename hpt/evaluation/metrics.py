@@ -179,9 +179,7 @@ class Curve:
     high: tuple[float, ...]
 
 
-def pass_at_k_curve(
-    n: Sequence[int], c: Sequence[int], resamples: int = RESAMPLES, seed: int = 0
-) -> Curve:
+def pass_at_k_curve(n: Sequence[int], c: Sequence[int], resamples: int = RESAMPLES, seed: int = 0) -> Curve:
     """pass@k for k = 1, 2, 4, ... up to MAX_K and the smallest number of samples of any question.
 
     Raises:

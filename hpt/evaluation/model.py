@@ -66,9 +66,7 @@ def find_model(name: str, progress: bool = True) -> Model:
     folder = _locate(name)
     names = {path.name for path in folder.iterdir()}
     if "config.json" not in names:
-        raise ConfigError(
-            f"got model={name}, a folder without config.json; expected a Hugging Face checkpoint"
-        )
+        raise ConfigError(f"got model={name}, a folder without config.json; expected a Hugging Face checkpoint")
     if not any(fnmatch.filter(names, pattern) for pattern in WEIGHTS):
         raise ConfigError(
             f"got model={name}, a folder without weights ({', '.join(WEIGHTS)}); expected a Hugging Face checkpoint. The "

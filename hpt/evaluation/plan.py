@@ -53,9 +53,7 @@ class Plan:
 
     def described(self) -> str:
         """A line per benchmark."""
-        lines = [
-            f"model {self.model.name} (fingerprint {self.model.fingerprint[:12]}), results in {self.out}"
-        ]
+        lines = [f"model {self.model.name} (fingerprint {self.model.fingerprint[:12]}), results in {self.out}"]
         for part in self.parts:
             lines.append(
                 f"{part.benchmark.name:<20}{len(part.benchmark.questions):>6} questions x {part.n:>4} samples, "

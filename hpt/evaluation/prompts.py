@@ -25,9 +25,7 @@ def load_tokenizer(model: Model, prompt_template: str | None) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(str(model.folder))
     except (OSError, ValueError) as error:
         reason = str(error).strip().split("\n", maxsplit=1)[0]
-        raise ConfigError(
-            f"got model={model.name}, whose tokenizer cannot be loaded: {reason}"
-        ) from error
+        raise ConfigError(f"got model={model.name}, whose tokenizer cannot be loaded: {reason}") from error
     if prompt_template is not None:
         tokenizer.chat_template = as_chat_template(prompt_template)
     if not tokenizer.chat_template:
@@ -53,9 +51,7 @@ def digest(prompts: Sequence[Sequence[int]]) -> str:
     return hashlib.sha256(json.dumps([list(ids) for ids in prompts]).encode()).hexdigest()
 
 
-def context_length(
-    longest_prompt: int, max_tokens: int, max_model_len: int | None, model: Model
-) -> int:
+def context_length(longest_prompt: int, max_tokens: int, max_model_len: int | None, model: Model) -> int:
     """Tokens of the longest sequence that the engines must hold.
 
     Raises:
@@ -65,9 +61,7 @@ def context_length(
     length = needed if max_model_len is None else max_model_len
     what = f"a prompt of {longest_prompt} tokens and max_tokens={max_tokens}"
     if length < needed:
-        raise ConfigError(
-            f"got max_model_len={max_model_len} for {what}; expected at least {needed}"
-        )
+        raise ConfigError(f"got max_model_len={max_model_len} for {what}; expected at least {needed}")
     positions = model.positions
     if positions is not None and length > positions:
         raise ConfigError(

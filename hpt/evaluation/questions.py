@@ -104,9 +104,7 @@ def _question(values: dict[str, Any], row: int) -> Question:
     given, kind = info.get("id"), info.get("verifier_kind")
     return Question(
         id=f"{values['data_source']}/{row}" if given is None else str(given),
-        messages=tuple(
-            {"role": each["role"], "content": each["content"]} for each in values["prompt"]
-        ),
+        messages=tuple({"role": each["role"], "content": each["content"]} for each in values["prompt"]),
         answer=values["reward_model"]["ground_truth"],
         kind=DEFAULT_KIND if kind is None else str(kind),
         level=_text(info.get("level")),

@@ -110,9 +110,7 @@ def _votes(samples: Sequence[Judged]) -> voting.Votes:
 
 
 def _lengths(samples: Sequence[Judged]) -> metrics.Lengths:
-    return metrics.lengths(
-        [each.tokens for each in samples], [each.finish_reason for each in samples]
-    )
+    return metrics.lengths([each.tokens for each in samples], [each.finish_reason for each in samples])
 
 
 def benchmark_figures(measured: Measured, resamples: int) -> dict[str, Any]:
@@ -137,14 +135,10 @@ def benchmark_figures(measured: Measured, resamples: int) -> dict[str, Any]:
         **_mean(list(measured.shares.values())),
         "pass_at_k": {
             str(k): {"value": value, "low": _plain(low), "high": _plain(high)}
-            for k, value, low, high in zip(
-                curve.ks, curve.values, curve.low, curve.high, strict=True
-            )
+            for k, value, low, high in zip(curve.ks, curve.values, curve.low, curve.high, strict=True)
         },
         "maj_at_k": {
-            str(k): math.fsum(
-                voting.majority_at_k(votes, k, seed=number) for number, votes in enumerate(tallies)
-            )
+            str(k): math.fsum(voting.majority_at_k(votes, k, seed=number) for number, votes in enumerate(tallies))
             / len(tallies)
             for k in ks
         },
@@ -175,9 +169,7 @@ def _per_level(measured: Measured) -> dict[str, Any]:
     for question in measured.benchmark.questions:
         if question.level is not None:
             levels.setdefault(question.level, []).append(measured.shares[question.id])
-    return {
-        level: {"questions": len(levels[level]), **_mean(levels[level])} for level in sorted(levels)
-    }
+    return {level: {"questions": len(levels[level]), **_mean(levels[level])} for level in sorted(levels)}
 
 
 def averages(benchmarks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

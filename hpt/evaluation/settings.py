@@ -123,9 +123,7 @@ class EvaluationSettings:
             if not isinstance(value, str) or not value.strip():
                 raise ConfigError(f"got {name}={value!r}; expected {what}")
         if not self.benchmarks or not all(isinstance(each, str) for each in self.benchmarks):
-            raise ConfigError(
-                f"got benchmarks={list(self.benchmarks)}; expected at least one parquet file"
-            )
+            raise ConfigError(f"got benchmarks={list(self.benchmarks)}; expected at least one parquet file")
         if isinstance(self.n, Mapping):
             for name, value in self.n.items():
                 _whole(f"n.{name}", value, 1)
@@ -139,9 +137,7 @@ class EvaluationSettings:
         _whole("max_tokens", self.max_tokens, 1)
         _whole("seed", self.seed, 0)
         template = self.prompt_template
-        if template is not None and (
-            not isinstance(template, str) or template.count("{prompt}") != 1
-        ):
+        if template is not None and (not isinstance(template, str) or template.count("{prompt}") != 1):
             raise ConfigError(
                 f"got prompt_template={template!r}; expected null, or a text with {{prompt}} exactly once, in place of "
                 "the question"
@@ -163,9 +159,7 @@ class EvaluationSettings:
         for name in ("enforce_eager", "batch_invariant"):
             _flag(name, getattr(self, name))
         if self.device == "cpu" and self.tensor_parallel > 1:
-            raise ConfigError(
-                f"got tensor_parallel={self.tensor_parallel} and device=cpu; expected 1: use workers"
-            )
+            raise ConfigError(f"got tensor_parallel={self.tensor_parallel} and device=cpu; expected 1: use workers")
         if self.device == "cpu" and self.batch_invariant:
             raise ConfigError(
                 "got batch_invariant=True and device=cpu; vLLM has these kernels for GPUs only: set batch_invariant=false"

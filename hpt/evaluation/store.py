@@ -131,13 +131,8 @@ class SampleStore:
 
     def unjudged(self, n: int) -> list[Sample]:
         """Samples that are there without a verdict, read from disk."""
-        waiting = (
-            key for key in self._keys(n) if key in self._places and key not in self._verdicts
-        )
-        return [
-            Sample(**{name: record[name] for name in SAMPLE_FIELDS})
-            for record in map(self._line, waiting)
-        ]
+        waiting = (key for key in self._keys(n) if key in self._places and key not in self._verdicts)
+        return [Sample(**{name: record[name] for name in SAMPLE_FIELDS}) for record in map(self._line, waiting)]
 
     def complete(self, n: int) -> bool:
         """Whether every question has n samples with their verdicts."""
@@ -218,9 +213,7 @@ class SampleStore:
             for offset, record in self._records(self.path, self.path.stat().st_size):
                 key = self._key(record, self.path)
                 if key in self._places or not {*SAMPLE_FIELDS, *VERDICT_FIELDS} <= record.keys():
-                    raise self._damaged(
-                        self.path, offset, "is no sample with a verdict, or is there twice"
-                    )
+                    raise self._damaged(self.path, offset, "is no sample with a verdict, or is there twice")
                 self._remember(record, _Place(True, offset))
                 self._verdicts[key] = {name: record[name] for name in VERDICT_FIELDS[2:]}
         if self.journal_path.exists():
@@ -234,9 +227,7 @@ class SampleStore:
             self._remember(record, _Place(False, offset))
         elif "score" in record and key not in self._verdicts:
             if key not in self._places:
-                raise self._damaged(
-                    self.journal_path, offset, "is a verdict on a sample that is not there"
-                )
+                raise self._damaged(self.journal_path, offset, "is a verdict on a sample that is not there")
             self._verdicts[key] = {name: record[name] for name in VERDICT_FIELDS[2:]}
 
     def _remember(self, record: Mapping[str, Any], place: _Place) -> None:

@@ -59,9 +59,7 @@ def _last_of_curve(figures: Mapping[str, Any]) -> str:
     if figures["n"] == 1:
         return NONE
     k, point = list(figures["pass_at_k"].items())[-1]
-    interval = (
-        "" if point["low"] is None else f" [{percent(point['low'])}, {percent(point['high'])}]"
-    )
+    interval = "" if point["low"] is None else f" [{percent(point['low'])}, {percent(point['high'])}]"
     return f"@{k}: {percent(point['value'])}{interval}"
 
 
@@ -97,10 +95,7 @@ def notes(results: Mapping[str, Any]) -> list[str]:
     for name, figures in results["incomplete"].items():
         found.append(f"{name} is not finished: {figures['samples']} of {figures['of']} samples.")
     if len(results["engines"]) > 1:
-        texts = [
-            ", ".join(f"{key} {value}" for key, value in each.items())
-            for each in results["engines"]
-        ]
+        texts = [", ".join(f"{key} {value}" for key, value in each.items()) for each in results["engines"]]
         found.append("The samples were made by different engines: " + " | ".join(texts) + ".")
     return found
 

@@ -95,9 +95,7 @@ def tally(answers: Sequence[str | None], scores: Sequence[float]) -> Votes:
         ValueError: no sample, or lists of different lengths.
     """
     if len(answers) != len(scores) or not answers:
-        raise ValueError(
-            f"got {len(answers)} answers and {len(scores)} scores; expected as many, at least one"
-        )
+        raise ValueError(f"got {len(answers)} answers and {len(scores)} scores; expected as many, at least one")
     groups: dict[str, list[float]] = {}
     for answer, score in zip(answers, scores, strict=True):
         if answer is not None:
@@ -115,11 +113,7 @@ def majority_score(votes: Votes) -> float:
     """maj@n: the score of the group with most votes, the mean over those that share the first place."""
     if not votes.counts:
         return 0.0
-    winners = [
-        score
-        for count, score in zip(votes.counts, votes.scores, strict=True)
-        if count == votes.counts[0]
-    ]
+    winners = [score for count, score in zip(votes.counts, votes.scores, strict=True) if count == votes.counts[0]]
     return math.fsum(winners) / len(winners)
 
 

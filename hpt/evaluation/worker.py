@@ -75,16 +75,12 @@ class GenerationWorker:
         from vllm.sampling_params import RequestOutputKind
 
         for request in requests:
-            params = SamplingParams(
-                **self.sampling, seed=request.seed, output_kind=RequestOutputKind.FINAL_ONLY
-            )
+            params = SamplingParams(**self.sampling, seed=request.seed, output_kind=RequestOutputKind.FINAL_ONLY)
             prompt = {"type": "token", "prompt_token_ids": list(request.prompt)}
             self.engine.add_request(str(request.number), prompt, params)
         finished: list[Completion] = []
         until = time.monotonic() + seconds
-        while self.engine.has_unfinished_requests() and not (
-            finished and time.monotonic() >= until
-        ):
+        while self.engine.has_unfinished_requests() and not (finished and time.monotonic() >= until):
             for output in self.engine.step():
                 if output.finished:
                     finished.append(_completion(output))
@@ -94,12 +90,8 @@ class GenerationWorker:
 def _completion(output: Any) -> Completion:
     response = output.outputs[0]
     if response.finish_reason not in FINISHED:
-        raise RuntimeError(
-            f"vLLM ended a response with {response.finish_reason!r}; expected {' or '.join(FINISHED)}"
-        )
-    return Completion(
-        int(output.request_id), response.text, len(response.token_ids), response.finish_reason
-    )
+        raise RuntimeError(f"vLLM ended a response with {response.finish_reason!r}; expected {' or '.join(FINISHED)}")
+    return Completion(int(output.request_id), response.text, len(response.token_ids), response.finish_reason)
 
 
 def _processor() -> str:

@@ -102,9 +102,7 @@ class HPTConfig:
         sides: tuple[Any, ...] = value if isinstance(value, tuple) else (value, value)
         fits = len(sides) == 2 and all(is_number(side) and side >= 0 for side in sides)
         if value is not None and not fits:
-            raise ConfigError(
-                f"got hpt.clip_ratio={value!r}; expected null, a number >= 0, or two of them [low, high]"
-            )
+            raise ConfigError(f"got hpt.clip_ratio={value!r}; expected null, a number >= 0, or two of them [low, high]")
 
     @classmethod
     def from_mapping(cls, section: Mapping[str, Any]) -> "HPTConfig":
@@ -153,6 +151,4 @@ def check_keys(section: str, got: Mapping[str, Any], known: list[str]) -> None:
             prefix = f"{section}." if section else ""
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"Did you mean {prefix}{near[0]}? " if near else ""
-            raise ConfigError(
-                f"Unknown setting '{prefix}{key}'. {hint}Available: {', '.join(sorted(known))}."
-            )
+            raise ConfigError(f"Unknown setting '{prefix}{key}'. {hint}Available: {', '.join(sorted(known))}.")

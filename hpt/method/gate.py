@@ -80,9 +80,7 @@ def switch(gamma: float, gated: Coefficients = SFT, gamma_off: float | None = No
     if not 0.0 <= gamma <= 1.0:
         raise ValueError(f"got gamma={gamma}; expected a mean rollout accuracy in [0, 1]")
     if gamma_off is not None and not gamma <= gamma_off <= 1.0:
-        raise ValueError(
-            f"got gamma_off={gamma_off}; expected a mean rollout accuracy in [gamma, 1] = [{gamma}, 1]"
-        )
+        raise ValueError(f"got gamma_off={gamma_off}; expected a mean rollout accuracy in [gamma, 1] = [{gamma}, 1]")
 
     def feedback(mean: float) -> Coefficients:
         if mean <= gamma + TOLERANCE:
@@ -123,10 +121,7 @@ def schedule(knots: Sequence[Sequence[float]]) -> Feedback:
         width = positions[right] - positions[left]
         share = (mean - positions[left]) / width if width else 0.0
         return Coefficients(
-            *(
-                (1 - share) * a + share * b
-                for a, b in zip(rows[left][1:], rows[right][1:], strict=True)
-            )
+            *((1 - share) * a + share * b for a, b in zip(rows[left][1:], rows[right][1:], strict=True))
         )
 
     return feedback

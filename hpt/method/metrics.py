@@ -122,14 +122,10 @@ class BatchMetrics:
             "hpt/sft_share_questions": len(plan.sft) / questions if questions else 0.0,
             "hpt/offline_ratio": len(plan.sft) / sent if sent else 0.0,
             **{
-                f"hpt/coefficient_{name}": _mean(
-                    [getattr(each, name) for each in plan.coefficients]
-                )
+                f"hpt/coefficient_{name}": _mean([getattr(each, name) for each in plan.coefficients])
                 for name in Coefficients._fields
             },
-            "hpt/sft_share_tokens": lengths.get(RowKind.DEMONSTRATION, 0) / tokens
-            if tokens
-            else 0.0,
+            "hpt/sft_share_tokens": lengths.get(RowKind.DEMONSTRATION, 0) / tokens if tokens else 0.0,
             **(self._of_rollouts(plan) if plan.means or not questions else {}),
             "hpt/demonstrations_skipped": len(plan.skipped),
             "hpt/rows_rollout": kinds.count(RowKind.ROLLOUT),
@@ -139,11 +135,7 @@ class BatchMetrics:
     def _of_rollouts(self, plan: Plan) -> dict[str, float]:
         """Metrics that need rollouts; a strategy that does not generate has none of them."""
         classes = [_class_of(mean) for mean in plan.means]
-        names = [
-            name.removeprefix("hpt/p_hist/")
-            for name in DEFINITIONS
-            if name.startswith("hpt/p_hist/")
-        ]
+        names = [name.removeprefix("hpt/p_hist/") for name in DEFINITIONS if name.startswith("hpt/p_hist/")]
         return {
             **{f"hpt/p_hist/{name}": classes.count(name) / max(len(classes), 1) for name in names},
             "hpt/questions_none_solved": classes.count("none"),
@@ -187,9 +179,7 @@ def update_metrics(
     finite = [norm for norm in norms if math.isfinite(norm)]
     values = average({**reported, "grad_norm": finite or [math.nan]})
     ours = {name: value for name, value in values.items() if name.startswith("hpt/")}
-    others = {
-        f"actor/{name}": value for name, value in values.items() if not name.startswith("hpt/")
-    }
+    others = {f"actor/{name}": value for name, value in values.items() if not name.startswith("hpt/")}
     if "actor/mfu" in others:
         others["perf/mfu/actor"] = others.pop("actor/mfu")
     entropy, tokens = ours.pop("hpt/entropy_sum", None), ours.pop("hpt/entropy_tokens", 0.0)

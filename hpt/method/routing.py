@@ -95,9 +95,7 @@ class Denominators:
 
     def __post_init__(self):
         if self.questions_per_step < 1:
-            raise ValueError(
-                f"got questions_per_step={self.questions_per_step}; expected at least 1"
-            )
+            raise ValueError(f"got questions_per_step={self.questions_per_step}; expected at least 1")
 
     def of_rl(self, length: str, row_tokens: int, group_rows: int, group_tokens: int) -> float:
         """Denominator of the RL term of a row."""
@@ -252,9 +250,7 @@ class _Group:
         advantages = self.rollouts.credit(self.scores)[: len(question.rollouts)]
         lengths = question.lengths or [0] * len(question.rollouts)
         return [
-            Row(
-                RowKind.ROLLOUT, question.uid, key, step, a, on / self._of_rl(self.rollouts, length)
-            )
+            Row(RowKind.ROLLOUT, question.uid, key, step, a, on / self._of_rl(self.rollouts, length))
             for key, a, length in zip(question.rollouts, advantages, lengths, strict=True)
         ]
 

@@ -167,8 +167,7 @@ def import_plugins(plugins: Sequence[str], setting: str = "hpt.plugins") -> None
             importlib.import_module(name)
         except ImportError as error:
             raise ValueError(
-                f"got {setting} with '{name}', which cannot be imported ({error}); expected a module "
-                "on PYTHONPATH"
+                f"got {setting} with '{name}', which cannot be imported ({error}); expected a module on PYTHONPATH"
             ) from error
 
 

@@ -33,9 +33,7 @@ def link_checkpoint(source: Path, target: Path, skip: set[str]) -> None:
         (target / file).symlink_to(origin)
 
 
-def copy_checkpoint(
-    source: Path, target: Path, skip: set[str], link: bool, progress: bool = True
-) -> None:
+def copy_checkpoint(source: Path, target: Path, skip: set[str], link: bool, progress: bool = True) -> None:
     """Fill the folder ``target`` with the files of ``source`` but ``skip``.
 
     Args:

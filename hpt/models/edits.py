@@ -81,9 +81,7 @@ class Edits:
         self._after = copy.deepcopy(self._before)
         self.tokenizer = load(AutoTokenizer, source)
         if self.tokenizer.eos_token_id is None:
-            raise ValueError(
-                f"the tokenizer in {source} has no EOS token, in which responses end: set one"
-            )
+            raise ValueError(f"the tokenizer in {source} has no EOS token, in which responses end: set one")
         self.changes: list[str] = []
 
     def apply(self, settings: Settings) -> None:

@@ -59,9 +59,7 @@ def fetch(location: str, revision: str | None = None) -> Path:
     path = Path(location).expanduser()
     if path.is_dir():
         if revision is not None:
-            raise ValueError(
-                f"got revision {revision} with the local folder {location}; leave it out"
-            )
+            raise ValueError(f"got revision {revision} with the local folder {location}; leave it out")
         return path
     if path.exists() or location.startswith(("/", ".", "~")) or location.count("/") > 1:
         found = "is a file" if path.exists() else "does not exist"
@@ -79,9 +77,7 @@ def fetch(location: str, revision: str | None = None) -> Path:
         ) from error
 
 
-def prepare(
-    source: Path, out: Path, settings: Settings, *, link: bool = False, progress: bool = True
-) -> Prepared:
+def prepare(source: Path, out: Path, settings: Settings, *, link: bool = False, progress: bool = True) -> Prepared:
     """Copy the checkpoint ``source`` to the new folder ``out`` with the changes.
 
     Args:
@@ -166,19 +162,13 @@ def _render_examples(tokenizer: Any, done: Prepared) -> None:
         return
     for messages in EXAMPLES:
         try:
-            text = tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
-            )
+            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         except jinja2.TemplateError as error:
             roles = " and ".join(message["role"] for message in messages)
             if len(messages) == 1:
-                raise ValueError(
-                    f"the chat template does not render a question: {error}"
-                ) from error
+                raise ValueError(f"the chat template does not render a question: {error}") from error
             done.notes.append(f"the chat template does not render messages of {roles}: {error}")
         else:
             done.examples.append(text)
     if not any(EXAMPLES[0][0]["content"] in text for text in done.examples[:1]):
-        raise ValueError(
-            f"the chat template leaves out the question: it renders {done.examples[0]!r}"
-        )
+        raise ValueError(f"the chat template leaves out the question: it renders {done.examples[0]!r}")

@@ -44,9 +44,7 @@ def model(context: Context) -> list[Check]:
         f"{sizes.vocabulary:,}, {sizes.positions or 'unknown'} positions"
     )
     if not any(path for pattern in models.WEIGHTS for path in context.model.glob(pattern)):
-        return [
-            failed("model", f"{context.model} has no weights", "expected *.safetensors or *.bin")
-        ]
+        return [failed("model", f"{context.model} has no weights", "expected *.safetensors or *.bin")]
     longest = longest_row(config)
     if sizes.positions is not None and sizes.positions < longest:
         advice = f"{models.PREPARE} --max-position-embeddings, or shorter lengths"
@@ -62,10 +60,7 @@ def tokenizer(context: Context) -> list[Check]:
     vocabulary = context.sizes.vocabulary if context.sizes else None
     problems = models.tokenizer_problems(context.config, context.tokenizer, vocabulary)
     if problems:
-        return [
-            failed("tokenizer", problem.partition(": ")[0], problem.partition(": ")[2])
-            for problem in problems
-        ]
+        return [failed("tokenizer", problem.partition(": ")[0], problem.partition(": ")[2]) for problem in problems]
     own = "data.prompt_template" if settings.custom_chat_template else "the tokenizer's template"
     found = f"{len(context.tokenizer):,} tokens, EOS {context.tokenizer.eos_token}, padding {context.tokenizer.pad_token}, {own}"
     return [passed("tokenizer", found)]
@@ -131,9 +126,7 @@ def _show_solution(context: Context, number: int, solution: str | None) -> list[
 
     ids = demonstration_tokens(context.tokenizer, solution) or []
     text = context.tokenizer.decode(ids, skip_special_tokens=False)
-    context.notes.append(
-        f"--- example {number}: gold solution, {len(ids)} tokens with EOS\n{_ends(text)}"
-    )
+    context.notes.append(f"--- example {number}: gold solution, {len(ids)} tokens with EOS\n{_ends(text)}")
     limit = context.config.data.max_target_length or context.config.data.max_response_length
     if len(ids) > limit:
         told = f"example {number} has a gold solution of {len(ids)} tokens, more than {limit}"

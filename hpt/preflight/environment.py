@@ -73,9 +73,7 @@ def pins(device: str, requirements: Path) -> dict[str, SpecifierSet]:
     return found
 
 
-def _specifiers(
-    requirements: Iterable[str], extras: Iterable[str] = ("",)
-) -> dict[str, SpecifierSet]:
+def _specifiers(requirements: Iterable[str], extras: Iterable[str] = ("",)) -> dict[str, SpecifierSet]:
     found: dict[str, SpecifierSet] = {}
     for line in requirements:
         requirement = Requirement(line)

@@ -180,9 +180,7 @@ def _estimate_line(name: str, found: Estimate, device: Device | None) -> Check:
     }
     where = " (weights, gradients and Adam in main memory)" if found.on_host else ""
     told = ", ".join(f"{part} {gib(size)}" for part, size in parts.items())
-    return passed(
-        name, f"update about {gib(found.update(device.total if device else None))}: {told}{where}"
-    )
+    return passed(name, f"update about {gib(found.update(device.total if device else None))}: {told}{where}")
 
 
 def _fits(name: str, config: DictConfig, found: Estimate, device: Device) -> list[Check]:
@@ -227,9 +225,7 @@ def output(context: Context) -> list[Check]:
     folder = folder_of(context.config)
     place = existing(folder)
     if not place.is_dir():
-        return [
-            failed("output folder", f"{place} is a file", "name another trainer.default_local_dir")
-        ]
+        return [failed("output folder", f"{place} is a file", "name another trainer.default_local_dir")]
     try:
         # Gone when closed. Rights alone do not tell: root has them all, and quotas and mounts have their say.
         with tempfile.TemporaryFile(dir=place):
@@ -268,9 +264,7 @@ def disk(context: Context) -> list[Check]:
     count = min((number for number in (keep, saved) if number), default=None)
     if count is None:
         advice = "set trainer.max_actor_ckpt_to_keep"
-        return [
-            warned("disk", f"{gib(one)} per checkpoint, all are kept; {gib(free)} free", advice)
-        ]
+        return [warned("disk", f"{gib(one)} per checkpoint, all are kept; {gib(free)} free", advice)]
     told = f"{count} checkpoints of {gib(one)}, {gib(free)} free"
     if count * one > free:
         advice = (

@@ -99,9 +99,7 @@ def continued(config: DictConfig) -> Path | None:
     if trainer.resume_mode == "auto":
         return checkpoint_of(folder_of(config))
     if trainer.resume_mode != "resume_path":
-        raise ConfigError(
-            f"got trainer.resume_mode={trainer.resume_mode}; expected auto, disable or resume_path"
-        )
+        raise ConfigError(f"got trainer.resume_mode={trainer.resume_mode}; expected auto, disable or resume_path")
     path = Path(os.path.abspath(os.path.expanduser(str(trainer.resume_from_path))))
     number = path.name.removeprefix("global_step_")
     if not number.isdigit() or not (path / "actor").is_dir():
@@ -219,9 +217,7 @@ def _structure(record: Mapping[str, Any]) -> dict[str, Any]:
     return {**record, "model": {key: model[key] for key in STRUCTURE if key in model}}
 
 
-def _differences(
-    before: Mapping[str, Any], now: Mapping[str, Any], keys: Iterable[str]
-) -> list[str]:
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any], keys: Iterable[str]) -> list[str]:
     found = []
     for key in keys:
         if key == "model":
@@ -236,11 +232,7 @@ def _model_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> list
     for part in (key for key in before if before[key] and now.get(key)):
         old, new = before[part], now[part]
         if part == "shape":  # libraries write out what was left to a default
-            parts += [
-                f"{key} {new[key]}, was {old[key]}"
-                for key in old
-                if new.get(key, old[key]) != old[key]
-            ]
+            parts += [f"{key} {new[key]}, was {old[key]}" for key in old if new.get(key, old[key]) != old[key]]
         elif old != new:
             parts.append(f"{part} {new}, was {old}" if part == "architecture" else part)
     return [f"actor_rollout_ref.model.path is another model ({'; '.join(parts)})"] if parts else []

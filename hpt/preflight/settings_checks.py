@@ -27,9 +27,7 @@ def section(context: Context) -> list[Check]:
     preflight.check_reward(config, settings)
     lines = [passed("section hpt", f"{settings.strategy}: {settings.method.summary}")]
     if settings.normalization == "released":
-        lines.append(
-            warned("section hpt", "hpt.normalization=released: the loss depends on the packing")
-        )
+        lines.append(warned("section hpt", "hpt.normalization=released: the loss depends on the packing"))
     return lines
 
 
@@ -96,7 +94,5 @@ def epochs(context: Context) -> list[Check]:
     possible = per_epoch * trainer.total_epochs
     if possible < total:
         advice = f"raise trainer.total_epochs to {-(-total // per_epoch)}"
-        return [
-            warned("epochs", f"{found}, but trainer.total_epochs ends at step {possible}", advice)
-        ]
+        return [warned("epochs", f"{found}, but trainer.total_epochs ends at step {possible}", advice)]
     return [passed("epochs", found)]

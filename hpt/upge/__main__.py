@@ -46,10 +46,7 @@ def check_table(results: Sequence[Result], missing: Sequence[str]) -> Table:
     columns = (COEFFICIENT, PUBLISHED, VERL)
     table = Table("entry", "settings", "tokens", "1_stable != 1", *columns)
     for result in results:
-        cells = (
-            "not installed" if column in missing else _deviation(result, column)
-            for column in columns
-        )
+        cells = ("not installed" if column in missing else _deviation(result, column) for column in columns)
         stabilised = "-" if result.stabilised is None else str(result.stabilised)
         table.add_row(result.name, str(result.settings), str(result.tokens), stabilised, *cells)
     return table
@@ -88,9 +85,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     checks.add_argument("--tokens", type=_at_least(1), default=24, help="tokens of a full row (24)")
     # Before or after the command; there it must not reset what stands before it.
     for each, default in ((parser, False), (checks, argparse.SUPPRESS)):
-        each.add_argument(
-            "--markdown", action="store_true", default=default, help="print the table as Markdown"
-        )
+        each.add_argument("--markdown", action="store_true", default=default, help="print the table as Markdown")
     return parser.parse_args(arguments)
 
 

@@ -50,9 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("response")
     check.add_argument("answer", help="the gold answer")
     check.add_argument("--kind", default="math", help=f"{' or '.join(KINDS)} (math)")
-    check.add_argument(
-        "--plugin", action="append", default=[], metavar="MODULE", help="that registers a kind"
-    )
+    check.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="that registers a kind")
     check.set_defaults(run=_check)
     bench = commands.add_parser("bench", help="speed of the pool against a plain math-verify loop")
     bench.add_argument("--workers", type=int, default=2, help="processes (2)")

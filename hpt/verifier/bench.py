@@ -92,9 +92,7 @@ def _pair(rng: random.Random) -> Pair:
     )
 
 
-def measure(
-    workers: int, pairs: int, hostile: float, timeout_s: float, seed: int, rounds: int
-) -> Figures:
+def measure(workers: int, pairs: int, hostile: float, timeout_s: float, seed: int, rounds: int) -> Figures:
     """Run the benchmark, with a progress bar over the rounds.
 
     Raises:
@@ -141,9 +139,7 @@ def with_endless(pairs: Sequence[Pair], share: float, seed: int) -> list[Pair]:
     """The pairs with an endless answer in every 1/share-th place or so, drawn at random."""
     rng = random.Random(seed)
     places = set(rng.sample(range(len(pairs)), round(share * len(pairs))))
-    return [
-        (rng.choice(ENDLESS), "7") if place in places else pair for place, pair in enumerate(pairs)
-    ]
+    return [(rng.choice(ENDLESS), "7") if place in places else pair for place, pair in enumerate(pairs)]
 
 
 def _loop(pairs: Sequence[Pair]) -> float:

@@ -29,9 +29,7 @@ _STATEMENT = re.compile(
     re.IGNORECASE,
 )
 _MARK = r"(?:\*\*|__|\\text(?:bf)?\{|\\mathrm\{|\\mathbf\{|\\boldsymbol\{|\\\(|\$|\s){0,6}"
-_CHOSEN = re.compile(
-    rf"{_MARK}(?:\(\s*(?P<bracketed>[A-Ja-j])\s*\)|(?P<plain>[{LETTERS}])(?![\w'\u2019+-]))"
-)
+_CHOSEN = re.compile(rf"{_MARK}(?:\(\s*(?P<bracketed>[A-Ja-j])\s*\)|(?P<plain>[{LETTERS}])(?![\w'\u2019+-]))")
 # After a letter without brackets: the end, punctuation that does not go on as a number, or a reason.
 _AFTER_PLAIN = re.compile(
     r"(?:\*\*|__|[}$\s)\]]|\\\)){0,6}(?:$|[.,;:!?](?![\w])|</answer>|\n|(?:because|since|as|for|which)\b|\(|\u2014|-\s)"
@@ -77,9 +75,7 @@ def stated_letter(answer_part: str) -> str | None:
         chosen = _CHOSEN.match(tail, statement.end())
         if chosen:
             return _decided(tail, chosen)
-    alone = [
-        letter for line in tail.splitlines() if line.strip() for letter in [_lone_letter(line)]
-    ]
+    alone = [letter for line in tail.splitlines() if line.strip() for letter in [_lone_letter(line)]]
     others = {letter for letter in alone[:-1] if letter}
     return alone[-1] if alone and others <= {alone[-1]} else None
 

@@ -11,9 +11,7 @@ from hpt.verifier.hedges import Parser, equalities, has_idle_number
 from hpt.verifier.normalize import base_of
 
 # Relations other than equality; they make a statement of a number.
-_RELATION = re.compile(
-    r"\\(?:neq?|leq?|geq?|lt|gt|ll|gg|leqslant|geqslant)(?![a-zA-Z])|[<>\u2260\u2264\u2265]"
-)
+_RELATION = re.compile(r"\\(?:neq?|leq?|geq?|lt|gt|ll|gg|leqslant|geqslant)(?![a-zA-Z])|[<>\u2260\u2264\u2265]")
 # A gold answer that is a set may be written as a relation.
 _SET = re.compile(r"\\(?:in|infty|cup|cap|mathbb|emptyset|varnothing)(?![a-zA-Z])|[\[\]]")
 # A variable right behind a number or a bracket: 4c, 2\pi r, (a+1)b. With a space between, it may be a unit: 5 m.
@@ -59,15 +57,10 @@ def _is_relation(extracted: str, gold: str) -> bool:
 def _lost_variable(extracted: str, gold: str) -> bool:
     """``4`` for ``4c``: math-verify takes a letter at the end for a unit."""
     plain = _COMMAND_OR_TEXT.sub(" ", extracted).casefold()
-    return any(
-        letter.casefold() not in plain
-        for letter in _VARIABLE.findall(_COMMAND_OR_TEXT.sub("\\\\ ", gold))
-    )
+    return any(letter.casefold() not in plain for letter in _VARIABLE.findall(_COMMAND_OR_TEXT.sub("\\\\ ", gold)))
 
 
-def _inconsistent_chain(
-    extracted: str, gold: str, parsed: Parser, equal: Callable[..., bool]
-) -> bool:
+def _inconsistent_chain(extracted: str, gold: str, parsed: Parser, equal: Callable[..., bool]) -> bool:
     """``6 = 7`` for 7: math-verify looks at the last side only, so a chain could list guesses."""
     ends = [*equalities(extracted), len(extracted)]
     sides = [extracted[a + 1 : b].strip() for a, b in zip([-1, *ends], ends, strict=False)]
@@ -95,19 +88,14 @@ def _same_variables(side: Sequence[Any], last: Sequence[Any]) -> bool:
     return not side[0].has(AppliedUndef) and bool(variables) and variables == last[0].free_symbols
 
 
-def as_inexact_numbers(
-    gold: Sequence[Any], target: Sequence[Any]
-) -> tuple[float, float, float] | None:
+def as_inexact_numbers(gold: Sequence[Any], target: Sequence[Any]) -> tuple[float, float, float] | None:
     """Both sides as floats, with the tolerance, where they are single numbers, one a decimal; None otherwise.
 
     Exact numbers are left to math-verify: 1000000007 and 1000000008 are close and different.
     """
     from sympy import Expr, Float
 
-    sides = [
-        [each for each in side if isinstance(each, Expr) and each.is_number]
-        for side in (gold, target)
-    ]
+    sides = [[each for each in side if isinstance(each, Expr) and each.is_number] for side in (gold, target)]
     if not all(sides) or not any(side[0].has(Float) for side in sides):
         return None
     try:

@@ -132,9 +132,7 @@ def _equal(reference: Sequence[Any], target: Sequence[Any]) -> bool:
     equal = None if numbers is None else by_relative_error(*numbers)
     if equal is not None:
         return equal
-    return bool(
-        verify(list(reference), list(target), timeout_seconds=None, allow_set_relation_comp=True)
-    )
+    return bool(verify(list(reference), list(target), timeout_seconds=None, allow_set_relation_comp=True))
 
 
 def parsed(text: str) -> list[Any]:

@@ -26,9 +26,7 @@ def register_kind(name: str) -> Callable[[Judge], Judge]:
 
     def register(function: Judge) -> Judge:
         if name in available():
-            raise ValueError(
-                f"Kind of answer '{name}' is registered already; choose another name than {_listed()}."
-            )
+            raise ValueError(f"Kind of answer '{name}' is registered already; choose another name than {_listed()}.")
         if function.__module__ == "__main__" or "<" in function.__qualname__:
             raise ValueError(
                 f"got the verifier '{name}' as {function.__module__}.{function.__qualname__}, which a worker process cannot "

@@ -86,9 +86,7 @@ def base_of(text: str) -> str | None:
 
 
 def _without_final_stop(text: str) -> str:
-    while text.endswith((".", ",", ";")) and not text.endswith(
-        (r"\right.", "..", r"\left.", r"\,", r"\;")
-    ):
+    while text.endswith((".", ",", ";")) and not text.endswith((r"\right.", "..", r"\left.", r"\,", r"\;")):
         text = text[:-1].rstrip()
     return text
 

@@ -215,9 +215,7 @@ class VerifierPool:
         if self._closed:
             raise RuntimeError("The VerifierPool was closed while a verdict was awaited")
         if lost or isinstance(error, BrokenProcessPool):
-            logger.warning(
-                "verifier workers lost (%s), attempt %d", error or "no answer", job.attempt
-            )
+            logger.warning("verifier workers lost (%s), attempt %d", error or "no answer", job.attempt)
             return None if job.attempt < MAX_ATTEMPTS else Verdict("crashed", job.extracted)
         if not isinstance(error, ProcessExpired):
             logger.warning("verifying %.200r raised", job.compared[0], exc_info=error)

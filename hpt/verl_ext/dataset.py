@@ -42,13 +42,9 @@ _MALFORMED = -1
 
 # datasets names its cache after the function it maps, but looks no further than the name of an
 # imported one: without this, tokens that an older version made would be taken for ours.
-_CODE_VERSION = hashlib.sha256(
-    Path(__file__).read_bytes() + Path(checks.__file__).read_bytes()
-).hexdigest()
+_CODE_VERSION = hashlib.sha256(Path(__file__).read_bytes() + Path(checks.__file__).read_bytes()).hexdigest()
 
-_FEATURES = datasets.Features(
-    {"ids": datasets.List(datasets.Value("int32")), "num_tokens": datasets.Value("int32")}
-)
+_FEATURES = datasets.Features({"ids": datasets.List(datasets.Value("int32")), "num_tokens": datasets.Value("int32")})
 
 _TARGET_ADVICE = (
     "A target is text or a list of messages with exactly one from the assistant; null means none. "
@@ -99,9 +95,7 @@ class HybridDataset(RLHFDataset):
     ):
         self.target_key, self.max_target_length, self.target_overlong = _settings(config)
         if tokenizer.eos_token_id is None:
-            raise ValueError(
-                "The tokenizer has no EOS token, in which a demonstration must end: set eos_token."
-            )
+            raise ValueError("The tokenizer has no EOS token, in which a demonstration must end: set eos_token.")
         files = _as_list(data_files)
         # All that verl tells a validation dataset are its files.
         is_training = files == _as_list(config.get("train_files"))
@@ -143,16 +137,12 @@ class HybridDataset(RLHFDataset):
         """
         position = operator.index(demonstration_id)
         if not 0 <= position < len(self):
-            raise IndexError(
-                f"demonstration_id {position} is out of range: there are {len(self)} questions."
-            )
+            raise IndexError(f"demonstration_id {position} is out of range: there are {len(self)} questions.")
         return None if self._demonstrations is None else self._demonstrations[position]["ids"]
 
     def question_id(self, demonstration_id: int) -> str:
         """The question's `extra_info.id`; "data_source/demonstration_id" where the file has none."""
-        columns = [
-            name for name in ("extra_info", "data_source") if name in self.dataframe.features
-        ]
+        columns = [name for name in ("extra_info", "data_source") if name in self.dataframe.features]
         row = self.dataframe.select_columns(columns)[operator.index(demonstration_id)]
         known = (row.get("extra_info") or {}).get("id")
         return f"{row.get('data_source')}/{demonstration_id}" if known is None else str(known)
@@ -241,9 +231,7 @@ def _settings(config: DictConfig) -> tuple[str, int, str]:
     """target_key, max_target_length and target_overlong, checked; raises ValueError."""
     target_key = config.get("target_key") or "target"
     if target_key == config.get("prompt_key", "prompt"):
-        raise ValueError(
-            f"data.target_key and data.prompt_key are both {target_key!r}: name two columns."
-        )
+        raise ValueError(f"data.target_key and data.prompt_key are both {target_key!r}: name two columns.")
     max_target_length = config.get("max_target_length")
     if max_target_length is None:
         max_target_length = config.get("max_response_length")

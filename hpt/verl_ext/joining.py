@@ -78,9 +78,7 @@ def arguments(address: str, given: dict[str, Any]) -> dict[str, Any]:
     """Arguments of ray.init that joins ``address``, from those for a new cluster."""
     dropped = [name for name in OF_A_NEW_CLUSTER if given.get(name) is not None]
     if dropped:
-        logger.info(
-            "joining the Ray cluster at %s: ray_kwargs.ray_init.%s are its own", address, dropped
-        )
+        logger.info("joining the Ray cluster at %s: ray_kwargs.ray_init.%s are its own", address, dropped)
     kept = {name: value for name, value in given.items() if name not in OF_A_NEW_CLUSTER}
     environment = kept["runtime_env"]
     forwarded = {name: os.environ[name] for name in VARIABLES if name in os.environ}

@@ -77,9 +77,7 @@ def lay_out(
     return layout
 
 
-def pad_for_ranks(
-    batch: KVBatchMeta, *, ranks: int, micro_batch_size: int | None, eos_token_id: int
-) -> KVBatchMeta:
+def pad_for_ranks(batch: KVBatchMeta, *, ranks: int, micro_batch_size: int | None, eos_token_id: int) -> KVBatchMeta:
     """A batch for a forward pass only: balanced over ranks and padded to equal counts."""
     dealt = _deal(
         list(zip(batch.keys, batch.tags, strict=True)),
@@ -111,9 +109,7 @@ def _deal(
     count = rows_per_rank(len(entries), ranks, micro_batch_size)
     padding = put_padding(count * ranks - len(entries), entries[0][1], partition_id, eos_token_id)
     entries = [*entries, *zip(padding.keys, padding.tags, strict=True)]
-    workload = calculate_workload(
-        torch.tensor([tag["seq_len"] for _, tag in entries], dtype=torch.int64)
-    )
+    workload = calculate_workload(torch.tensor([tag["seq_len"] for _, tag in entries], dtype=torch.int64))
     partitions = get_seqlen_balanced_partitions(workload, k_partitions=ranks, equal_size=True)
     dealt = [[entries[member] for member in members] for members in partitions]
     if micro_batch_size is None:

@@ -86,11 +86,7 @@ def actor_loss(
         parts["hpt/loss_kl"] = loss.kl
     if entropy is not None:
         rollout_mask = mask & (row_kind == RowKind.ROLLOUT).unsqueeze(-1)
-        parts["hpt/entropy_sum"] = torch.where(
-            rollout_mask, entropy, torch.zeros_like(entropy)
-        ).sum()
+        parts["hpt/entropy_sum"] = torch.where(rollout_mask, entropy, torch.zeros_like(entropy)).sum()
         parts["hpt/entropy_tokens"] = rollout_mask.sum().to(entropy.dtype)
-    metrics = {
-        name: Metric(AggregationType.SUM, part.detach() * dp_size) for name, part in parts.items()
-    }
+    metrics = {name: Metric(AggregationType.SUM, part.detach() * dp_size) for name, part in parts.items()}
     return loss.total * dp_size, metrics

@@ -34,12 +34,8 @@ class PlainSFTMixin(PPOTrainer):
             self.on_sample_end()
             self._engines_awake = False
         batch = self._next_train_batch(sample_batch_size)
-        self._read_demonstrations(
-            dict(zip(batch["uid"], map(int, batch["demonstration_id"]), strict=True))
-        )
-        questions = [
-            Question(uid, [], [], self._demonstration_length(uid)) for uid in list(batch["uid"])
-        ]
+        self._read_demonstrations(dict(zip(batch["uid"], map(int, batch["demonstration_id"]), strict=True)))
+        questions = [Question(uid, [], [], self._demonstration_length(uid)) for uid in list(batch["uid"])]
         plan = self._plan(questions)
         placed = self._place_demonstrations(plan.rows, self._prompt_sources(batch), "train")
         self._batch_metrics = BatchMetrics(scores=[], response_lengths=[])

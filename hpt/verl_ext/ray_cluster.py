@@ -48,9 +48,7 @@ def free_ports(ip: str, count: int) -> list[int]:
         return [item.getsockname()[1] for item in sockets]
 
 
-def shortfalls(
-    rows: Sequence[Mapping[str, Any]], nodes: Sequence[str], gpus_per_node: int
-) -> list[str]:
+def shortfalls(rows: Sequence[Mapping[str, Any]], nodes: Sequence[str], gpus_per_node: int) -> list[str]:
     """What a cluster lacks, one text per node; empty when it is complete.
 
     Args:

@@ -89,18 +89,13 @@ def mark_rollouts(
         return []
     fields = _row_fields(rows, temperature)
     keys = [str(row.key) for row in rows]
-    tq.kv_batch_put(
-        keys=keys, partition_id=partition_id, fields=TensorDict(fields, batch_size=len(rows))
-    )
+    tq.kv_batch_put(keys=keys, partition_id=partition_id, fields=TensorDict(fields, batch_size=len(rows)))
     return [
-        PlacedRow(row, key, {**tags[key], KIND_TAG: int(RowKind.ROLLOUT)})
-        for row, key in zip(rows, keys, strict=True)
+        PlacedRow(row, key, {**tags[key], KIND_TAG: int(RowKind.ROLLOUT)}) for row, key in zip(rows, keys, strict=True)
     ]
 
 
-def sequence_fields(
-    prompt: torch.Tensor, response: torch.Tensor, score: float, masked: bool
-) -> dict:
+def sequence_fields(prompt: torch.Tensor, response: torch.Tensor, score: float, masked: bool) -> dict:
     """Token fields of one row as verl's agent loop writes them.
 
     Args:
@@ -110,9 +105,7 @@ def sequence_fields(
         masked: whether the response counts for nothing (a padding row).
     """
     length = len(response)
-    mask = (
-        torch.zeros(length, dtype=torch.int64) if masked else torch.ones(length, dtype=torch.int64)
-    )
+    mask = torch.zeros(length, dtype=torch.int64) if masked else torch.ones(length, dtype=torch.int64)
     scores = torch.zeros(length, dtype=torch.float32)
     scores[-1] = score
     return {
@@ -257,9 +250,7 @@ def tokens_by_kind(rows: Sequence[PlacedRow]) -> dict[RowKind, int]:
 def select(batch: KVBatchMeta, kinds: Iterable[RowKind]) -> KVBatchMeta:
     """The batch's rows of some kinds."""
     wanted = set(kinds)
-    return batch.select_keys(
-        [key for key, tag in zip(batch.keys, batch.tags, strict=True) if kind_of(tag) in wanted]
-    )
+    return batch.select_keys([key for key, tag in zip(batch.keys, batch.tags, strict=True) if kind_of(tag) in wanted])
 
 
 def clear(keys: Sequence[str], partition_id: str) -> None:
@@ -321,9 +312,7 @@ def demonstrations_as_padding(batch: KVBatchMeta) -> KVBatchMeta:
         {**tag, "is_padding": True} if kind == RowKind.DEMONSTRATION else tag
         for tag, kind in zip(batch.tags, kinds, strict=True)
     ]
-    return KVBatchMeta(
-        keys=batch.keys, tags=tags, partition_id=batch.partition_id, extra_info=batch.extra_info
-    )
+    return KVBatchMeta(keys=batch.keys, tags=tags, partition_id=batch.partition_id, extra_info=batch.extra_info)
 
 
 def leftover_rows(batch: KVBatchMeta) -> int:

@@ -35,11 +35,7 @@ def ray_init_arguments(config: DictConfig) -> dict[str, Any]:
     runtime_env = get_ppo_ray_runtime_env(config)
     variables = runtime_env.setdefault("env_vars", {})
     variables["TRANSFER_QUEUE_ENABLE"] = "1"
-    user_env = {
-        name: value
-        for name, value in (user.pop("runtime_env", None) or {}).items()
-        if value is not None
-    }
+    user_env = {name: value for name, value in (user.pop("runtime_env", None) or {}).items() if value is not None}
     variables.update(user_env.pop("env_vars", {}))
     return {**user, "runtime_env": {**runtime_env, **user_env}}
 

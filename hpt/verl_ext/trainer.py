@@ -71,9 +71,7 @@ class HybridTrainerMixin(PlainSFTMixin):
 
     def _build_replay_buffer(self):
         buffer = super()._build_replay_buffer()
-        buffer.poll_interval = (
-            self.settings.poll_interval
-        )  # verl's 2 s would be most of a short step
+        buffer.poll_interval = self.settings.poll_interval  # verl's 2 s would be most of a short step
         return buffer
 
     def _init_resource_pool_mgr(self):
@@ -117,9 +115,7 @@ class HybridTrainerMixin(PlainSFTMixin):
         first = {question.uid: question.rollouts[0] for question in questions}
         demonstrations = [row for row in plan.rows if row.kind == RowKind.DEMONSTRATION]
         partition_id = str(batch.partition_id)
-        sources = row_io.sources_of(
-            {row.uid: first[row.uid] for row in demonstrations}, tags, partition_id
-        )
+        sources = row_io.sources_of({row.uid: first[row.uid] for row in demonstrations}, tags, partition_id)
         temperature = self.config.actor_rollout_ref.rollout.temperature
         rollouts = [row for row in plan.rows if row.kind == RowKind.ROLLOUT]
         placed = row_io.mark_rollouts(rollouts, tags, partition_id, temperature)
@@ -165,9 +161,7 @@ class HybridTrainerMixin(PlainSFTMixin):
         self._demonstrations = {}
         return row_io.put_demonstrations(rows, tokens, sources, partition_id)
 
-    def _questions(
-        self, batch: KVBatchMeta, metrics: dict
-    ) -> tuple[list[Question], dict[str, dict]]:
+    def _questions(self, batch: KVBatchMeta, metrics: dict) -> tuple[list[Question], dict[str, dict]]:
         """The batch as questions in order of arrival, and each rollout's tag."""
         data = row_io.read(batch.keys, batch.partition_id, ["uid", "rm_scores", "demonstration_id"])
         scores = data["rm_scores"].sum(dim=1).tolist()
@@ -195,16 +189,12 @@ class HybridTrainerMixin(PlainSFTMixin):
             )
             for uid in order
         ]
-        self._batch_metrics = BatchMetrics(
-            scores=scores, response_lengths=[tag["response_len"] for tag in batch.tags]
-        )
+        self._batch_metrics = BatchMetrics(scores=scores, response_lengths=[tag["response_len"] for tag in batch.tags])
         return questions, tags
 
     def _read_demonstrations(self, ids: Mapping[str, int]) -> None:
         """Gold solutions per uid, None where there is none; kept for this step only."""
-        self._demonstrations = {
-            uid: self.train_dataset.demonstration(number) for uid, number in ids.items()
-        }
+        self._demonstrations = {uid: self.train_dataset.demonstration(number) for uid, number in ids.items()}
 
     def _demonstration_length(self, uid: str) -> int | None:
         tokens = self._demonstrations[uid]
@@ -221,9 +211,7 @@ class HybridTrainerMixin(PlainSFTMixin):
         layout = lay_out(
             filled,
             ranks=self._data_parallel_size(),
-            micro_batch_size=(
-                None if actor.use_dynamic_bsz else actor.ppo_micro_batch_size_per_gpu
-            ),
+            micro_batch_size=(None if actor.use_dynamic_bsz else actor.ppo_micro_batch_size_per_gpu),
             partition_id=batch.partition_id,
             eos_token_id=self.tokenizer.eos_token_id,
         )
@@ -251,9 +239,7 @@ class HybridTrainerMixin(PlainSFTMixin):
     def _is_on_policy(self) -> bool:
         """Whether the batch makes one optimizer step, so that pi_old is pi_theta."""
         actor = self.config.actor_rollout_ref.actor
-        one_step = (
-            self.config.data.train_batch_size == actor.ppo_mini_batch_size and actor.ppo_epochs == 1
-        )
+        one_step = self.config.data.train_batch_size == actor.ppo_mini_batch_size and actor.ppo_epochs == 1
         return one_step and self.parameter_sync_step == 1 and self.base_mode == "sync"
 
     @property
@@ -264,9 +250,7 @@ class HybridTrainerMixin(PlainSFTMixin):
         """verl's pass over the rollout rows only: a demonstration's surrogate has no use for pi_old."""
         if self._recomputes_old_log_probs:
             section = self.config.actor_rollout_ref.rollout
-            self._pass_over_rollouts(
-                "old_log_probs", super()._compute_old_log_prob, section, batch, metrics
-            )
+            self._pass_over_rollouts("old_log_probs", super()._compute_old_log_prob, section, batch, metrics)
             if "actor/entropy" in metrics:
                 metrics["hpt/entropy_rollout"] = metrics["actor/entropy"]
         return batch
@@ -275,9 +259,7 @@ class HybridTrainerMixin(PlainSFTMixin):
         """verl's pass over the rollout rows only: the KL term does not act on demonstrations."""
         references = self.config.actor_rollout_ref
         section = references.rollout if self.ref_in_actor else references.ref
-        self._pass_over_rollouts(
-            "ref_log_prob", super()._compute_ref_log_prob, section, batch, metrics
-        )
+        self._pass_over_rollouts("ref_log_prob", super()._compute_ref_log_prob, section, batch, metrics)
         return batch
 
     def _pass_over_rollouts(
@@ -298,9 +280,7 @@ class HybridTrainerMixin(PlainSFTMixin):
                 rollouts,
                 ranks=self._data_parallel_size(),
                 micro_batch_size=(
-                    None
-                    if section.log_prob_use_dynamic_bsz
-                    else section.log_prob_micro_batch_size_per_gpu
+                    None if section.log_prob_use_dynamic_bsz else section.log_prob_micro_batch_size_per_gpu
                 ),
                 eos_token_id=self.tokenizer.eos_token_id,
             )
@@ -321,9 +301,7 @@ class HybridTrainerMixin(PlainSFTMixin):
     def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """One optimizer step per N questions, each over its own rows."""
         if not self._step_rows:
-            logger.warning(
-                "step %d: no row to train on, the optimizer steps are skipped", self.global_steps
-            )
+            logger.warning("step %d: no row to train on, the optimizer steps are skipped", self.global_steps)
             return batch
         actor = self.config.actor_rollout_ref.actor
         extra_info = {
@@ -342,9 +320,7 @@ class HybridTrainerMixin(PlainSFTMixin):
         if OmegaConf.select(self.config, "algorithm.rollout_correction.rollout_is") is not None:
             optional.append("rollout_is_weights")
         temperature = self.config.actor_rollout_ref.rollout.temperature
-        output = self.actor_rollout_wg.update_actor(
-            row_io.for_update(batch, extra_info, temperature, optional)
-        )
+        output = self.actor_rollout_wg.update_actor(row_io.for_update(batch, extra_info, temperature, optional))
         update = update_metrics(output["metrics"], reduce_metrics, self.settings.skip_grad_norm)
         update["hpt/steps_skipped"] += metrics["hpt/steps_skipped"]
         metrics.update(update)
@@ -363,14 +339,10 @@ class HybridTrainerMixin(PlainSFTMixin):
             )
         print(f"TransferQueue holds {len(rows)} rows" if rows else "TransferQueue is empty")
 
-    def _compute_metrics(
-        self, batch: KVBatchMeta, metrics: dict, timing_raw: dict, global_steps: int, epoch: int
-    ):
+    def _compute_metrics(self, batch: KVBatchMeta, metrics: dict, timing_raw: dict, global_steps: int, epoch: int):
         """verl's metrics over the trained rows; scores and lengths over all rollouts, dropped ones too."""
         if self._step_rows:
-            super()._compute_metrics(
-                row_io.demonstrations_as_padding(batch), metrics, timing_raw, global_steps, epoch
-            )
+            super()._compute_metrics(row_io.demonstrations_as_padding(batch), metrics, timing_raw, global_steps, epoch)
         else:
             metrics.update({"training/global_step": global_steps, "training/epoch": epoch})
             metrics.update({f"timing_s/{name}": seconds for name, seconds in timing_raw.items()})
@@ -379,9 +351,7 @@ class HybridTrainerMixin(PlainSFTMixin):
 
     def _save_checkpoint(self):
         # The tracker file is verl's commit mark. It must not name a folder that is being rewritten.
-        tracker = os.path.join(
-            self.config.trainer.default_local_dir, "latest_checkpointed_iteration.txt"
-        )
+        tracker = os.path.join(self.config.trainer.default_local_dir, "latest_checkpointed_iteration.txt")
         if os.path.exists(tracker):
             with open(tracker) as file:
                 if file.read().strip() == str(self.global_steps):

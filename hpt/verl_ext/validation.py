@@ -79,9 +79,7 @@ def check_strategy(config: DictConfig, settings: HPTConfig) -> None:
             )
         rollouts.n -= 1
     if not method.generates and settings.sft_coef == 0.0:
-        raise ConfigError(
-            f"got hpt.sft_coef={settings.sft_coef}; hpt.strategy={name} has no other term: expected > 0"
-        )
+        raise ConfigError(f"got hpt.sft_coef={settings.sft_coef}; hpt.strategy={name} has no other term: expected > 0")
     if not method.generates and (actor.entropy_coeff or actor.use_kl_loss):
         raise ConfigError(
             f"got actor.entropy_coeff={actor.entropy_coeff} and actor.use_kl_loss={actor.use_kl_loss}; these terms act on "
@@ -118,14 +116,8 @@ def explain(message: str) -> str:
     ours = {"hpt": [field.name for field in dataclasses.fields(HPTConfig)], "data": list(DATA_KEYS)}
     known = OmegaConf.select(_verl_reference(), section) if section else _verl_reference()
     keys = [*(known if isinstance(known, DictConfig) else []), *ours.get(section, [])]
-    near = [
-        ".".join(filter(None, (section, name))) for name in difflib.get_close_matches(key, keys)
-    ]
-    advice = (
-        f"Did you mean {' or '.join(near)}?"
-        if near
-        else f"Available: {', '.join(sorted(map(str, keys)))}."
-    )
+    near = [".".join(filter(None, (section, name))) for name in difflib.get_close_matches(key, keys)]
+    advice = f"Did you mean {' or '.join(near)}?" if near else f"Available: {', '.join(sorted(map(str, keys)))}."
     return f"Unknown setting '{found[1]}'. {advice}"
 
 
@@ -201,22 +193,15 @@ def check_pairing(config: DictConfig) -> None:
             raise ConfigError(f"got {key}={got}; the hybrid trainer works with {key}={value} only")
     mode = config.trainer.v1.trainer_mode
     if mode not in TRAINER_MODES:
-        raise ConfigError(
-            f"got trainer.v1.trainer_mode={mode}; expected {' or '.join(TRAINER_MODES)}"
-        )
+        raise ConfigError(f"got trainer.v1.trainer_mode={mode}; expected {' or '.join(TRAINER_MODES)}")
     if OmegaConf.select(config, "algorithm.use_kl_in_reward"):
         raise ConfigError(
             "got algorithm.use_kl_in_reward=True; advantages follow from the verifier's scores: set "
             "actor_rollout_ref.actor.use_kl_loss=true for a KL term"
         )
     if OmegaConf.select(config, "distillation.enabled"):
-        raise ConfigError(
-            "got distillation.enabled=True; the hybrid loss has no distillation term: turn it off"
-        )
-    if (
-        config.hpt.old_log_probs != "always"
-        and OmegaConf.select(config, "algorithm.rollout_correction") is not None
-    ):
+        raise ConfigError("got distillation.enabled=True; the hybrid loss has no distillation term: turn it off")
+    if config.hpt.old_log_probs != "always" and OmegaConf.select(config, "algorithm.rollout_correction") is not None:
         raise ConfigError(
             f"got hpt.old_log_probs={config.hpt.old_log_probs} and a section algorithm.rollout_correction, which compares "
             "with log pi_old: set hpt.old_log_probs=always or algorithm.rollout_correction=null"
@@ -299,9 +284,7 @@ def check_data(config: DictConfig) -> None:
                 f"got data.{key}={missing[0]}, which does not exist; expected a parquet file "
                 "(for the built-in task: make quickstart, or python -m recipe.hpt.reproduction.task.base_model --out DIR)"
             )
-    reports = check_files(
-        local_files(config.data.train_files), prompt_key=prompt_key, target_key=target_key
-    )
+    reports = check_files(local_files(config.data.train_files), prompt_key=prompt_key, target_key=target_key)
     rows = sum(report.rows for report in reports)
     lacking = rows - sum(report.with_target for report in reports)
     settings = HPTConfig.from_mapping(config.hpt)
@@ -313,9 +296,7 @@ def check_data(config: DictConfig) -> None:
     check_files(local_files(config.data.val_files), prompt_key=prompt_key, target_key=target_key)
     if OmegaConf.select(config, "reward.custom_reward_function.path") != OUR_REWARD:
         return
-    every = dict.fromkeys(
-        [*local_files(config.data.train_files), *local_files(config.data.val_files)]
-    )
+    every = dict.fromkeys([*local_files(config.data.train_files), *local_files(config.data.val_files)])
     if problems := golds.gold_file_problems(list(every)):
         raise DataError(problems, golds.ADVICE)
 
@@ -348,9 +329,5 @@ def direct_logs(config: DictConfig) -> None:
     if os.path.exists(metrics) and os.path.getsize(metrics):
         stem = metrics.removesuffix(".jsonl")
         pattern = re.compile(re.escape(os.path.basename(stem)) + r"\.(\d+)\.jsonl")
-        kept = [
-            int(found[1])
-            for name in os.listdir(os.path.dirname(stem))
-            if (found := pattern.fullmatch(name))
-        ]
+        kept = [int(found[1]) for name in os.listdir(os.path.dirname(stem)) if (found := pattern.fullmatch(name))]
         os.replace(metrics, f"{stem}.{1 + max(kept, default=0)}.jsonl")

@@ -54,9 +54,7 @@ def policy_loss(
     return loss
 
 
-def grpo_advantage(
-    scores: torch.Tensor, groups: Sequence, *, normalize: bool = False
-) -> torch.Tensor:
+def grpo_advantage(scores: torch.Tensor, groups: Sequence, *, normalize: bool = False) -> torch.Tensor:
     """(bs,) verl's GRPO advantage, without the division by the deviation unless ``normalize``."""
     advantages, _ = get_adv_estimator_fn("grpo")(
         scores.clone().unsqueeze(-1),

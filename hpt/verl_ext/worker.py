@@ -90,9 +90,7 @@ class HybridTrainingWorker(TrainingWorker):
         """Sequence lengths in tokens, as verl's throughput counter wants them."""
         group = self.engine.get_data_parallel_group()
         lengths = [None] * torch.distributed.get_world_size(group)
-        torch.distributed.all_gather_object(
-            lengths, batch["input_ids"].offsets().diff().tolist(), group
-        )
+        torch.distributed.all_gather_object(lengths, batch["input_ids"].offsets().diff().tolist(), group)
         return list(chain.from_iterable(lengths))  # type: ignore[arg-type]
 
 
@@ -131,9 +129,7 @@ def gradient_norm(module: torch.nn.Module) -> float:
     """L2 norm of the gradient over all ranks."""
     if isinstance(module, FullyShardedDataParallel):
         return float(module.clip_grad_norm_(float("inf")))
-    norm = torch.nn.utils.get_total_norm(
-        [p.grad for p in module.parameters() if p.grad is not None]
-    )
+    norm = torch.nn.utils.get_total_norm([p.grad for p in module.parameters() if p.grad is not None])
     return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
 
 
@@ -162,8 +158,7 @@ def forward_without_padding(
     if forward_only:  # an update has no use for the model's output
         lengths = micro_batch["input_ids"].offsets().diff().tolist()
         output["model_output"] = {
-            name: _with_zero_rows(values, real, lengths)
-            for name, values in output["model_output"].items()
+            name: _with_zero_rows(values, real, lengths) for name, values in output["model_output"].items()
         }
     return loss, output
 
@@ -181,11 +176,7 @@ def _over_ranks(value):
     """Merge one metric gathered from all ranks."""
     if not isinstance(value, list):
         return value
-    return (
-        Metric.aggregate_dp(value)
-        if isinstance(value[0], Metric)
-        else list(chain.from_iterable(value))
-    )
+    return Metric.aggregate_dp(value) if isinstance(value[0], Metric) else list(chain.from_iterable(value))
 
 
 class HybridActorRolloutRefWorker(ActorRolloutRefWorker):

@@ -29,9 +29,7 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     from hydra import compose, initialize_config_dir
 
     with initialize_config_dir(str(ROOT / "recipe" / "hpt" / "config"), version_base=None):
-        return compose(
-            "quickstart", overrides=[item for item in overrides if not item.startswith("hydra.")]
-        )
+        return compose("quickstart", overrides=[item for item in overrides if not item.startswith("hydra.")])
 
 
 def finished_steps(metrics: Path) -> int:
@@ -55,9 +53,7 @@ def steps_until_end(process: subprocess.Popen, metrics: Path) -> Iterator[int]:
     yield finished_steps(metrics)
 
 
-def run_training(
-    folder: Path, overrides: Sequence[str], watch: Callable[[subprocess.Popen], None]
-) -> int:
+def run_training(folder: Path, overrides: Sequence[str], watch: Callable[[subprocess.Popen], None]) -> int:
     """Run the training in a process of its own, see :func:`run_process`; returns its exit status.
 
     Args:
@@ -68,9 +64,7 @@ def run_training(
     return run_process([*command, *overrides], folder, watch)
 
 
-def run_process(
-    command: Sequence[str], folder: Path, watch: Callable[[subprocess.Popen], None]
-) -> int:
+def run_process(command: Sequence[str], folder: Path, watch: Callable[[subprocess.Popen], None]) -> int:
     """Run a command with its output at the end of a log file; returns its exit status.
 
     It gets a session of its own, so that Ctrl-C reaches it once, from here, and not each of its
@@ -148,6 +142,4 @@ def _training_in(folder: Path) -> int | None:
         command = Path(f"/proc/{process}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError, ValueError):
         return None
-    return (
-        process if os.fsencode(folder) in command else None
-    )  # else the number went to another process
+    return process if os.fsencode(folder) in command else None  # else the number went to another process

@@ -47,9 +47,7 @@ def _train(config: DictConfig) -> None:
         on_cpu = OmegaConf.select(config, "trainer.device") == "cpu"
         if not dry_run and on_cpu and OmegaConf.select(config, "hpt.fork_workers") is True:
             # First of all, so that it imports while this process does.
-            server = stack.enter_context(
-                serving(modules.AT_ONCE, modules.IN_CLUSTER, modules.ENVIRONMENT)
-            )
+            server = stack.enter_context(serving(modules.AT_ONCE, modules.IN_CLUSTER, modules.ENVIRONMENT))
         _check_and_run(config, dry_run, server)
 
 

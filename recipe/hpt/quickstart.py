@@ -24,12 +24,8 @@ def _arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, lis
         prog="python -m recipe.hpt.quickstart",
         description="Train the built-in task on this machine's CPU. Further arguments override config/quickstart.yaml.",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of the task, the base model and the run"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=ROOT / "runs" / "quickstart", help="folder to write into"
-    )
+    parser.add_argument("--seed", type=int, default=0, help="of the task, the base model and the run")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "quickstart", help="folder to write into")
     options, overrides = parser.parse_known_args(arguments)
     wrong = [item for item in overrides if item.startswith("-") or "=" not in item]
     if wrong:
@@ -49,9 +45,7 @@ def make_task(folder: Path, seed: int) -> None:
 
     write_task(folder, seed=seed)
     manifest = train_base_model(folder / "base_model", BaseModelSettings(seed=seed))
-    print(
-        f"Base model ({manifest['parameters']:,} parameters, trained on levels 1 and 2), held-out accuracy:"
-    )
+    print(f"Base model ({manifest['parameters']:,} parameters, trained on levels 1 and 2), held-out accuracy:")
     print(accuracy_table(manifest), flush=True)
 
 
@@ -88,9 +82,7 @@ def train(folder: Path, task: Path, seed: int, overrides: Sequence[str]) -> int:
         *overrides,
     ]
     total = compose(every).trainer.total_training_steps
-    return run_training(
-        folder, every, lambda process: _watch(process, folder / METRICS_FILE, total)
-    )
+    return run_training(folder, every, lambda process: _watch(process, folder / METRICS_FILE, total))
 
 
 def report(folder: Path) -> None:
@@ -100,9 +92,7 @@ def report(folder: Path) -> None:
 
     run = read_run(folder)
     plot(run, TRAIN_LEVELS, folder / PLOT_FILE)
-    checkpoints = sorted(
-        folder.glob("global_step_*"), key=lambda path: int(path.name.split("_")[-1])
-    )
+    checkpoints = sorted(folder.glob("global_step_*"), key=lambda path: int(path.name.split("_")[-1]))
     places = {
         "checkpoint": checkpoints[-1] / "actor" if checkpoints else "none (trainer.save_freq=-1)",
         "metrics": folder / METRICS_FILE,

@@ -65,9 +65,7 @@ def shown(value: Any) -> str:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(
-        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines
-    )
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
 def read(name: str) -> tuple[dict[str, Any], dict[str, str]]:
@@ -87,11 +85,7 @@ def _is_ours(key: str) -> bool:
 def our_settings() -> str:
     """Settings that this project adds to verl's."""
     config, comments = read("hybrid")
-    rows = [
-        (f"`{key}`", shown(value), comments[key])
-        for key, value in leaves(config).items()
-        if _is_ours(key)
-    ]
+    rows = [(f"`{key}`", shown(value), comments[key]) for key, value in leaves(config).items() if _is_ours(key)]
     return table(("setting", "default", "meaning"), rows)
 
 

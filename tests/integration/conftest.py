@@ -60,12 +60,8 @@ def task(tmp_path_factory) -> Path:
     from recipe.hpt.reproduction.task.questions import write_task
 
     folder = tmp_path_factory.mktemp("task")
-    write_task(
-        folder, seed=0, train_size=96, val_per_level=8, train_levels=(1, 2, 3), val_levels=(1, 3)
-    )
-    settings = BaseModelSettings(
-        steps=120, eval_per_level=8, hidden_size=64, num_layers=2, num_heads=2
-    )
+    write_task(folder, seed=0, train_size=96, val_per_level=8, train_levels=(1, 2, 3), val_levels=(1, 3))
+    settings = BaseModelSettings(steps=120, eval_per_level=8, hidden_size=64, num_layers=2, num_heads=2)
     train_base_model(folder / "base_model", settings, progress=False)
     return folder
 

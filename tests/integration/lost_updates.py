@@ -9,7 +9,5 @@ from hpt.verl_ext.cpu.rollout import CPUColocateWorkerExtension
 
 class LosesUpdates(CPUColocateWorkerExtension):
     def update_weights_from_ipc(self, peft_config=None, base_sync_done=False, use_shm=False):
-        receiver = BucketedWeightReceiver(
-            self._get_zmq_handle(), device=self.device, use_shm=use_shm
-        )
+        receiver = BucketedWeightReceiver(self._get_zmq_handle(), device=self.device, use_shm=use_shm)
         receiver.receive_weights(on_bucket_received=lambda bucket, is_last: bucket.clear())

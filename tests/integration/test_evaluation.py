@@ -132,10 +132,7 @@ def test_results_are_those_of_the_samples(uninterrupted, task, benchmarks):
         samples = lines(out / "samples" / file)
         expected = [(f"{name}/{row}", sample) for row in range(len(rows)) for sample in range(N)]
         assert [(each["question"], each["sample"]) for each in samples] == expected
-        answers = {
-            f"{name}/{number}": row["reward_model"]["ground_truth"]
-            for number, row in enumerate(rows)
-        }
+        answers = {f"{name}/{number}": row["reward_model"]["ground_truth"] for number, row in enumerate(rows)}
         for each in samples:
             assert each["seed"] == sample_seed(0, name, each["question"], each["sample"])
             # Answers of this task are two digits, so that text tells right from wrong.

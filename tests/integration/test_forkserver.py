@@ -14,9 +14,7 @@ pytestmark = pytest.mark.ray
 
 def test_rays_random_ids_differ_between_children_of_the_whole_stack():
     """No module of verl or vLLM draws one on import other than tests/unit/verl_ext/cpu/forkserver/remote_class.py does."""
-    code = (
-        "import ray; print(ray.ObjectID.from_random().hex(), ray.ActorClassID.from_random().hex())"
-    )
+    code = "import ray; print(ray.ObjectID.from_random().hex(), ray.ActorClassID.from_random().hex())"
     environment = {**os.environ, "VERL_PLATFORM": "cpu", "VLLM_TARGET_DEVICE": "cpu"}
     with serving(modules.AT_ONCE, modules.IN_CLUSTER, modules.ENVIRONMENT) as server:
         answers = [

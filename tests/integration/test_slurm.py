@@ -83,9 +83,7 @@ def test_a_training_on_two_nodes_is_preempted_requeued_and_goes_on(slurm, task):
     tracker = run / "latest_checkpointed_iteration.txt"
 
     # More steps than it will get to.
-    job = slurm.sbatch(
-        "several_nodes.sbatch", *words, "trainer.total_training_steps=99", **environment
-    )
+    job = slurm.sbatch("several_nodes.sbatch", *words, "trainer.total_training_steps=99", **environment)
     job.wait_until(tracker.exists, PATIENCE)
     job.send("USR1")
     assert job.wait(PATIENCE) == 128 + 10, job.log[-6000:]
@@ -122,9 +120,7 @@ def test_a_node_that_dies_is_named_and_ends_the_job(slurm, task):
     assert "Traceback" not in job.log
     (step,) = [line.split()[1] for line in slurm.records("steps") if line.startswith("node2 ")]
     (raylet,) = [
-        process
-        for process in psutil.Process(int(step)).children(recursive=True)
-        if process.name() == "raylet"
+        process for process in psutil.Process(int(step)).children(recursive=True) if process.name() == "raylet"
     ]
     raylet.kill()
     assert job.wait(PATIENCE) == 1, job.log[-6000:]

@@ -54,9 +54,7 @@ def test_a_strategy_trains(launch, tmp_path, strategy):
     for name in trained:
         assert any(step[f"hpt/{name}"] != 0 for step in steps), name
     for step in steps:
-        assert math.isfinite(
-            step.get("hpt/grad_norm", 0.0)
-        )  # none where every optimizer step is idle
+        assert math.isfinite(step.get("hpt/grad_norm", 0.0))  # none where every optimizer step is idle
         assert step["hpt/leftover_rows"] == 0
         if strategy == "switch":  # the guard skips all: two optimizer steps, twice over
             assert step["hpt/steps_skipped"] == 4

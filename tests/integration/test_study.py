@@ -27,9 +27,7 @@ def tiny(tmp_path_factory):
     """Few questions and a half-trained model of 0.1 M parameters."""
     folder = tmp_path_factory.mktemp("tiny") / "task"
     data.write_splits(folder, seed=0, train_size=48, per_level=2)
-    settings = BaseModelSettings(
-        steps=120, eval_per_level=2, hidden_size=64, num_layers=2, num_heads=2
-    )
+    settings = BaseModelSettings(steps=120, eval_per_level=2, hidden_size=64, num_layers=2, num_heads=2)
     train_base_model(folder / data.MODEL, settings, progress=False)
     return folder
 
@@ -81,19 +79,12 @@ def test_a_study_goes_on_after_an_interruption(launch, tmp_path):
     assert process.wait(120) == 130, log.read_text()
     before = [json.loads(line)["name"] for line in (out / "results.jsonl").read_text().splitlines()]
     assert before == ["base-seed0", "sft_grpo-seed0-1-sft"]
-    untouched = {
-        name: os.stat(out / "runs" / name / "metrics.jsonl").st_mtime_ns for name in before
-    }
+    untouched = {name: os.stat(out / "runs" / name / "metrics.jsonl").st_mtime_ns for name in before}
 
     assert launch().wait(400) == 0, log.read_text()
-    results = {
-        line["name"]: line
-        for line in map(json.loads, (out / "results.jsonl").read_text().splitlines())
-    }
+    results = {line["name"]: line for line in map(json.loads, (out / "results.jsonl").read_text().splitlines())}
     assert list(results) == [*before, SECOND_STAGE]
-    assert untouched == {
-        name: os.stat(out / "runs" / name / "metrics.jsonl").st_mtime_ns for name in before
-    }
+    assert untouched == {name: os.stat(out / "runs" / name / "metrics.jsonl").st_mtime_ns for name in before}
     second = results[SECOND_STAGE]
     assert second["launches"] == 2 and set(second["accuracy"]) == {str(n) for n in range(1, 8)}
     assert (second["questions_before"], second["questions"]) == (16, 16)

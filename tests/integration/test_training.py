@@ -29,9 +29,7 @@ PROBABILITY_GAP = "training/rollout_probs_diff_mean"
 def model(tmp_path_factory):
     """A base model that solves some of level 1 whatever is sampled: both kinds of rows come up in two steps."""
     folder = tmp_path_factory.mktemp("model") / "base_model"
-    settings = BaseModelSettings(
-        steps=240, eval_per_level=8, hidden_size=64, num_layers=2, num_heads=2
-    )
+    settings = BaseModelSettings(steps=240, eval_per_level=8, hidden_size=64, num_layers=2, num_heads=2)
     train_base_model(folder, settings, progress=False)
     return folder
 
@@ -76,10 +74,7 @@ def parameters(folder: Path) -> dict[str, torch.Tensor]:
 
 def test_both_kinds_of_rows_are_trained_and_the_weights_change(first_half, model):
     run, steps = first_half
-    assert all(
-        steps[step]["hpt/rows_rollout"] + steps[step]["hpt/rows_demonstration"] > 0
-        for step in (1, 2)
-    )
+    assert all(steps[step]["hpt/rows_rollout"] + steps[step]["hpt/rows_demonstration"] > 0 for step in (1, 2))
     assert sum(steps[step]["hpt/rows_rollout"] for step in (1, 2)) > 0
     assert sum(steps[step]["hpt/rows_demonstration"] for step in (1, 2)) > 0
     before = parameters(model)
@@ -146,9 +141,7 @@ def test_every_question_is_logged(second_half):
 
 
 def test_every_metric_of_ours_is_defined(second_half):
-    names = {
-        name for row in second_half.steps().values() for name in row if name.startswith("hpt/")
-    }
+    names = {name for row in second_half.steps().values() for name in row if name.startswith("hpt/")}
     assert names <= set(DEFINITIONS)
     assert {
         "hpt/sft_share_questions",
@@ -163,10 +156,7 @@ def relatives(marker: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if (
-                process.status() != psutil.STATUS_ZOMBIE
-                and process.environ().get("HPT_TEST_RUN") == marker
-            ):
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get("HPT_TEST_RUN") == marker:
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue

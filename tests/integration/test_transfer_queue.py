@@ -24,15 +24,7 @@ def queue():
     from omegaconf import OmegaConf
 
     ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
-    tq.init(
-        OmegaConf.create(
-            {
-                "backend": {
-                    "SimpleStorage": {"num_data_storage_units": 1, "total_storage_size": 4096}
-                }
-            }
-        )
-    )
+    tq.init(OmegaConf.create({"backend": {"SimpleStorage": {"num_data_storage_units": 1, "total_storage_size": 4096}}}))
     yield tq
     tq.close()
     ray.shutdown()
@@ -51,9 +43,7 @@ def put_rollouts(tq, rng: random.Random, step: int) -> tuple[dict[str, dict], di
         groups[uid] = [f"{uid}_{session}_0" for session in range(ROLLOUTS)]
         for key in groups[uid]:
             response = torch.randint(2, 20, (rng.randint(1, 9),))
-            fields.append(
-                {**sequence_fields(prompt, response, score=0.0, masked=False), "uid": uid}
-            )
+            fields.append({**sequence_fields(prompt, response, score=0.0, masked=False), "uid": uid})
             tags[key] = {
                 "prompt_len": len(prompt),
                 "response_len": len(response),
@@ -103,11 +93,7 @@ def train_step(tq, rng: random.Random, step: int) -> set[RowKind]:
     )
     row_io.clear(plan.dropped, PARTITION)
     layout = lay_out(
-        [
-            group
-            for number in range(2)
-            if (group := [row for row in placed if row.row.step == number])
-        ],
+        [group for number in range(2) if (group := [row for row in placed if row.row.step == number])],
         ranks=RANKS,
         micro_batch_size=rng.choice((None, 3)),
         partition_id=PARTITION,

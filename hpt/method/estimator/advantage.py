@@ -10,9 +10,7 @@ import torch
 STD_EPSILON = 1e-6
 
 
-def group_advantages(
-    scores: torch.Tensor, groups: Sequence, *, normalize: bool = False
-) -> torch.Tensor:
+def group_advantages(scores: torch.Tensor, groups: Sequence, *, normalize: bool = False) -> torch.Tensor:
     """Score minus the mean of the row's group, and with ``normalize`` divided by its deviation.
 
     Dr. GRPO (arXiv 2503.20783): A = R - mean(R). GRPO (arXiv 2402.03300), ``normalize=True``:
@@ -37,8 +35,7 @@ def group_advantages(
     """
     if scores.dim() != 1 or len(groups) != scores.shape[0]:
         raise ValueError(
-            f"got scores of shape {tuple(scores.shape)} and {len(groups)} group labels; "
-            "expected (bs,) and bs labels"
+            f"got scores of shape {tuple(scores.shape)} and {len(groups)} group labels; expected (bs,) and bs labels"
         )
     first: dict = {}  # label -> its first row, by which the group is known below
     rows = [first.setdefault(label, row) for row, label in enumerate(groups)]

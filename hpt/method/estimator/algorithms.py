@@ -147,8 +147,7 @@ def register(name: str, algorithm: Algorithm) -> Algorithm:
     """
     if name in ALGORITHMS:
         raise ValueError(
-            f"Algorithm '{name}' is registered already; choose another name than "
-            f"{', '.join(sorted(ALGORITHMS))}."
+            f"Algorithm '{name}' is registered already; choose another name than {', '.join(sorted(ALGORITHMS))}."
         )
     ALGORITHMS[name] = algorithm
     return algorithm

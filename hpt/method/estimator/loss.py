@@ -111,9 +111,7 @@ def hybrid_loss(
     )
 
 
-def _weighted_sum(
-    per_token: torch.Tensor, mask: torch.Tensor, weight: torch.Tensor
-) -> torch.Tensor:
+def _weighted_sum(per_token: torch.Tensor, mask: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     per_token = torch.where(mask.bool(), per_token, torch.zeros_like(per_token))
     # Sums over thousands of tokens, and weights that differ by orders of magnitude, are not for bfloat16.
     wide = torch.promote_types(per_token.dtype, torch.float32)
@@ -123,9 +121,7 @@ def _weighted_sum(
 def _row_mean(per_token: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """(bs,) mean over the response tokens of each row; 0 for a row without any."""
     ones = torch.ones_like(mask.sum(dim=-1), dtype=torch.float32)
-    wide = torch.where(mask.bool(), per_token, 0.0).to(
-        torch.promote_types(per_token.dtype, torch.float32)
-    )
+    wide = torch.where(mask.bool(), per_token, 0.0).to(torch.promote_types(per_token.dtype, torch.float32))
     return wide.sum(dim=-1) / torch.maximum(mask.sum(dim=-1), ones)
 
 
@@ -144,9 +140,7 @@ def _needed(value: torch.Tensor | None, name: str, use: str) -> torch.Tensor:
     return value
 
 
-def _rollout_sum(
-    rows: Rows, per_token: torch.Tensor | None, coefficient: float, name: str
-) -> torch.Tensor:
+def _rollout_sum(rows: Rows, per_token: torch.Tensor | None, coefficient: float, name: str) -> torch.Tensor:
     if coefficient == 0.0:
         return rows.log_prob.new_zeros(())
     values = _needed(per_token, name, f"a coefficient of {coefficient} for the {name} term")
@@ -154,9 +148,7 @@ def _rollout_sum(
     return coefficient * _weighted_sum(values[on], rows.mask[on], rows.rl_weight[on])
 
 
-def _entropy_term(
-    rows: Rows, composite: Composite, entropy: torch.Tensor | None, coefficient: float
-) -> torch.Tensor:
+def _entropy_term(rows: Rows, composite: Composite, entropy: torch.Tensor | None, coefficient: float) -> torch.Tensor:
     if not composite.per_micro_batch or coefficient == 0.0:
         return -_rollout_sum(rows, entropy, coefficient, "entropy")
     values = _needed(entropy, "entropy", f"a coefficient of {coefficient} for the entropy term")

@@ -77,9 +77,7 @@ def _dual_clip_bound(clip_ratio_c: float | None) -> float:
     if clip_ratio_c is None:
         return math.inf
     if not (isinstance(clip_ratio_c, Real) and clip_ratio_c > 1):
-        raise ValueError(
-            f"got clip_ratio_c={clip_ratio_c!r}; expected a number > 1, or None for no dual clip"
-        )
+        raise ValueError(f"got clip_ratio_c={clip_ratio_c!r}; expected a number > 1, or None for no dual clip")
     return float(clip_ratio_c)
 
 
@@ -136,9 +134,7 @@ def _sequence_clip(tokens: Tokens, clip_ratio: ClipRatio):
 
 
 @part("mask of clip(r)")
-def token_clip(
-    tokens: Tokens, clip_ratio: ClipRatio = CLIP_RATIO, clip_ratio_c: float | None = None
-) -> torch.Tensor:
+def token_clip(tokens: Tokens, clip_ratio: ClipRatio = CLIP_RATIO, clip_ratio_c: float | None = None) -> torch.Tensor:
     """PPO's clip (arXiv 1707.06347, Eq. 7) as a mask; |log r| > MAX_LOG_RATIO is stopped as well."""
     return log_mask(_token_clip(tokens, clip_ratio, clip_ratio_c)[1], tokens.log_prob)
 
@@ -242,9 +238,7 @@ def log_probability(tokens: Tokens, log_scale: torch.Tensor) -> torch.Tensor:
 
 
 @part("f(pi_theta)")
-def shaped_probability(
-    tokens: Tokens, log_scale: torch.Tensor, shaping: float = SHAPING
-) -> torch.Tensor:
+def shaped_probability(tokens: Tokens, log_scale: torch.Tensor, shaping: float = SHAPING) -> torch.Tensor:
     """LUFFY's policy shaping f(x) = x / (x + c) (arXiv 2504.14945).
 
     It is a logistic function of log pi_theta, and evaluated as one.

@@ -109,8 +109,7 @@ def _entry(name: str, params: dict) -> Algorithm:
     unknown = sorted(set(params) - set(entry.settings))
     if unknown:
         raise ValueError(
-            f"Algorithm '{name}' takes no parameter '{unknown[0]}'. "
-            f"Available: {', '.join(entry.settings) or 'none'}."
+            f"Algorithm '{name}' takes no parameter '{unknown[0]}'. Available: {', '.join(entry.settings) or 'none'}."
         )
     return entry
 
@@ -130,9 +129,7 @@ def _prepare(
             "expected one shape (bs, T): advantages per row need "
             ".unsqueeze(-1).expand_as(log_prob)"
         )
-    dtype = torch.promote_types(
-        torch.promote_types(log_prob.dtype, old_log_prob.dtype), advantages.dtype
-    )
+    dtype = torch.promote_types(torch.promote_types(log_prob.dtype, old_log_prob.dtype), advantages.dtype)
     wide = torch.promote_types(dtype, torch.float32)
     mask = response_mask.bool()
     # Mask the inputs, not only the result: 0 * inf in the backward pass would be NaN.

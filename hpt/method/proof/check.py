@@ -160,15 +160,10 @@ PUBLISHED_WITNESS = Witness(PUBLISHED_LOSSES, group_advantage)
 def settings(name: str) -> list[dict]:
     """Every combination of ``VALUES`` that the entry takes."""
     known = [key for key in find(name).settings if key in VALUES]
-    return [
-        dict(zip(known, values, strict=True))
-        for values in itertools.product(*(VALUES[key] for key in known))
-    ]
+    return [dict(zip(known, values, strict=True)) for values in itertools.product(*(VALUES[key] for key in known))]
 
 
-def check_entry(
-    name: str, seed: int, rows: int, tokens: int, witnesses: Mapping[str, Witness]
-) -> Result:
+def check_entry(name: str, seed: int, rows: int, tokens: int, witnesses: Mapping[str, Witness]) -> Result:
     """All deviations of one entry; each of its settings meets a batch of its own."""
     tried = settings(name)
     found: dict[str, list[float]] = defaultdict(list)

@@ -37,9 +37,7 @@ def _clip_sides(clip_ratio) -> tuple[float, float]:
     return 1 - clip_ratio, 1 + clip_ratio
 
 
-def _pessimistic(
-    ratio: torch.Tensor, advantage: float, clip_ratio, dual: float | None = None
-) -> torch.Tensor | float:
+def _pessimistic(ratio: torch.Tensor, advantage: float, clip_ratio, dual: float | None = None) -> torch.Tensor | float:
     """min(A r, A clip(r)), for A < 0 not below c A; the cases of PPO's figure 1 one by one."""
     smallest, largest = _clip_sides(clip_ratio)
     if advantage >= 0:
@@ -136,9 +134,7 @@ PUBLISHED_LOSSES: Mapping[str, Loss] = MappingProxyType(
 )
 
 
-def group_advantage(
-    scores: torch.Tensor, groups: Sequence, *, normalize: bool = False
-) -> torch.Tensor:
+def group_advantage(scores: torch.Tensor, groups: Sequence, *, normalize: bool = False) -> torch.Tensor:
     """(bs,) GRPO's (``normalize``) and Dr. GRPO's advantage, group by group in Python's numbers."""
     values = scores.tolist()
     result = []

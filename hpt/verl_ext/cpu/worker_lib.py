@@ -9,8 +9,5 @@ import os
 
 from hpt.verl_ext.cpu import platform as cpu_platform
 
-if (
-    cpu_platform.is_selected()
-    and {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
-):
+if cpu_platform.is_selected() and {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
     cpu_platform.prepare_worker()

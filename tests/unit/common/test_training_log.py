@@ -16,10 +16,7 @@ def write(path, rows):
 
 
 def accuracy(*values):
-    return {
-        f"val-core/builtin/level_{level}/acc/mean@1": value
-        for level, value in zip((1, 2, 7), values, strict=True)
-    }
+    return {f"val-core/builtin/level_{level}/acc/mean@1": value for level, value in zip((1, 2, 7), values, strict=True)}
 
 
 @pytest.fixture

@@ -72,9 +72,7 @@ def source(tmp_path, rows, name="rows.json"):
 def write(tmp_path, name, rows, **options):
     out = tmp_path / "out" / f"{name}.parquet"
     settings = Settings(**options)
-    counts = write_benchmark(
-        BENCHMARKS[name], source(tmp_path, rows), out, settings, progress=False
-    )
+    counts = write_benchmark(BENCHMARKS[name], source(tmp_path, rows), out, settings, progress=False)
     check_files(out)
     return counts, pq.read_table(out).to_pylist(), read_manifest(out)
 
@@ -134,9 +132,7 @@ def test_levels_and_subjects(tmp_path):
 
 
 def test_an_id_is_made_where_there_is_none(tmp_path):
-    _, rows, _ = write(
-        tmp_path, "minerva", [HUB_ROWS["minerva"], HUB_ROWS["minerva"] | {"question": "X?"}]
-    )
+    _, rows, _ = write(tmp_path, "minerva", [HUB_ROWS["minerva"], HUB_ROWS["minerva"] | {"question": "X?"}])
     ids = [row["extra_info"]["id"] for row in rows]
     assert len(set(ids)) == 2 and all(len(each) == 16 for each in ids)
 
@@ -192,9 +188,7 @@ def test_simple_layout(tmp_path, name):
     text = json.dumps(rows) if name.endswith("json") else "\n".join(map(json.dumps, rows))
     (tmp_path / name).write_text(text)
     out = tmp_path / "x.parquet"
-    write_benchmark(
-        BENCHMARKS["math500"], open_source(str(tmp_path / name)), out, Settings(), progress=False
-    )
+    write_benchmark(BENCHMARKS["math500"], open_source(str(tmp_path / name)), out, Settings(), progress=False)
     first, second = pq.read_table(out).to_pylist()
     assert first["prompt"][0]["content"] == "What is 1+1?"
     assert first["extra_info"] | {"index": 0} == {
@@ -220,9 +214,7 @@ def test_instruction(tmp_path):
         out = tmp_path / name / "out"
         for file in out.glob("*"):
             file.unlink()
-        return write(tmp_path / name, name, [HUB_ROWS[name]], **options)[1][0]["prompt"][0][
-            "content"
-        ]
+        return write(tmp_path / name, name, [HUB_ROWS[name]], **options)[1][0]["prompt"][0]["content"]
 
     assert text("aime25", instruction="Think. ") == "Two?\n\nThink."
     assert text("aime25") == "Two?"
@@ -261,16 +253,11 @@ def test_bad_rows_are_named_and_nothing_is_written(tmp_path, name, change, part)
 def test_a_benchmark_without_answers(tmp_path):
     rows = [{"prompt": f"Question {i}?", "source": "x"} for i in range(3)]
     message = refused(tmp_path, "math500", rows)
-    assert (
-        "is no source of math500: its columns are prompt, source; expected problem, answer"
-        in message
-    )
+    assert "is no source of math500: its columns are prompt, source; expected problem, answer" in message
 
 
 def test_gold_answers_that_cannot_be_verified(tmp_path):
-    rows = [
-        {"prompt": f"Question {i}?", "answer": answer} for i, answer in enumerate(["1", "{", "3"])
-    ]
+    rows = [{"prompt": f"Question {i}?", "answer": answer} for i, answer in enumerate(["1", "{", "3"])]
     message = refused(tmp_path, "amc23", rows)
     assert "row 1: gold answer cannot be verified: '{'" in message and "--unverifiable" in message
     counts, written, manifest = write(tmp_path, "amc23", rows, unverifiable="drop")

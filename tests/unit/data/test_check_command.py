@@ -164,9 +164,7 @@ def test_as_a_command_without_torch(tmp_path):
         "heavy = {'torch', 'verl', 'ray', 'transformers', 'datasets', 'sympy'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else status)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     wrong = subprocess.run(
         [sys.executable, "-m", "hpt.data", "check", "nowhere.parquet"],

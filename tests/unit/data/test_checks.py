@@ -76,9 +76,7 @@ def test_absent_target_column_is_fine_unless_required(tmp_path):
 def test_required_target_wants_at_least_one(tmp_path):
     path = write(tmp_path, [good_row(target="")] * 2)
     assert check_file(path).problems == ()
-    assert reasons(check_file(path, require_target=True)) == [
-        f"{path}: no row has a gold solution in column 'target'"
-    ]
+    assert reasons(check_file(path, require_target=True)) == [f"{path}: no row has a gold solution in column 'target'"]
 
 
 def test_other_column_names(tmp_path):
@@ -333,7 +331,5 @@ def test_needs_neither_torch_nor_ray_nor_verl():
         "print({'torch', 'ray', 'verl', 'pandas', 'datasets', 'transformers'} & set(sys.modules))"
     )
     root = Path(__file__).parents[3]
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
-    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"

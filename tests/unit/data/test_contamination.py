@@ -21,8 +21,7 @@ from hpt.data.questions import words
 from hpt.data.writing import read_manifest
 
 PHRASE = (
-    "The answer can be written as $\\frac{m}{n}$, where $m$ and $n$ are relatively prime positive integers. "
-    "Find $m+n$."
+    "The answer can be written as $\\frac{m}{n}$, where $m$ and $n$ are relatively prime positive integers. Find $m+n$."
 )
 
 
@@ -49,9 +48,7 @@ def write(tmp_path, name, questions, **info) -> str:
 
 
 def overlaps(tmp_path, train, benchmark, **settings):
-    index = BenchmarkIndex(
-        load_questions(write(tmp_path, "bench", benchmark), "bench"), Settings(**settings)
-    )
+    index = BenchmarkIndex(load_questions(write(tmp_path, "bench", benchmark), "bench"), Settings(**settings))
     path = write(tmp_path, "train", train)
     return find_overlaps(path, index, len(train), progress=False)
 
@@ -124,11 +121,7 @@ def test_a_phrase_in_a_long_question_does_not_trigger(tmp_path):
 def test_the_phrase_rule_does_not_hide_a_question_of_two_benchmarks(tmp_path):
     question = prose(0, 30)
     files = [write(tmp_path, name, [question]) for name in ("a", "b", "c", "d")]
-    questions = [
-        each
-        for file, name in zip(files, "abcd", strict=True)
-        for each in load_questions(file, name)
-    ]
+    questions = [each for file, name in zip(files, "abcd", strict=True) for each in load_questions(file, name)]
     index = BenchmarkIndex(questions, Settings())
     train = write(tmp_path, "train", [f"{question} {prose(1, 3)}"])
     found = find_overlaps(train, index, 1, progress=False)
@@ -175,15 +168,11 @@ def test_against_a_plain_search(tmp_path, seed):
         for j, other in enumerate(benchmark)
         if runs(one) & runs(other) or one == other
     }
-    found = overlaps(
-        tmp_path, train, benchmark, n=n, min_share=0.0, common_benchmark=1000, common_train=1000
-    )
+    found = overlaps(tmp_path, train, benchmark, n=n, min_share=0.0, common_benchmark=1000, common_train=1000)
     assert set(pairs(found)) == expected and expected
 
 
-@pytest.mark.parametrize(
-    "options", [{"n": 0}, {"min_share": 1.5}, {"common_benchmark": 1}, {"common_train": 0}]
-)
+@pytest.mark.parametrize("options", [{"n": 0}, {"min_share": 1.5}, {"common_benchmark": 1}, {"common_train": 0}])
 def test_bad_settings(options):
     with pytest.raises(ValueError, match="expected"):
         Settings(**options)
@@ -253,9 +242,7 @@ def test_nothing_is_overwritten(files, tmp_path, capsys):
     for option in ("--write", "--report"):
         status, _, err = run(capsys, files["train"], "--against", files["aime"], option, taken)
         assert status == 2 and "exists" in err and taken.read_text() == "x"
-    status, _, err = run(
-        capsys, files["train"], "--against", files["aime"], "--write", files["train"], "--overwrite"
-    )
+    status, _, err = run(capsys, files["train"], "--against", files["aime"], "--write", files["train"], "--overwrite")
     assert status == 2 and "the training file itself" in err
     assert pq.read_metadata(files["train"]).num_rows == 5
 

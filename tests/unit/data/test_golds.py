@@ -66,10 +66,7 @@ def test_repeated_ids(tmp_path):
     expected = [(2, "id 'a' is that of row 0, too"), (5, "id 'a' is that of row 0, too")]
     assert problems(path) == expected
     # The same id in another file is another question.
-    assert (
-        problems(write(tmp_path, golds[:2], "y.parquet"), write(tmp_path, golds[:1], "z.parquet"))
-        == []
-    )
+    assert problems(write(tmp_path, golds[:2], "y.parquet"), write(tmp_path, golds[:1], "z.parquet")) == []
 
 
 def test_all_problems_in_the_order_of_files_and_rows(tmp_path):

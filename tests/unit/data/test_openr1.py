@@ -79,9 +79,7 @@ def refused(tmp_path, rows, **settings) -> str:
 def test_a_row_becomes_a_question(tmp_path):
     _, (row,) = prepare(tmp_path, [subset_row()])
     assert row["prompt"] == [{"role": "user", "content": "What is 1+1?"}]
-    assert row["target"] == [
-        {"role": "assistant", "content": "<think>\nhm\n</think>\n\n\\boxed{2}"}
-    ]
+    assert row["target"] == [{"role": "assistant", "content": "<think>\nhm\n</think>\n\n\\boxed{2}"}]
     assert row["data_source"] == "Openr1-Math-46k" and row["ability"] == "math"
     assert row["reward_model"] == {"style": "rule", "ground_truth": "2"}
     info = row["extra_info"]
@@ -94,9 +92,7 @@ def test_parquet_gives_the_same_as_json(tmp_path):
     _, from_json = prepare(tmp_path, rows)
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "source.parquet")
     source = open_source(str(tmp_path / "source.parquet"))
-    Preparation(source, subset_layout("keep"), Settings(), progress=False).write(
-        tmp_path / "b.parquet"
-    )
+    Preparation(source, subset_layout("keep"), Settings(), progress=False).write(tmp_path / "b.parquet")
     assert pq.read_table(tmp_path / "b.parquet").to_pylist() == from_json
     assert (tmp_path / "b.parquet").read_bytes() == (tmp_path / "out.parquet").read_bytes()
 
@@ -204,15 +200,11 @@ def test_the_limit_counts_eos_and_is_inclusive(tmp_path, limit, kept):
 
 def test_overlong_keep_and_error(tmp_path):
     rows = [subset_row(f"question {i}", solution="1" * i) for i in range(1, 101)]
-    counts, written = prepare(
-        tmp_path, rows, tokenizer=build_tokenizer(), max_target_length=50, overlong="keep"
-    )
+    counts, written = prepare(tmp_path, rows, tokenizer=build_tokenizer(), max_target_length=50, overlong="keep")
     assert len(written) == 100 and counts.notes["solution too long, kept"] == 51
     (tmp_path / "out.parquet").unlink()
     (tmp_path / "out.parquet.manifest.json").unlink()
-    message = refused(
-        tmp_path, rows, tokenizer=build_tokenizer(), max_target_length=50, overlong="error"
-    )
+    message = refused(tmp_path, rows, tokenizer=build_tokenizer(), max_target_length=50, overlong="error")
     assert "51 problems" in message
     assert "row 49: the gold solution has 51 tokens with EOS, more than 50" in message
 

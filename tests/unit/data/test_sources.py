@@ -165,7 +165,5 @@ def test_other_content(tmp_path, name, content, part):
 def test_required_columns(tmp_path):
     source = open_source(write(tmp_path / "rows.json"))
     source.require(["prompt"])
-    with pytest.raises(
-        SourceError, match="has no column target; its columns are answer, n, prompt"
-    ):
+    with pytest.raises(SourceError, match="has no column target; its columns are answer, n, prompt"):
         source.require(["prompt", "target"])

@@ -64,9 +64,7 @@ def test_nothing_is_overwritten_unless_asked(tmp_path):
     path = tmp_path / "x.parquet"
     write(path, [row(0)])
     before = path.read_bytes()
-    with pytest.raises(
-        ValueError, match="exists; name another file, or write over it with --overwrite"
-    ):
+    with pytest.raises(ValueError, match="exists; name another file, or write over it with --overwrite"):
         write(path, [row(1)])
     assert path.read_bytes() == before
     write(path, [row(1)], overwrite=True)
@@ -97,9 +95,7 @@ def test_an_interruption_leaves_what_was_there(tmp_path, error, overwrite):
     assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == before
 
 
-@pytest.mark.parametrize(
-    "name, part", [("x.json", "ends in .parquet"), ("d.parquet", "is a folder")]
-)
+@pytest.mark.parametrize("name, part", [("x.json", "ends in .parquet"), ("d.parquet", "is a folder")])
 def test_bad_names(tmp_path, name, part):
     (tmp_path / "d.parquet").mkdir()
     with pytest.raises(ValueError, match=part):

@@ -45,9 +45,7 @@ def write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema | None = Non
     return path
 
 
-def sample(
-    store: SampleStore, question: str, number: int, answer: str | None, tokens: int = 5
-) -> Sample:
+def sample(store: SampleStore, question: str, number: int, answer: str | None, tokens: int = 5) -> Sample:
     seed = sample_seed(store.run_seed, store.benchmark, question, number)
     text = "no idea" if answer is None else rf"so \boxed{{{answer}}}"
     return Sample(question, number, seed, text, tokens, "stop" if tokens < 64 else "length")
@@ -59,13 +57,7 @@ def fill(store: SampleStore, answers: dict[str, list[str | None]], gold: dict[st
         for number, answer in enumerate(given):
             each = sample(store, question, number, answer, tokens=5 + number)
             store.add(each)
-            reason = (
-                "no_answer"
-                if answer is None
-                else "correct"
-                if answer == gold[question]
-                else "wrong"
-            )
+            reason = "no_answer" if answer is None else "correct" if answer == gold[question] else "wrong"
             store.judge(each.key, float(reason == "correct"), extract_answer(each.text), reason)
 
 

@@ -99,9 +99,7 @@ def test_table_is_pass_at_k_of_every_question():
         metrics.pass_at_k_table([], [], ks)
 
 
-@pytest.mark.parametrize(
-    ("n", "last", "count"), [(1, 1, 1), (2, 2, 2), (31, 16, 5), (32, 32, 6), (2048, 1024, 11)]
-)
+@pytest.mark.parametrize(("n", "last", "count"), [(1, 1, 1), (2, 2, 2), (31, 16, 5), (32, 32, 6), (2048, 1024, 11)])
 def test_powers_of_two(n, last, count):
     ks = metrics.powers_of_two(n)
     assert (ks[0], ks[-1], len(ks)) == (1, last, count)

@@ -17,9 +17,7 @@ def test_questions_in_the_order_of_the_file(tmp_path):
     tiny, other = load_benchmarks([str(file)])
     assert (tiny.name, other.name, tiny.file) == ("tiny", "other", str(file))
     assert [question.id for question in tiny.questions] == ["q3", "q1"]
-    assert tiny.questions[0] == Question(
-        "q3", ({"role": "user", "content": "03+1x1="},), "3", "math", "2", None
-    )
+    assert tiny.questions[0] == Question("q3", ({"role": "user", "content": "03+1x1="},), "3", "math", "2", None)
     assert Question.from_json(tiny.questions[0].to_json()) == tiny.questions[0]
 
 

@@ -104,9 +104,7 @@ def test_a_line_cut_short_loses_nothing_else(tmp_path, kept):
     assert again.complete_count == complete // 2
     fill(again, {key: value for key, value in ANSWERS.items()}, GOLD)
     again.close()
-    assert again.journal_path.read_bytes().startswith(
-        b"".join(whole.splitlines(keepends=True)[:complete])
-    )
+    assert again.journal_path.read_bytes().startswith(b"".join(whole.splitlines(keepends=True)[:complete]))
     with store_in(tmp_path) as last:
         assert last.cut_short is None
         last.finish(2)
@@ -122,9 +120,7 @@ def test_more_samples_go_on_from_a_finished_file(tmp_path):
         store.finish(3)
     after = store.path.read_bytes().splitlines()
     assert [line for line in after if json.loads(line)["sample"] < 2] == before
-    assert [json.loads(line)["extracted"] for line in after if json.loads(line)["sample"] == 2] == [
-        "3"
-    ] * 3
+    assert [json.loads(line)["extracted"] for line in after if json.loads(line)["sample"] == 2] == ["3"] * 3
 
 
 def test_a_launch_killed_between_the_new_file_and_the_end_of_the_journal(tmp_path):
@@ -198,9 +194,7 @@ def test_seeds_differ_in_every_part():
     }  # fmt: skip
     assert len(seeds) == 2 * 2 * 3 * 50
     assert all(0 <= seed < 2**53 for seed in seeds)
-    assert sample_seed(0, "aime24", "aime24/0", 0) == 2756104517388656, (
-        "a change loses every folder"
-    )
+    assert sample_seed(0, "aime24", "aime24/0", 0) == 2756104517388656, "a change loses every folder"
 
 
 def test_file_names():

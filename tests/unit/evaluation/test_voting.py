@@ -33,9 +33,7 @@ def test_other_answers(pair):
     assert answer_key(pair[0]) != answer_key(pair[1])
 
 
-@pytest.mark.parametrize(
-    "hostile", ["9" * 1_000_000, "{" * 100_000, "\ud800\0", "", "1/" + "0" * 2000]
-)
+@pytest.mark.parametrize("hostile", ["9" * 1_000_000, "{" * 100_000, "\ud800\0", "", "1/" + "0" * 2000])
 def test_hostile_answers_are_text(hostile):
     assert isinstance(answer_key(hostile), str)
 
@@ -62,8 +60,7 @@ def test_a_check_that_timed_out_lowers_its_group():
 def brute_force(answers, scores, k):
     subsets = itertools.combinations(range(len(answers)), k)
     return statistics.fmean(
-        majority_score(tally([answers[i] for i in chosen], [scores[i] for i in chosen]))
-        for chosen in subsets
+        majority_score(tally([answers[i] for i in chosen], [scores[i] for i in chosen])) for chosen in subsets
     )
 
 

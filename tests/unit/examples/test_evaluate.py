@@ -35,12 +35,8 @@ def values_of(launches: Launches) -> dict:
     return {item.key_or_group: item.value() for item in parsed}
 
 
-def evaluate(
-    launches: Launches, *arguments: str, **environment: str
-) -> subprocess.CompletedProcess:
-    launches.environment["RECORDED_STATUS"] = (
-        "3"  # it replaces the shell: its status is the script's
-    )
+def evaluate(launches: Launches, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    launches.environment["RECORDED_STATUS"] = "3"  # it replaces the shell: its status is the script's
     return launches(launches.folder / "examples" / "evaluate.sh", *arguments, **environment)
 
 
@@ -76,9 +72,7 @@ def test_of_two_stages_the_second(launches):
 
 def test_a_base_model_by_its_path(launches, tmp_path):
     (tmp_path / "base").mkdir()
-    evaluate(
-        launches, "qwen2.5_math_7b_base", BENCHMARKS="/a.parquet", MODEL_PATH=str(tmp_path / "base")
-    )
+    evaluate(launches, "qwen2.5_math_7b_base", BENCHMARKS="/a.parquet", MODEL_PATH=str(tmp_path / "base"))
     values = values_of(launches)
     assert values["model"] == str(tmp_path / "base")
     assert values["out"].endswith("/runs/eval/qwen2.5_math_7b_base")
@@ -86,9 +80,7 @@ def test_a_base_model_by_its_path(launches, tmp_path):
 
 def test_a_base_model_does_not_pass_for_what_was_trained(launches):
     trained(launches.folder / "run", 3)
-    done = evaluate(
-        launches, "run_qwen2.5_math_7b_hpt.sh", BENCHMARKS="/a.parquet", MODEL_PATH="/m"
-    )
+    done = evaluate(launches, "run_qwen2.5_math_7b_hpt.sh", BENCHMARKS="/a.parquet", MODEL_PATH="/m")
     assert done.returncode == 2 and "got MODEL_PATH=/m and a checkpoint in " in done.stderr
     assert launches.commands == []
 

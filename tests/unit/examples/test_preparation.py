@@ -177,11 +177,7 @@ def test_benchmarks_from_local_files(run, tmp_path):
 )
 def test_bad_arguments(run, tmp_path, command, part):
     (tmp_path / "rows.json").write_text(json.dumps(subset_rows(1)))
-    source = (
-        []
-        if "--source" in command or "benchmarks" in command[0]
-        else ["--source", tmp_path / "rows.json"]
-    )
+    source = [] if "--source" in command or "benchmarks" in command[0] else ["--source", tmp_path / "rows.json"]
     done = run(*command, *source, "--out", tmp_path / "out.parquet")
     assert done.returncode == 2, done.stdout
     assert part in done.stderr and "Traceback" not in done.stderr

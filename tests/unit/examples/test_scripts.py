@@ -103,9 +103,7 @@ def paths(tmp_path_factory) -> dict[str, str]:
     train, val = write_task(folder, train_size=12, val_per_level=2)
     model = folder / "model"
     tokenizer = build_tokenizer()
-    build_model(
-        BaseModelSettings(hidden_size=32, num_layers=1, num_heads=1), tokenizer
-    ).save_pretrained(model)
+    build_model(BaseModelSettings(hidden_size=32, num_layers=1, num_heads=1), tokenizer).save_pretrained(model)
     tokenizer.save_pretrained(model)
     return {
         "MODEL_PATH": str(model),
@@ -292,9 +290,7 @@ def test_relative_paths_are_the_callers(launches, tmp_path):
 
 
 def test_hub_ids_and_lists_of_files_stay_what_they_are(launches, tmp_path):
-    done = launches(
-        SCRIPTS[0], cwd=tmp_path, MODEL_PATH="meta/M-8B", VAL_FILE="[/a.parquet,/b.parquet]"
-    )
+    done = launches(SCRIPTS[0], cwd=tmp_path, MODEL_PATH="meta/M-8B", VAL_FILE="[/a.parquet,/b.parquet]")
     assert done.returncode == 0, done.stderr
     values = values_of(launches.commands[0])
     assert values[MODEL] == "meta/M-8B"
@@ -378,16 +374,12 @@ def test_a_look_finishes_no_stage(launches, arguments, environment):
     script = script_of(TWO_STAGES[0])
     assert launches(script, *arguments, MODEL_PATH="a/b", **environment).returncode == 0
     assert not (launches.folder / "run" / "sft" / "finished").exists()
-    assert (
-        sum('actor_rollout_ref.model.path="a/b"' in command for command in launches.commands) == 2
-    )
+    assert sum('actor_rollout_ref.model.path="a/b"' in command for command in launches.commands) == 2
     # After a real first stage, a look shows both as they are.
     launches(script)
     launches(script, *arguments, MODEL_PATH="a/b", **environment)
     assert len(launches.commands) == 6
-    assert f"{launches.folder}/run/sft/global_step_7/actor/huggingface" in "".join(
-        launches.commands[-1]
-    )
+    assert f"{launches.folder}/run/sft/global_step_7/actor/huggingface" in "".join(launches.commands[-1])
 
 
 def test_a_sweep_is_no_stage(launches):
@@ -469,9 +461,7 @@ while true; do sleep 0.05; done
 # ---- as a user runs them ----
 
 
-def dry_run(
-    python: str, script: Path, paths: dict[str, str], *overrides: str
-) -> subprocess.CompletedProcess:
+def dry_run(python: str, script: Path, paths: dict[str, str], *overrides: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         ["bash", str(script), *overrides],
         env={**os.environ, **paths, "DRY_RUN": "1", "PYTHON": python},
@@ -482,9 +472,7 @@ def dry_run(
     )
 
 
-def test_a_dry_run_prints_the_configuration_of_both_stages_and_validates_it(
-    interpreter, paths, tmp_path
-):
+def test_a_dry_run_prints_the_configuration_of_both_stages_and_validates_it(interpreter, paths, tmp_path):
     checkout = tmp_path / "a checkout"
     checkout.symlink_to(ROOT)
     row = TWO_STAGES[-1]
@@ -545,9 +533,7 @@ def exit_status(command: list[str], monkeypatch) -> int:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_bad_input_is_refused_with_what_to_do(
-    launches, paths, overrides, environment, message, monkeypatch, capsys
-):
+def test_bad_input_is_refused_with_what_to_do(launches, paths, overrides, environment, message, monkeypatch, capsys):
     launches(
         EXAMPLES / "run_qwen2.5_math_7b_hpt.sh",
         *overrides,

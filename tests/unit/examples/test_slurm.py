@@ -127,9 +127,7 @@ def test_head_first_then_the_others_then_the_script(slurm):
     assert alone.endswith("--gpus-per-node 8 --nodes node1")
     assert both.endswith("--gpus-per-node 8 --nodes node1 node2")
     # One secret for all nodes of the job, and no address of the submitting shell.
-    modes, tokens, addresses = zip(
-        *(line.split() for line in slurm.records("ray_environment")), strict=True
-    )
+    modes, tokens, addresses = zip(*(line.split() for line in slurm.records("ray_environment")), strict=True)
     assert modes == ("token", "token") and addresses == ("none", "none")
     assert len(set(tokens)) == 1 and len(tokens[0]) == 48
     assert tokens[0] not in job.log

@@ -172,9 +172,7 @@ def test_gamma_off_is_not_below_gamma():
 )
 def test_each_strategys_coefficients_at_none_half_and_all_solved(strategy, coefficients):
     feedback = HPTConfig(strategy=strategy).feedback
-    assert [feedback(mean) for mean in (0.0, 0.5, 1.0)] == [
-        pytest.approx(each) for each in coefficients
-    ]
+    assert [feedback(mean) for mean in (0.0, 0.5, 1.0)] == [pytest.approx(each) for each in coefficients]
 
 
 def test_there_is_a_case_above_for_every_strategy():

@@ -32,9 +32,7 @@ def test_the_mean_score_lies_between_the_lowest_and_the_highest_score(scores):
 
 @pytest.mark.parametrize("bad", [-0.001, 1.5, -1.0, float("nan"), float("inf")])
 def test_a_score_outside_0_and_1_is_refused_and_named(bad):
-    with pytest.raises(
-        ValueError, match=rf"got a rollout score of {bad};.*return scores in \[0, 1"
-    ):
+    with pytest.raises(ValueError, match=rf"got a rollout score of {bad};.*return scores in \[0, 1"):
         mean_score([0.0, bad, 1.0])
 
 
@@ -142,9 +140,7 @@ RELEASED = {
 @pytest.mark.parametrize("name", RELEASED)
 def test_a_released_table_is_met_at_its_eight_points(name):
     feedback = schedule(SCHEDULES[name])
-    assert [feedback(count / 8) for count in range(1, 9)] == [
-        pytest.approx(values) for values in RELEASED[name]
-    ]
+    assert [feedback(count / 8) for count in range(1, 9)] == [pytest.approx(values) for values in RELEASED[name]]
     assert feedback(0.0) == pytest.approx(RELEASED[name][0])
     assert set(SCHEDULES) == set(RELEASED)
 

@@ -34,9 +34,7 @@ def make_plan(*score_lists, solution=10, gamma=0.0):
 
 
 def histogram(means) -> dict[str, float]:
-    values = BatchMetrics([], []).of_plan(
-        Plan(means=list(means), coefficients=[RL for _ in means]), {}
-    )
+    values = BatchMetrics([], []).of_plan(Plan(means=list(means), coefficients=[RL for _ in means]), {})
     prefix = "hpt/p_hist/"
     return {name.removeprefix(prefix): v for name, v in values.items() if name.startswith(prefix)}
 
@@ -45,9 +43,7 @@ def test_a_batch_by_hand():
     scores = [[0, 0], [1, 0], [1, 1], [0, 0], [1, 0]]
     plan = make_plan(*scores)
     flat = [score for group in scores for score in group]
-    metrics = BatchMetrics(flat, [3, 5] * 5).of_plan(
-        plan, {RowKind.ROLLOUT: 60, RowKind.DEMONSTRATION: 20}
-    )
+    metrics = BatchMetrics(flat, [3, 5] * 5).of_plan(plan, {RowKind.ROLLOUT: 60, RowKind.DEMONSTRATION: 20})
     assert metrics == {
         "hpt/sft_share_questions": 2 / 5,
         "hpt/sft_share_tokens": 20 / 80,
@@ -216,9 +212,7 @@ def test_without_any_finite_gradient_the_norm_is_nan_and_not_zero():
 
 
 def test_without_rollout_tokens_there_is_no_entropy():
-    values = update_metrics(
-        {"grad_norm": [1.0], "hpt/entropy_sum": [0.0], "hpt/entropy_tokens": [0.0]}, average
-    )
+    values = update_metrics({"grad_norm": [1.0], "hpt/entropy_sum": [0.0], "hpt/entropy_tokens": [0.0]}, average)
     assert not [name for name in values if "entropy" in name]
 
 

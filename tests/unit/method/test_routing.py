@@ -143,9 +143,7 @@ def test_a_blended_feedback_gives_a_question_both_kinds_of_rows():
         sft_coef=2.0,
     )
     assert [row.kind for row in plan.rows] == [ROLLOUT, ROLLOUT, DEMONSTRATION]
-    assert [row.rl_weight for row in plan.rows] == pytest.approx(
-        [0.5 / (2 * 96), 0.5 / (2 * 96), 0.0], rel=1e-15
-    )
+    assert [row.rl_weight for row in plan.rows] == pytest.approx([0.5 / (2 * 96), 0.5 / (2 * 96), 0.0], rel=1e-15)
     assert [row.sft_weight for row in plan.rows] == pytest.approx([0, 0, 2.0 * 0.75 / 10])
     assert plan.sft == plan.rl == ["a"]
     assert plan.dropped == []
@@ -239,9 +237,7 @@ def test_without_a_demonstration_a_question_keeps_its_rollouts_and_is_counted():
 
 def test_grpo_divides_by_each_rows_length():
     plan = plan_of([question("a", 1, 0, lengths=[4, 10])], rollouts=GRPO, n=3)
-    assert [row.rl_weight for row in plan.rows] == pytest.approx(
-        [1 / (3 * 2 * 4), 1 / (3 * 2 * 10)]
-    )
+    assert [row.rl_weight for row in plan.rows] == pytest.approx([1 / (3 * 2 * 4), 1 / (3 * 2 * 10)])
 
 
 def test_a_groups_mean_length_makes_a_mean_over_its_tokens():
@@ -256,12 +252,8 @@ def test_a_groups_mean_length_makes_a_mean_over_its_tokens():
 
 def test_plain_sft_is_a_mean_over_the_tokens_of_the_step():
     """Two steps of two questions; every token of a step weighs the same."""
-    batch = [
-        question(name, solution=length) for name, length in zip("abcd", (3, 5, 10, 2), strict=True)
-    ]
-    plan = plan_of(
-        batch, feedback=constant(Coefficients(0, 0, 1)), n=2, sft_coef=2.0, pooled_sft=True
-    )
+    batch = [question(name, solution=length) for name, length in zip("abcd", (3, 5, 10, 2), strict=True)]
+    plan = plan_of(batch, feedback=constant(Coefficients(0, 0, 1)), n=2, sft_coef=2.0, pooled_sft=True)
     assert [row.sft_weight for row in plan.rows] == pytest.approx([2 / 8, 2 / 8, 2 / 12, 2 / 12])
     assert plan.means == []  # nobody was sampled from
 
@@ -392,11 +384,7 @@ def test_rows_per_rank_by_hand(rows, ranks, size, expected):
 @given(st.integers(1, 400), st.integers(1, 40))
 def test_micro_batches_are_as_few_as_possible_then_padded_as_little_as_possible(rows, limit):
     padded, size = micro_batches(rows, limit)
-    candidates = [
-        (count, count * equal - rows)
-        for equal in range(1, limit + 1)
-        for count in (-(-rows // equal),)
-    ]
+    candidates = [(count, count * equal - rows) for equal in range(1, limit + 1) for count in (-(-rows // equal),)]
     fewest, padding = min(candidates)
     assert padded % size == 0
     assert size <= limit
@@ -404,9 +392,7 @@ def test_micro_batches_are_as_few_as_possible_then_padded_as_little_as_possible(
 
 
 @given(st.integers(0, 600), st.integers(1, 16), st.none() | st.integers(1, 40))
-def test_every_rank_holds_enough_rows_and_the_worker_cuts_them_without_more_padding(
-    rows, ranks, limit
-):
+def test_every_rank_holds_enough_rows_and_the_worker_cuts_them_without_more_padding(rows, ranks, limit):
     count = rows_per_rank(rows, ranks, limit)
     assert count * ranks >= rows
     if limit is None or count == 0:

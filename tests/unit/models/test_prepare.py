@@ -92,9 +92,7 @@ def llama(tmp_path) -> Path:
     raw = Tokenizer(models.WordLevel({p: i for i, p in enumerate(pieces)}, unk_token="[UNK]"))
     raw.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     raw.add_special_tokens(specials)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw, bos_token=specials[0], eos_token=specials[1]
-    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, bos_token=specials[0], eos_token=specials[1])
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -154,9 +152,7 @@ def test_qwen2_5_math(qwen, style):
     out, done = run(qwen)
     torch.testing.assert_close(frequencies(out), expected_frequencies(40000))
     config = AutoConfig.from_pretrained(out)
-    assert (
-        config.max_position_embeddings == 16384 and config.rope_parameters["rope_type"] == "default"
-    )
+    assert config.max_position_embeddings == 16384 and config.rope_parameters["rope_type"] == "default"
     # Transformers 4 and older vLLM look here.
     assert json.loads((out / "config.json").read_text())["rope_theta"] == 40000
     assert done.changes[:2] == [
@@ -188,19 +184,14 @@ def test_weights_and_everything_else_stay_byte_for_byte(qwen):
     different = {key for key in new if old.get(key) != new[key]}
     assert different == {"rope_theta", "rope_parameters", "max_position_embeddings"}
     record = json.loads((out / "preparation.json").read_text())
-    assert (
-        record["settings"]["rope_theta"] == 40000
-        and "rope_theta: 10000 -> 40000" in record["changes"]
-    )
+    assert record["settings"]["rope_theta"] == 40000 and "rope_theta: 10000 -> 40000" in record["changes"]
 
 
 def test_the_model_computes_the_same_but_for_its_positions(qwen):
     out, _ = run(qwen)
     ids = torch.arange(8)[None]
     with torch.no_grad():
-        one, other = (
-            AutoModelForCausalLM.from_pretrained(folder)(ids).logits for folder in (qwen, out)
-        )
+        one, other = (AutoModelForCausalLM.from_pretrained(folder)(ids).logits for folder in (qwen, out))
     torch.testing.assert_close(one[:, 0], other[:, 0])  # position 0 is not turned
     assert not torch.allclose(one[:, -1], other[:, -1])
 
@@ -251,9 +242,7 @@ def test_scaled_embeddings_are_left_alone(llama, style):
     before = frequencies(llama)
     message = refused(llama, Settings(rope_theta=40000))
     assert "scaled rotary embeddings" in message and "llama3" in message
-    assert "leave max_position_embeddings as it is" in refused(
-        llama, Settings(max_position_embeddings=16384)
-    )
+    assert "leave max_position_embeddings as it is" in refused(llama, Settings(max_position_embeddings=16384))
     out, _ = run(llama, PRESETS["llama-3.1"])
     torch.testing.assert_close(frequencies(out), before)
 
@@ -360,8 +349,7 @@ def test_named_templates(llama, name):
 def test_chatml_is_qwens_format(llama):
     _, done = run(llama, Settings(chat_template="chatml"))
     assert done.examples[1] == (
-        "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWhat is 2+2?<|im_end|>\n"
-        "<|im_start|>assistant\n"
+        "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWhat is 2+2?<|im_end|>\n<|im_start|>assistant\n"
     )
 
 
@@ -372,9 +360,7 @@ def test_a_template_from_a_file_replaces_the_old_one_wherever_it_is(qwen, tmp_pa
     out, done = run(qwen, Settings(chat_template=str(file)))
     assert done.examples == ["Q: What is 1+1? A:", "Q: What is 2+2? A:"]
     assert (out / "chat_template.jinja").read_text() == file.read_text()
-    assert (
-        json.loads((out / "tokenizer_config.json").read_text())["chat_template"] == file.read_text()
-    )
+    assert json.loads((out / "tokenizer_config.json").read_text())["chat_template"] == file.read_text()
     assert f"chat template: replaced by {file}" in done.changes
 
 

@@ -285,9 +285,7 @@ def test_versions(configure, monkeypatch, name, version, status):
 
 def test_a_gpus_stack_is_verls_own_choice(configure, monkeypatch):
     pins = environment.pins("gpu", command.REQUIREMENTS)
-    assert pins["vllm"] == SpecifierSet("==0.24.0") and pins["flash-attn"] == SpecifierSet(
-        "==2.8.3"
-    )
+    assert pins["vllm"] == SpecifierSet("==0.24.0") and pins["flash-attn"] == SpecifierSet("==2.8.3")
     assert pins["verl"] == SpecifierSet("==0.9.1")
     context = Context(configure("hpt_trainer"), command.REQUIREMENTS)
     for there, status in (([H100], FAIL), (None, WARN)):  # where there is no GPU it will not run
@@ -383,9 +381,7 @@ def test_the_run_refuses_what_certainly_does_not_fit(configure, monkeypatch):
     with pytest.raises(ConfigError) as error:
         start.check_memory(config, SEVEN_B)
     message = str(error.value)
-    assert message.startswith(
-        "too little memory: weights, gradients and Adam take 113.5 GiB per rank"
-    )
+    assert message.startswith("too little memory: weights, gradients and Adam take 113.5 GiB per rank")
     assert "this machine's GPUs" in message and "offload_policy=true" in message
     monkeypatch.setattr(environment, "gpus", lambda: None)
     start.check_memory(config, SEVEN_B)  # not known
@@ -442,9 +438,7 @@ def test_a_folder_that_cannot_be_written_to(table, tmp_path, path):
     (tmp_path / "file").touch()
     path = path.replace("FILE", str(tmp_path / "file"))
     found = line(table, "output folder", trainer__default_local_dir=path)
-    assert found.status is FAIL and found.advice.startswith(
-        "name another trainer.default_local_dir"
-    )
+    assert found.status is FAIL and found.advice.startswith("name another trainer.default_local_dir")
 
 
 @pytest.mark.parametrize(
@@ -561,9 +555,7 @@ def test_resume_states(table, configure, tmp_path):
     over = line(table, "resume", trainer__total_training_steps=15)
     assert over.status is WARN and "raise trainer.total_training_steps" in over.advice
     again = line(table, "resume", trainer__resume_mode="disable")
-    assert (
-        again.status is WARN and "global_step_15 in the folder will be written over" in again.found
-    )
+    assert again.status is WARN and "global_step_15 in the folder will be written over" in again.found
     other = line(table, "resume", hpt__strategy="srft")
     assert other.status is FAIL and "hpt.strategy is srft and was switch" in other.found
     (run / "run.json").unlink()

@@ -23,9 +23,7 @@ def main_hpt(python: str, inputs: Path, run: Path, *arguments: str, **environmen
         f"trainer.default_local_dir={run}",
     ]  # fmt: skip
     variables = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment}
-    return subprocess.run(
-        command, cwd=run.parent, env=variables, capture_output=True, text=True, timeout=200
-    )
+    return subprocess.run(command, cwd=run.parent, env=variables, capture_output=True, text=True, timeout=200)
 
 
 def test_check_shows_every_line_and_writes_nothing(inputs, tmp_path):

@@ -48,9 +48,7 @@ def checkpoint(run, model, step=4, ranks=1, version=2):
     actor = run / f"global_step_{step}" / "actor"
     AutoConfig.from_pretrained(model).save_pretrained(actor / "huggingface")
     AutoTokenizer.from_pretrained(model).save_pretrained(actor / "huggingface")
-    (actor / "fsdp_config.json").write_text(
-        json.dumps({"FSDP_version": version, "world_size": ranks})
-    )
+    (actor / "fsdp_config.json").write_text(json.dumps({"FSDP_version": version, "world_size": ranks}))
     (run / "latest_checkpointed_iteration.txt").write_text(str(step))
 
 
@@ -87,11 +85,7 @@ def refused(now, **changes) -> str:
 
 def files(run) -> dict[str, bytes]:
     """Every file but the lock, with its content."""
-    return {
-        str(p.relative_to(run)): p.read_bytes()
-        for p in run.rglob("*")
-        if p.is_file() and p.name != run_lock.LOCK
-    }
+    return {str(p.relative_to(run)): p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name != run_lock.LOCK}
 
 
 # ---- the comparison ----
@@ -206,10 +200,7 @@ def test_a_folder_without_a_record_is_continued_with_a_line(now, run, inputs, ca
     found = launched(now, hpt__strategy="rl_only")
     assert found.checkpoint == run / "global_step_4" and not found.recorded
     (record,) = caplog.records
-    assert (
-        "has no run.json: whether global_step_4 is of the same strategy and weights"
-        in record.message
-    )
+    assert "has no run.json: whether global_step_4 is of the same strategy and weights" in record.message
     assert (run / "run.json").exists()
 
 
@@ -337,7 +328,9 @@ def test_nobody_holds_a_folder_that_is_not_there_or_was_left(now, run, tmp_path)
 
 
 def test_the_lock_lasts_as_long_as_the_run(now, run):
-    ask = f"from pathlib import Path; from hpt.preflight.run_lock import holder_of; print(holder_of(Path({str(run)!r})))"
+    ask = (
+        f"from pathlib import Path; from hpt.preflight.run_lock import holder_of; print(holder_of(Path({str(run)!r})))"
+    )
     with claimed(*now()):
         inside = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True).stdout
     assert f"process {os.getpid()} on " in inside

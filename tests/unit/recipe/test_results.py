@@ -21,11 +21,7 @@ ABSOLUTE_PATH = re.compile(rb"[\"' =]/[A-Za-z]")
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +42,7 @@ def test_the_pages_are_made_from_the_metrics_byte_for_byte(committed, tmp_path):
     differing = [
         name
         for name, content in committed.items()
-        if not name.endswith((".svg", ".png"))
-        and DRAWN.sub(b"", content) != DRAWN.sub(b"", made[name])
+        if not name.endswith((".svg", ".png")) and DRAWN.sub(b"", content) != DRAWN.sub(b"", made[name])
     ]
     assert differing == []
 
@@ -60,8 +55,7 @@ def test_every_run_of_the_plan_is_there(committed):
     assert not [
         name
         for name, content in committed.items()
-        if name.endswith((".json", ".jsonl", ".yaml", ".csv", ".md"))
-        and ABSOLUTE_PATH.search(content)
+        if name.endswith((".json", ".jsonl", ".yaml", ".csv", ".md")) and ABSOLUTE_PATH.search(content)
     ]
 
 

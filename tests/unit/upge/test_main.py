@@ -60,9 +60,7 @@ def test_check_compares_with_verl_and_succeeds(capsys):
 
 def test_check_says_that_verl_is_not_installed(capsys, monkeypatch):
     find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *a: None if name == "verl" else find(name, *a)
-    )
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "verl" else find(name, *a))
     assert main(["--markdown", "check", *SMALL]) == 0
     out = capsys.readouterr().out
     _, _, *rows = markdown_rows(out)
@@ -97,9 +95,7 @@ def test_bad_arguments_are_one_message(capsys, arguments, message):
 
 
 def test_it_runs_as_a_module(interpreter):
-    done = subprocess.run(
-        [interpreter, "-m", "hpt.upge"], capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([interpreter, "-m", "hpt.upge"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "luffy_offline" in done.stdout
     assert done.stderr == ""

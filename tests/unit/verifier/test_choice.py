@@ -153,9 +153,7 @@ def test_no_choice(response):
 
 
 def test_a_box_decides_alone():
-    assert verify(r"The answer is B. \boxed{Paris}", "B", "choice") == Verdict(
-        "unparsable", "Paris"
-    )
+    assert verify(r"The answer is B. \boxed{Paris}", "B", "choice") == Verdict("unparsable", "Paris")
     assert verify(r"The answer is B. \boxed{A}", "B", "choice") == Verdict("wrong", "A")
     assert verify(r"\boxed{B, C}", "B", "choice").score == 0.0
 

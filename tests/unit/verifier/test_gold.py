@@ -15,9 +15,7 @@ def test_good_gold_answers_have_no_problem():
         (r"\text{east}", "math"),
         ("$x^2+1$", "math"),
     ]
-    assert (
-        gold_problems([*golds, ("(C)", "choice"), *golds], workers=1, progress=False) == [None] * 9
-    )
+    assert gold_problems([*golds, ("(C)", "choice"), *golds], workers=1, progress=False) == [None] * 9
 
 
 def test_bad_ones_are_named_in_place():

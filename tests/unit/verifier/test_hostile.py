@@ -46,9 +46,7 @@ HOSTILE = {
     "expansion": boxed("(a+b+c+d+e+f)^{400} - 1"),
     "a million braces": boxed("{" * 1_000_000 + "}" * 1_000_000),
     "a million open braces": r"\boxed{" + "{" * 1_000_000,
-    "braces as deep as is looked at": boxed(
-        "{" * (MAX_NESTING - 1) + "1" + "}" * (MAX_NESTING - 1)
-    ),
+    "braces as deep as is looked at": boxed("{" * (MAX_NESTING - 1) + "1" + "}" * (MAX_NESTING - 1)),
     "nested fractions": boxed(r"\frac{1}{" * 90 + "2" + "}" * 90),
     "nested roots": boxed(r"\sqrt{" * 90 + "2" + "}" * 90),
     "a megabyte of digits": boxed("7" * 1_000_000),
@@ -106,9 +104,7 @@ def test_the_pool_works_after_all_of_them(pool):
     benign = [(boxed(rf"\frac{{{i}}}{{2}}"), str(i / 2), "math") for i in range(20)]
     items = [(response, "7", "math") for response in HOSTILE.values()]
     assert {verdict.score for verdict in pool.verify_many(items)} == {0.0}
-    for _ in range(
-        ATTEMPTS
-    ):  # a machine that is overloaded may starve a worker for the second it has
+    for _ in range(ATTEMPTS):  # a machine that is overloaded may starve a worker for the second it has
         reasons = {verdict.reason for verdict in pool.verify_many(benign)}
         if reasons == {"correct"}:
             break
@@ -131,9 +127,7 @@ def test_the_reason_says_what_happened(pool, name, reason):
     assert pool.verify(HOSTILE[name], "7").reason == reason
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="the kernel limits a worker's memory on Linux only"
-)
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel limits a worker's memory on Linux only")
 def test_a_comparison_that_wants_too_much_memory_ends_its_worker():
     with VerifierPool(workers=1, timeout_s=60, memory_mb=MIN_MEMORY_MB) as small:
         verdict = small.verify(boxed(MEMORY_EATER), "7")

@@ -91,9 +91,7 @@ def test_one_slow_comparison_does_not_use_up_the_time_of_those_behind_it(pool):
 
 def test_works_from_other_threads(pool):
     verdicts = []
-    threads = [
-        threading.Thread(target=lambda: verdicts.append(pool.verify(*HALF))) for _ in range(4)
-    ]
+    threads = [threading.Thread(target=lambda: verdicts.append(pool.verify(*HALF))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -171,9 +169,7 @@ def test_closing_ends_every_process():
         assert two.verify(*HALF).score == 1.0
         started = set(psutil.Process().children(recursive=True)) - before
         assert len(started) >= 3  # the fork server and two workers
-    left = {
-        p for p in started if p.is_running() and "resource_tracker" not in " ".join(p.cmdline())
-    }
+    left = {p for p in started if p.is_running() and "resource_tracker" not in " ".join(p.cmdline())}
     assert left == set()
     with pytest.raises(RuntimeError, match="closed"):
         two.verify(*HALF)
@@ -216,9 +212,7 @@ print("ready", flush=True)
 time.sleep(600)
 """
     root = Path(hpt.verifier.__file__).parents[2]
-    parent = subprocess.Popen(
-        [sys.executable, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
-    )
+    parent = subprocess.Popen([sys.executable, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root)
     parent.stdin.write(script)
     parent.stdin.close()
     assert parent.stdout.readline() == "ready\n"
@@ -227,9 +221,7 @@ time.sleep(600)
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     # Whoever adopted them may take its time to collect them; a zombie runs no more.
-    wait_until(
-        lambda: all(status_of(process) in (psutil.STATUS_ZOMBIE, None) for process in family)
-    )
+    wait_until(lambda: all(status_of(process) in (psutil.STATUS_ZOMBIE, None) for process in family))
 
 
 def test_an_unguarded_script_exits_by_itself():
@@ -238,15 +230,11 @@ def test_an_unguarded_script_exits_by_itself():
         r"print(verify(r'\boxed{\frac12}', '0.5').score, flush=True)"
     )
     root = Path(hpt.verifier.__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, cwd=root
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, cwd=root)
     assert (done.returncode, done.stdout, done.stderr) == (0, "1.0\n", "")
 
 
-@pytest.mark.parametrize(
-    "settings", [{"workers": 0}, {"timeout_s": 0}, {"timeout_s": float("inf")}, {"memory_mb": 1}]
-)
+@pytest.mark.parametrize("settings", [{"workers": 0}, {"timeout_s": 0}, {"timeout_s": float("inf")}, {"memory_mb": 1}])
 def test_settings_out_of_range(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         VerifierPool(**settings)

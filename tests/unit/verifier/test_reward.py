@@ -10,9 +10,7 @@ from hpt.verifier.reward import MAX_LOGGED_CHARACTERS, compute_score
 
 
 def score(response, truth, **kwargs):
-    return asyncio.run(
-        compute_score(data_source="test", solution_str=response, ground_truth=truth, **kwargs)
-    )
+    return asyncio.run(compute_score(data_source="test", solution_str=response, ground_truth=truth, **kwargs))
 
 
 def test_right_and_wrong():
@@ -57,10 +55,7 @@ def test_concurrent_calls_in_the_loop_of_another_thread():
     results = []
 
     async def many():
-        calls = (
-            compute_score("test", rf"\boxed{{\frac{{{i}}}{{3}}}}", f"{i}/3", None)
-            for i in range(30)
-        )
+        calls = (compute_score("test", rf"\boxed{{\frac{{{i}}}{{3}}}}", f"{i}/3", None) for i in range(30))
         return await asyncio.gather(*calls)
 
     thread = threading.Thread(target=lambda: results.extend(asyncio.run(many())))
@@ -95,7 +90,5 @@ def test_verl_loads_it_from_the_documented_settings():
     )
     loaded = get_custom_reward_fn(config)
     assert inspect.iscoroutinefunction(loaded)  # verl then awaits it
-    result = asyncio.run(
-        loaded(data_source="", solution_str=r"\boxed{0.5}", ground_truth="1/2", extra_info={})
-    )
+    result = asyncio.run(loaded(data_source="", solution_str=r"\boxed{0.5}", ground_truth="1/2", extra_info={}))
     assert result["acc"] == 1.0

@@ -322,7 +322,5 @@ def test_an_unknown_kind_lists_the_known_ones():
 def test_importing_the_package_is_light():
     heavy = "{'sympy', 'math_verify', 'torch', 'numpy', 'ray', 'verl'}"
     code = f"import sys, hpt.verifier.reward; print({heavy} & set(sys.modules))"
-    printed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert printed.stdout.strip() == "set()"

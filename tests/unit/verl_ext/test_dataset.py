@@ -34,9 +34,7 @@ FRAME = len("user:\nassistant:")  # what the template adds to a question, in tok
 def tokenizer():
     """One token per character; its own length limit is tiny, to show that nothing warns of it."""
     alphabet = [*string.printable, EOS, "<unk>"]
-    backend = Tokenizer(
-        models.WordLevel({token: i for i, token in enumerate(alphabet)}, unk_token="<unk>")
-    )
+    backend = Tokenizer(models.WordLevel({token: i for i, token in enumerate(alphabet)}, unk_token="<unk>"))
     backend.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     backend.decoder = decoders.Fuse()
     return PreTrainedTokenizerFast(
@@ -299,9 +297,7 @@ def test_max_target_length_defaults_to_the_response_length(tmp_path, tokenizer):
     for settings in ({}, {"max_target_length": None}):
         dataset = make(tmp_path, tokenizer, overlong_rows(), max_response_length=10, **settings)
         assert dataset.num_overlong_targets == 2
-    dataset = make(
-        tmp_path, tokenizer, overlong_rows(), max_response_length=10, max_target_length=31
-    )
+    dataset = make(tmp_path, tokenizer, overlong_rows(), max_response_length=10, max_target_length=31)
     assert dataset.num_overlong_targets == 0
 
 
@@ -441,9 +437,7 @@ def test_ids_after_random_samples(tmp_path, tokenizer, max_samples):
 
 
 def test_ids_after_samples_and_filter_and_two_files(tmp_path, tokenizer):
-    rows = [
-        make_row(i, f"solution {i}", "q" * 99 if i % 4 == 1 else f"question {i}") for i in range(30)
-    ]
+    rows = [make_row(i, f"solution {i}", "q" * 99 if i % 4 == 1 else f"question {i}") for i in range(30)]
     files = [write(tmp_path, rows[:12], "a.parquet"), write(tmp_path, rows[12:], "b.parquet")]
     config = make_config(shuffle=True, seed=5)
     dataset = HybridDataset(files, tokenizer, config, max_samples=15)
@@ -558,13 +552,9 @@ def test_verl_loads_the_class(tmp_path, tokenizer):
 def test_targets_of_validation_files_are_left_alone(tmp_path, tokenizer, caplog):
     train = write(tmp_path, make_rows(3))
     rows = [make_row(i, "long " * 20) for i in range(4)]
-    config = verl_config(
-        train, [write(tmp_path, rows, "val.parquet")], target_overlong="error", seed=None
-    )
+    config = verl_config(train, [write(tmp_path, rows, "val.parquet")], target_overlong="error", seed=None)
     config.shuffle = True
-    dataset = create_rl_dataset(
-        config.val_files, config, tokenizer, None, is_train=False, max_samples=2
-    )
+    dataset = create_rl_dataset(config.val_files, config, tokenizer, None, is_train=False, max_samples=2)
     assert [dataset.demonstration(i) for i in range(2)] == [None, None]
     assert "target" not in dataset[0]
     assert not caplog.records

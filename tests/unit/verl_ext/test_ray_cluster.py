@@ -48,9 +48,7 @@ def test_waiting_tells_each_change_once(monkeypatch, capsys):
     monkeypatch.setattr(cluster, "POLL_SECONDS", 0.0)
     looks = iter([[], [], [node("a")], [node("a"), node("b")]])
     cluster.wait_until_complete(lambda: next(looks), ["a", "b"], 8, time.monotonic() + 60)
-    assert capsys.readouterr().out == (
-        "waiting for a (not seen), b (not seen)\nwaiting for b (not seen)\n"
-    )
+    assert capsys.readouterr().out == ("waiting for a (not seen), b (not seen)\nwaiting for b (not seen)\n")
 
 
 def test_waiting_ends_in_time_and_names_what_is_missing(monkeypatch):

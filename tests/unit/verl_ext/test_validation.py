@@ -26,9 +26,7 @@ from recipe.hpt.reproduction.task.questions import write_task
 CONFIG_DIR = Path(__file__).parents[3] / "recipe" / "hpt" / "config"
 # hybrid is derived from by the others; without Hydra's search path it is no primary config. eval* are no trainings.
 PRIMARY = sorted(
-    file.stem
-    for file in CONFIG_DIR.glob("*.yaml")
-    if file.stem != "hybrid" and not file.stem.startswith("eval")
+    file.stem for file in CONFIG_DIR.glob("*.yaml") if file.stem != "hybrid" and not file.stem.startswith("eval")
 )
 ACTOR = "actor_rollout_ref.actor"
 ROLLOUT = "actor_rollout_ref.rollout"
@@ -282,9 +280,7 @@ def test_a_batch_is_whole_optimizer_steps(config):
 def test_the_rows_of_a_step_are_a_multiple_of_the_ranks_of_all_nodes(config):
     preflight.check_batch(sizes(config, ranks=4, trainer__nnodes=8))
     message = refused(preflight.check_batch, sizes(config, ranks=3, trainer__nnodes=2))
-    assert message.startswith(
-        "got 8 questions x 4 rollouts per optimizer step on 6 ranks; expected"
-    )
+    assert message.startswith("got 8 questions x 4 rollouts per optimizer step on 6 ranks; expected")
     for key in (f"{ACTOR}.ppo_mini_batch_size", f"{ROLLOUT}.n", "trainer.n_gpus_per_node"):
         assert key in message
 
@@ -360,9 +356,7 @@ def test_workers_are_not_forked_with_an_accelerator(composed):
 # ---- model ----
 
 
-@pytest.mark.parametrize(
-    "path", ["/no/such/dir", "./missing", "../missing", "~/no-such-model", "a/b/c"]
-)
+@pytest.mark.parametrize("path", ["/no/such/dir", "./missing", "../missing", "~/no-such-model", "a/b/c"])
 def test_a_local_model_has_to_exist(config, path, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     message = refused(preflight.check_model, change(config, actor_rollout_ref__model__path=path))
@@ -412,12 +406,8 @@ def tokenizer():
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-@pytest.mark.parametrize(
-    "question", ["1 + 1 = ?", "{prompt} {{ }} {% x %} 'q' \"q\" \\frac{1}{2}\n"]
-)
-def test_the_template_renders_to_its_text_with_the_question_in_place(
-    config, tokenizer, template, question
-):
+@pytest.mark.parametrize("question", ["1 + 1 = ?", "{prompt} {{ }} {% x %} 'q' \"q\" \\frac{1}{2}\n"])
+def test_the_template_renders_to_its_text_with_the_question_in_place(config, tokenizer, template, question):
     preflight.apply_prompt_template(change(config, data__prompt_template=template))
     rendered = tokenizer.apply_chat_template(
         [{"role": "system", "content": "not asked for"}, {"role": "user", "content": question}],
@@ -518,9 +508,7 @@ def test_a_reward_function_of_ones_own_knows_its_gold_answers(config, files, tmp
 
 def test_gold_answers_in_other_dresses_pass(config, files, tmp_path):
     config = with_files(config, files, tmp_path)
-    config.data.train_files = with_answer(
-        files / "train.parquet", 3, r"$\frac{\sqrt{2}}{3}$", tmp_path
-    )
+    config.data.train_files = with_answer(files / "train.parquet", 3, r"$\frac{\sqrt{2}}{3}$", tmp_path)
     preflight.check_data(config)
 
 
@@ -609,9 +597,7 @@ def test_srft_without_entropy_is_refused(config, files, tmp_path):
 @pytest.mark.parametrize("strategy", ["luffy", "srft", "sft_only"])
 def test_questions_without_a_demonstration_are_counted(config, files, tmp_path, strategy):
     table = pq.read_table(files / "train.parquet")
-    targets = [
-        None if row in (1, 4) else text for row, text in enumerate(table["target"].to_pylist())
-    ]
+    targets = [None if row in (1, 4) else text for row, text in enumerate(table["target"].to_pylist())]
     lacking = tmp_path / "lacking.parquet"
     column = table.schema.get_field_index("target")
     pq.write_table(table.set_column(column, "target", pa.array(targets, pa.string())), lacking)

@@ -157,9 +157,7 @@ def tensor_dict(scenario: Scenario, rank: int) -> Any:
     fields = []
     for item in items:
         padding = item.kind == RowKind.PADDING
-        row = row_io.sequence_fields(
-            torch.tensor(item.prompt), torch.tensor(item.response), score=0.0, masked=padding
-        )
+        row = row_io.sequence_fields(torch.tensor(item.prompt), torch.tensor(item.response), score=0.0, masked=padding)
         length = len(item.response)
         row["advantages"] = torch.full((length,), item.advantage)
         for name in ("old_log_probs", "ref_log_prob"):
@@ -199,9 +197,7 @@ def run_scenario(worker: Any, scenario: Scenario, rank: int) -> dict:
 
     engine, gradients, forwards = worker.engine, [], []
     worker.set_loss_fn(
-        partial(
-            actor_loss, config=actor_config(scenario.extra_terms), composite=Composite(), plugins=()
-        )
+        partial(actor_loss, config=actor_config(scenario.extra_terms), composite=Composite(), plugins=())
     )
     worker.engine_config.use_dynamic_bsz = scenario.micro_batch_size is None
     worker.engine_config.micro_batch_size_per_gpu = scenario.micro_batch_size
@@ -224,9 +220,7 @@ def run_scenario(worker: Any, scenario: Scenario, rank: int) -> dict:
     del engine.optimizer_step
     hook.remove()
     parameters = {name: full(p) for name, p in engine.module.named_parameters()}
-    metrics = {
-        name: [float(x) for x in values] for name, values in tu.get(output, "metrics").items()
-    }
+    metrics = {name: [float(x) for x in values] for name, values in tu.get(output, "metrics").items()}
     return {
         "gradients": gradients,
         "forwards": forwards,
@@ -243,9 +237,7 @@ def infer(worker: Any, data: Any, scenario: Scenario) -> dict:
     worker.engine_config.infer_max_token_len_per_gpu = scenario.tokens
     tu.assign_non_tensor(data, calculate_entropy=True, compute_loss=False)
     output = worker.infer_batch(data)
-    return {
-        name: [row.clone() for row in output[name].unbind()] for name in ("log_probs", "entropy")
-    }
+    return {name: [row.clone() for row in output[name].unbind()] for name in ("log_probs", "entropy")}
 
 
 def run_rank(folder: Path, world: int, rank: int) -> None:
@@ -288,9 +280,7 @@ def run_worlds(folder: Path, worlds: list[int]) -> int:
     for process in ranks:
         process.start()
     while any(process.is_alive() for process in ranks):
-        multiprocessing.connection.wait(
-            [process.sentinel for process in ranks if process.is_alive()]
-        )
+        multiprocessing.connection.wait([process.sentinel for process in ranks if process.is_alive()])
         if any(process.exitcode for process in ranks):
             return 1  # the others would wait for a dead rank
     return max(abs(process.exitcode) for process in ranks)
@@ -309,10 +299,7 @@ def log_probs_and_entropy(model: Any, item: Item, temperature: float) -> tuple:
 
 def reference(model: Any, items: list[Item], scenario: Scenario) -> tuple[dict, dict]:
     """(loss per term, gradient per parameter) of one optimizer step over N questions."""
-    terms = {
-        name: torch.zeros((), dtype=torch.float64)
-        for name in ("rl", "offline", "sft", "entropy", "kl")
-    }
+    terms = {name: torch.zeros((), dtype=torch.float64) for name in ("rl", "offline", "sft", "entropy", "kl")}
     for item in items:
         hot = scenario.per_row_temperature and item.kind == RowKind.ROLLOUT
         log_prob, entropy = log_probs_and_entropy(model, item, TEMPERATURE if hot else 1.0)
@@ -332,8 +319,7 @@ def reference(model: Any, items: list[Item], scenario: Scenario) -> tuple[dict, 
     if loss.requires_grad:
         loss.backward()
     gradients = {
-        name: torch.zeros_like(p) if p.grad is None else p.grad.clone()
-        for name, p in model.named_parameters()
+        name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in model.named_parameters()
     }
     return {name: float(value.detach()) for name, value in terms.items()}, gradients
 
@@ -426,9 +412,7 @@ def make_scenarios(a: list[Item], b: list[Item]) -> dict[int, list[tuple[float, 
         "two steps, fixed": Scenario([[a], [b[:5]]], 5),
         "two epochs": Scenario([[a], [b[:5]]], epochs=2),
     }
-    inference = {
-        f"infer, {name}": replace(one[name], infer=True) for name in ("padding", "padding, fixed")
-    }
+    inference = {f"infer, {name}": replace(one[name], infer=True) for name in ("padding", "padding, fixed")}
     two = {
         "1 micro-batch": Scenario([split(a)], 4),
         "2 micro-batches": Scenario([split(a)], 2),
@@ -472,10 +456,7 @@ def runs(interpreter, tmp_path_factory) -> SimpleNamespace:
     model = make_model(folder)
     scenarios = make_scenarios(make_step(model, 1), make_step(model, 2))
     for world, groups in scenarios.items():
-        plain = [
-            (rate, {name: asdict(scenario) for name, scenario in group.items()})
-            for rate, group in groups
-        ]
+        plain = [(rate, {name: asdict(scenario) for name, scenario in group.items()}) for rate, group in groups]
         torch.save(plain, folder / f"scenarios_{world}.pt")
     command = [interpreter, __file__, str(folder), *map(str, scenarios)]
     environment = {**os.environ, "VERL_PLATFORM": "cpu", "OMP_NUM_THREADS": "1"}
@@ -493,10 +474,7 @@ def runs(interpreter, tmp_path_factory) -> SimpleNamespace:
         pytest.fail(f"{status}\n{log.read_text()[-6000:]}")
     results, specified = {}, {}
     for world, groups in scenarios.items():
-        ranks = [
-            torch.load(folder / f"results_{world}_{rank}.pt", weights_only=False)
-            for rank in range(world)
-        ]
+        ranks = [torch.load(folder / f"results_{world}_{rank}.pt", weights_only=False) for rank in range(world)]
         for _, group in groups:
             for name, scenario in group.items():
                 specified[world, name] = scenario
@@ -523,9 +501,7 @@ def names(world: int) -> list[str]:
     return [name for rate, group in groups if rate == 0.0 for name in group]
 
 
-@pytest.mark.parametrize(
-    ("world", "name"), [(world, name) for world in (1, 2) for name in names(world)]
-)
+@pytest.mark.parametrize(("world", "name"), [(world, name) for world in (1, 2) for name in names(world)])
 def test_each_optimizer_step_has_the_gradient_and_losses_of_the_paper(runs, world, name):
     scenario, result = runs.scenarios[world, name], runs.results[world, name]
     steps = [[row for rank in step for row in rank] for step in scenario.steps] * scenario.epochs
@@ -535,9 +511,7 @@ def test_each_optimizer_step_has_the_gradient_and_losses_of_the_paper(runs, worl
         norm = sum(float(x.square().sum()) for x in expected.values()) ** 0.5
         assert result.metrics["grad_norm"][number] == pytest.approx(norm, rel=1e-5)
         reported = {
-            term: result.metrics[f"hpt/loss_{term}"][number]
-            for term in terms
-            if f"hpt/loss_{term}" in result.metrics
+            term: result.metrics[f"hpt/loss_{term}"][number] for term in terms if f"hpt/loss_{term}" in result.metrics
         }
         assert set(reported) == set(terms if scenario.extra_terms else ("rl", "offline", "sft"))
         assert reported == pytest.approx({k: terms[k] for k in reported}, rel=1e-5, abs=1e-7)
@@ -632,17 +606,15 @@ def test_a_step_above_the_norm_limit_is_skipped_on_both_ranks(runs):
     skipped = runs.results[2, "guard, skipped"]
     start = {name: x.detach() for name, x in runs.model.named_parameters()}
     assert skipped.metrics["grad_norm"][0] > 1e-6
-    assert {
-        name: torch.equal(x.double(), start[name]) for name, x in skipped.parameters.items()
-    } == {name: True for name in start}
+    assert {name: torch.equal(x.double(), start[name]) for name, x in skipped.parameters.items()} == {
+        name: True for name in start
+    }
     # The next step finds no gradient of the skipped one, and trains as the first would have.
     taken = runs.results[2, "guard, not skipped"]
     norm = runs.results[2, "1 micro-batch"].metrics["grad_norm"][0]
     assert taken.metrics["grad_norm"][0] == pytest.approx(norm, rel=1e-5)
     moved = {name: x.double() - start[name] for name, x in taken.parameters.items()}
-    expected = {
-        name: -0.5 * g.double() for name, g in runs.results[2, "1 micro-batch"].gradients[0].items()
-    }
+    expected = {name: -0.5 * g.double() for name, g in runs.results[2, "1 micro-batch"].gradients[0].items()}
     assert distance(moved, expected) < 1e-4
 
 
@@ -670,9 +642,7 @@ def test_the_temperature_of_the_rollouts_changes_their_gradient(runs):
 def test_entropy_is_reported_as_a_sum_over_rollout_tokens(runs):
     items = [x for x in runs.scenarios[1, "entropy and KL"].steps[0][0] if x.kind == 0]
     with torch.no_grad():
-        expected = sum(
-            float(log_probs_and_entropy(runs.model, item, 1.0)[1].sum()) for item in items
-        )
+        expected = sum(float(log_probs_and_entropy(runs.model, item, 1.0)[1].sum()) for item in items)
     for world, name in ((1, "entropy and KL"), (2, "entropy and KL"), (1, "on policy")):
         metrics = runs.results[world, name].metrics
         assert metrics["hpt/entropy_sum"] == pytest.approx([expected], rel=1e-5)

@@ -120,9 +120,7 @@ class Server:
             connection.sendall(ANSWER.pack(pid))
         ended = os.pidfd_open(pid)
         self.selector.register(ended, selectors.EVENT_READ, lambda _: self._child_ended(pid, ended))
-        self.selector.register(
-            connection, selectors.EVENT_READ, lambda _: self._client_ended(pid, connection)
-        )
+        self.selector.register(connection, selectors.EVENT_READ, lambda _: self._client_ended(pid, connection))
         return None
 
     def _import_next(self) -> None:
@@ -154,8 +152,7 @@ class Server:
 def take_place(command: Command) -> None:
     """Give this process the command's descriptors, folder, environment and arguments."""
     high = {
-        number: fcntl.fcntl(descriptor, fcntl.F_DUPFD, FIRST_FREE)
-        for number, descriptor in command.descriptors.items()
+        number: fcntl.fcntl(descriptor, fcntl.F_DUPFD, FIRST_FREE) for number, descriptor in command.descriptors.items()
     }
     for descriptor in command.descriptors.values():
         os.close(descriptor)
@@ -181,9 +178,7 @@ def run_as_interpreter(arguments: list[str]) -> None:
         if option in ("-X", "-W"):
             rest.pop(0)
     if not rest:
-        raise SystemExit(
-            f"got the interpreter's arguments {arguments}; expected -c, -m or a script"
-        )
+        raise SystemExit(f"got the interpreter's arguments {arguments}; expected -c, -m or a script")
     if rest[0] == "-c":
         sys.argv = ["-c", *rest[2:]]
         main = types.ModuleType("__main__")

@@ -125,17 +125,14 @@ def _corrected(diagnosis: Diagnosis, old: Entry, theta: Entry) -> Claim:
     difference, error = _cosine_difference(theta, old)
     return Claim(
         "on rollouts of pi_old, 1/pi_old is less biased than 1/pi_theta",
-        f"cosine {_number(old.cosine)} against {_number(theta.cosine)}, "
-        f"difference {-difference:+.3f} +- {error:.3f}",
+        f"cosine {_number(old.cosine)} against {_number(theta.cosine)}, difference {-difference:+.3f} +- {error:.3f}",
         _verdict(difference, error),
     )
 
 
 def _same_on_policy(diagnosis: Diagnosis, old: Entry, theta: Entry) -> Claim:
     note = "pi_old is pi_theta there"
-    return _less_variance(
-        "1/pi_old has lower variance than 1/pi_theta, on-policy", old, theta, note
-    )
+    return _less_variance("1/pi_old has lower variance than 1/pi_theta, on-policy", old, theta, note)
 
 
 def _lower_variance(diagnosis: Diagnosis, old: Entry, theta: Entry) -> Claim:
@@ -180,8 +177,7 @@ def _biased_by_reference(diagnosis: Diagnosis, one: Entry, theta: Entry) -> Clai
     difference, error = _cosine_difference(one, theta)
     return Claim(
         "that bias is due to pi_ref = 1: pi_theta on the same demonstrations has less",
-        f"cosine {_number(one.cosine)} against {_number(theta.cosine)}, "
-        f"difference {difference:+.3f} +- {error:.3f}",
+        f"cosine {_number(one.cosine)} against {_number(theta.cosine)}, difference {difference:+.3f} +- {error:.3f}",
         _verdict(difference, error),
     )
 
@@ -210,8 +206,7 @@ def _difficulty(diagnosis: Diagnosis, normalised: Entry, plain: Entry) -> Claim:
     low, high = MEDIUM
     return Claim(
         "dividing by std adds a difficulty bias: more weight on easy and hard questions",
-        f"{left:.1%} of the weight on questions with mean score below {low} or above {high}, "
-        f"without std {right:.1%}",
+        f"{left:.1%} of the weight on questions with mean score below {low} or above {high}, without std {right:.1%}",
         OPEN if left == right else HOLDS if left > right else FAILS,
     )
 
@@ -227,9 +222,7 @@ def _less_variance(argument: str, left: Entry, right: Entry, note: str = "") -> 
     """In absolute terms: for two entries with the same advantages and denominators."""
     pair = (left.variance_rollouts, right.variance_rollouts)
     difference, error = paired_difference(_variances(left, 1.0), _variances(right, 1.0))
-    measured = (
-        f"variance {pair[0]:.2e} against {pair[1]:.2e}, difference {difference:+.1e} +- {error:.1e}"
-    )
+    measured = f"variance {pair[0]:.2e} against {pair[1]:.2e}, difference {difference:+.1e} +- {error:.1e}"
     same = math.isclose(*pair, rel_tol=IDENTICAL)
     return Claim(
         argument,
@@ -252,8 +245,7 @@ def _less_aligned(diagnosis: Diagnosis, argument: str, left: Entry, right: Entry
     difference, error = _cosine_difference(left, right)
     return Claim(
         argument,
-        f"cosine {_number(left.cosine)} against {_number(right.cosine)}, "
-        f"difference {difference:+.3f} +- {error:.3f}",
+        f"cosine {_number(left.cosine)} against {_number(right.cosine)}, difference {difference:+.3f} +- {error:.3f}",
         _verdict(difference, error),
     )
 

@@ -55,18 +55,14 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
 
     def number(name: str, smallest: int, default: int, text: str) -> None:
-        parser.add_argument(
-            name, type=at_least(smallest), default=default, help=f"{text} ({default})"
-        )
+        parser.add_argument(name, type=at_least(smallest), default=default, help=f"{text} ({default})")
 
     parser.add_argument(
         "--task",
         type=Path,
         help="folder with train.parquet (default: the built-in task, made on first use)",
     )
-    parser.add_argument(
-        "--model", type=Path, help="Hugging Face checkpoint (default: the task's base_model)"
-    )
+    parser.add_argument("--model", type=Path, help="Hugging Face checkpoint (default: the task's base_model)")
     number("--seed", 0, 0, "of task, base model and sampling")
     number("--questions", 2, 24, "Q")
     number("--rollouts", 4, 64, "M, rollouts per question and pool")
@@ -81,9 +77,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     number("--drift-steps", 0, 2, "steps of SFT from the older policy to the model")
     parser.add_argument("--learning-rate", type=float, default=6e-4, help="of the SFT (6e-4)")
     parser.add_argument("--algorithms", help="comma-separated entries (default: all that apply)")
-    parser.add_argument(
-        "--out", type=Path, help=f"folder to write into (default: {OUT}/seed<seed>)"
-    )
+    parser.add_argument("--out", type=Path, help=f"folder to write into (default: {OUT}/seed<seed>)")
     parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
     return parser.parse_args(arguments)
 
@@ -120,9 +114,7 @@ def check(options: argparse.Namespace) -> None:
                 f"two groups: expected at least {least}"
             )
     if not 0 < options.learning_rate < 1:
-        raise ValueError(
-            f"got --learning-rate {options.learning_rate}; expected a number between 0 and 1"
-        )
+        raise ValueError(f"got --learning-rate {options.learning_rate}; expected a number between 0 and 1")
     if options.task is not None and not options.task.is_dir():
         raise ValueError(
             f"--task {options.task} is no folder; expected one with {TRAIN_FILE}, as "
@@ -232,9 +224,7 @@ def _pools(options: argparse.Namespace) -> Pools:
 
     from_older = [
         replace(each, log_probs=log_probs(older, question.prompt, each.responses))
-        for question, each in zip(
-            questions, pool(older, 0, options.rollouts, "rollouts of pi_old"), strict=True
-        )
+        for question, each in zip(questions, pool(older, 0, options.rollouts, "rollouts of pi_old"), strict=True)
     ]
     own = pool(model, 1, options.rollouts, "rollouts of pi_theta")
     reference = pool(model, 2, options.reference_rollouts, "rollouts, reference")

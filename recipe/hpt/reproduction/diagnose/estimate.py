@@ -111,9 +111,7 @@ def reference_gradient(
     denominator = float(group_size - 1)
     with evaluation_mode(model):
         tracks = run(model, questions, [PI_THETA], group_size, denominator, progress, "reference")
-    return Reference(
-        tracks[0].moments, tracks[0].folds, tuple(tuple(each.prompt) for each in questions)
-    )
+    return Reference(tracks[0].moments, tracks[0].folds, tuple(tuple(each.prompt) for each in questions))
 
 
 def diagnose(
@@ -172,8 +170,7 @@ def diagnose(
         tracks = run(model, questions, variants, group_size, denominator, progress, label)
         gap = policy_gap(model, questions)
     entries = {
-        variant.label: _entry(variant, track, reference)
-        for variant, track in zip(variants, tracks, strict=True)
+        variant.label: _entry(variant, track, reference) for variant, track in zip(variants, tracks, strict=True)
     }
     return Diagnosis(
         questions=len(questions),
@@ -281,10 +278,7 @@ def _blocks(moments: NestedMoments) -> dict[str, dict[str, float | None]]:
         strict=True,
     )
     keys = ("squared_norm", "variance_rollouts", "variance_questions")
-    return {
-        name: dict(zip(keys, column, strict=True))
-        for name, column in zip(names, columns, strict=True)
-    }
+    return {name: dict(zip(keys, column, strict=True)) for name, column in zip(names, columns, strict=True)}
 
 
 def _direction(track: Track, squared_norm: float, reference: Reference) -> Mapping:

@@ -37,9 +37,7 @@ def block_name(parameter: str, tied: bool = False) -> str:
         number, rest = layer[1], layer[2]
         if "attn" in rest or "attention" in rest:
             return f"layer {number} attention"
-        return (
-            f"layer {number} MLP" if re.search(r"mlp|ffn|feed_forward|expert|fc", rest) else "other"
-        )
+        return f"layer {number} MLP" if re.search(r"mlp|ffn|feed_forward|expert|fc", rest) else "other"
     if re.search(r"lm_head|embed_out|output", parameter):
         return "head"
     if re.search(r"embed|wte|wpe", parameter):

@@ -31,8 +31,7 @@ class Rollouts:
     def __post_init__(self):
         if len(self.scores) != len(self.responses):
             raise ValueError(
-                f"got {len(self.responses)} responses and {len(self.scores)} scores; "
-                "expected one score each"
+                f"got {len(self.responses)} responses and {len(self.scores)} scores; expected one score each"
             )
         if not all(self.responses):
             raise ValueError("got a response without tokens; expected at least one token each")
@@ -45,15 +44,11 @@ class Rollouts:
     def _check_per_token(self, name: str, rows: Sequence[Sequence[float]] | None) -> None:
         lengths = [len(each) for each in self.responses]
         if rows is not None and [len(each) for each in rows] != lengths:
-            raise ValueError(
-                f"got {name} of other lengths than the responses; expected one per token"
-            )
+            raise ValueError(f"got {name} of other lengths than the responses; expected one per token")
 
     def part(self, start: int, stop: int) -> "Rollouts":
         """Rollouts number ``start`` to ``stop`` - 1."""
-        log_probs, values = (
-            None if rows is None else rows[start:stop] for rows in (self.log_probs, self.values)
-        )
+        log_probs, values = (None if rows is None else rows[start:stop] for rows in (self.log_probs, self.values))
         return Rollouts(self.responses[start:stop], self.scores[start:stop], log_probs, values)
 
     def group(self, like: torch.Tensor, with_values: bool) -> Group:
@@ -91,9 +86,7 @@ def check(questions: Sequence[Question], group_size: int) -> None:
     if not questions:
         raise ValueError("got no questions; expected at least one")
     if group_size < 2:
-        raise ValueError(
-            f"got a group size of {group_size}; a group-relative advantage needs n >= 2 rollouts"
-        )
+        raise ValueError(f"got a group size of {group_size}; a group-relative advantage needs n >= 2 rollouts")
     sizes = {len(each.pool.responses) for each in questions}
     if len(sizes) > 1:
         raise ValueError(
@@ -113,9 +106,7 @@ def check(questions: Sequence[Question], group_size: int) -> None:
     for name in ("log_probs", "values"):
         given = [getattr(each.pool, name) is not None for each in questions]
         if any(given) and not all(given):
-            raise ValueError(
-                f"got {name} for {sum(given)} of {len(given)} questions; expected all or none"
-            )
+            raise ValueError(f"got {name} for {sum(given)} of {len(given)} questions; expected all or none")
     if any(not each.prompt for each in questions):
         raise ValueError("got a question without prompt tokens; expected at least one")
     have = [bool(each.demonstration) for each in questions]

@@ -29,9 +29,7 @@ def end_tokens(model) -> tuple[int, ...]:
     """
     ids = model.generation_config.eos_token_id
     if ids is None:
-        raise ValueError(
-            "got a model without an end-of-sequence token; set eos_token_id in its generation_config.json"
-        )
+        raise ValueError("got a model without an end-of-sequence token; set eos_token_id in its generation_config.json")
     return tuple(ids) if isinstance(ids, list | tuple) else (ids,)
 
 
@@ -105,9 +103,7 @@ def sample(
 
 
 @torch.no_grad()
-def log_probs(
-    model, prompt: Sequence[int], responses: Sequence[Sequence[int]]
-) -> list[list[float]]:
+def log_probs(model, prompt: Sequence[int], responses: Sequence[Sequence[int]]) -> list[list[float]]:
     """log pi of each response's tokens under the model, in nats, as plain lists."""
     with evaluation_mode(model):
         rows, _ = response_log_probs(model, prompt, responses)
@@ -127,9 +123,7 @@ def demonstration_loss(model, questions: Sequence[Question]) -> torch.Tensor:
         attended[i, :end], scored[i, len(prompt) : end] = 1, True
     ids, attended, scored = (x.to(model.device) for x in (ids, attended, scored))
     logits = model(input_ids=ids, attention_mask=attended, use_cache=False).logits[:, :-1]
-    return torch.nn.functional.cross_entropy(
-        logits[scored[:, 1:]].float(), ids[:, 1:][scored[:, 1:]]
-    )
+    return torch.nn.functional.cross_entropy(logits[scored[:, 1:]].float(), ids[:, 1:][scored[:, 1:]])
 
 
 def supervised_step(model, optimizer, questions: Sequence[Question]) -> float:

@@ -39,9 +39,7 @@ class Track:
         self.weight_per_question: list[float] = []
         self._groups = Welford(layout)
 
-    def add_group(
-        self, gradient: torch.Tensor, weights: torch.Tensor, factor: torch.Tensor
-    ) -> None:
+    def add_group(self, gradient: torch.Tensor, weights: torch.Tensor, factor: torch.Tensor) -> None:
         """Take in g_qk (P,), and of its tokens the weights and 1_stable, of one shape."""
         self.folds.add(self._groups.count, gradient)
         self._groups.add(gradient)
@@ -68,9 +66,7 @@ def old_log_prob(rollouts: Rollouts, log_prob: torch.Tensor) -> torch.Tensor:
     return padded(rollouts.log_probs, log_prob)
 
 
-def _add_group(
-    track: Track, variant: Variant, rows: RowGradients, group: Rollouts, denominator: float
-) -> None:
+def _add_group(track: Track, variant: Variant, rows: RowGradients, group: Rollouts, denominator: float) -> None:
     """One group's gradient and weights into the variant's track."""
     log_prob, mask = rows.log_prob.detach().to(DTYPE), rows.mask
     on_rollouts = not variant.rule.on_demonstrations

@@ -186,19 +186,13 @@ def plot(report: Report, paths: Sequence[Path]) -> None:
         places = [labels.index(each.label) + shift for each in entries]
         _draw(axes, pool, entries, places)
     axes[0].set(xscale="log", title="Variance of a step / squared norm", xlabel="relative variance")
-    axes[1].set(
-        title="Direction of the mean gradient", xlabel="cosine to the gradient of expected reward"
-    )
-    axes[2].set(
-        title="Weights", xlabel="effective sample size, share of tokens", xlim=(-0.03, 1.03)
-    )
+    axes[1].set(title="Direction of the mean gradient", xlabel="cosine to the gradient of expected reward")
+    axes[2].set(title="Weights", xlabel="effective sample size, share of tokens", xlim=(-0.03, 1.03))
     axes[1].axvline(1.0, color="0.6", linewidth=0.8)
     axes[0].set_yticks(range(len(labels)), labels)
     axes[0].invert_yaxis()
     # Below the panels: inside one it would hide points.
-    figure.legend(
-        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8
-    )
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     for each in axes:
         each.grid(axis="y", color="0.9")
         each.set_axisbelow(True)

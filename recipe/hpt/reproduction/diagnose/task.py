@@ -33,9 +33,7 @@ class TaskQuestion:
         return Question(self.prompt, pool, self.solution)
 
 
-def read_questions(
-    path: Path, tokenizer, count: int, max_response_length: int, seed: int
-) -> list[TaskQuestion]:
+def read_questions(path: Path, tokenizer, count: int, max_response_length: int, seed: int) -> list[TaskQuestion]:
     """``count`` questions of a file in verl's format, distinct, drawn and ordered by ``seed``.
 
     Questions without a gold solution, and with one longer than ``max_response_length``, are passed over.
@@ -77,16 +75,10 @@ def _prompt_ids(tokenizer, messages: Sequence[dict]) -> list[int]:
     return tokenizer.encode(text, add_special_tokens=False)
 
 
-def scored(
-    tokenizer, questions: Sequence[TaskQuestion], responses: Sequence[Sequence[list[int]]]
-) -> list[Rollouts]:
+def scored(tokenizer, questions: Sequence[TaskQuestion], responses: Sequence[Sequence[list[int]]]) -> list[Rollouts]:
     """The responses of each question with the verifier's scores."""
     texts = [tokenizer.batch_decode(each, skip_special_tokens=True) for each in responses]
-    items = [
-        (text, question.answer, "math")
-        for question, rows in zip(questions, texts, strict=True)
-        for text in rows
-    ]
+    items = [(text, question.answer, "math") for question, rows in zip(questions, texts, strict=True) for text in rows]
     with VerifierPool() as pool:
         verdicts = iter(pool.verify_many(items))
     return [Rollouts(rows, [next(verdicts).score for _ in rows]) for rows in responses]

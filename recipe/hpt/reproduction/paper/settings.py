@@ -141,9 +141,7 @@ SFT: Settings = {
 GRPO: Settings = {
     "hpt.strategy": Setting("rl_only"),
     "hpt.rollout_algorithm": Setting("grpo"),
-    "hpt.clip_ratio": Setting(
-        0.2, CHOSEN, "Table 1 has a clip and no number; 0.2 is PPO's and GRPO's usual"
-    ),
+    "hpt.clip_ratio": Setting(0.2, CHOSEN, "Table 1 has a clip and no number; 0.2 is PPO's and GRPO's usual"),
 }
 _RELEASED_LR = Setting(1e-6, RELEASED)
 _IN_GROUP = {

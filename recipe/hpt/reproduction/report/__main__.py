@@ -32,9 +32,7 @@ from recipe.hpt.reproduction.report.tables import make_tables
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m recipe.hpt.reproduction.report", allow_abbrev=False
-    )
+    parser = argparse.ArgumentParser(prog="python -m recipe.hpt.reproduction.report", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, what, out in (
         ("tables", "Tables 2 to 6 as Markdown, CSV and LaTeX", "DIR"),

@@ -100,9 +100,7 @@ def plot_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         )
         axis.grid(color="0.9")
         axis.set_axisbelow(True)
-    figure.legend(
-        *axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8
-    )
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
 

@@ -36,9 +36,7 @@ class Place(NamedTuple):
     level: str | None
 
 
-def exclusive_table(
-    key: str, number: str, model: str, found: Mapping[str, Sequence[Evaluated]]
-) -> ReportTable:
+def exclusive_table(key: str, number: str, model: str, found: Mapping[str, Sequence[Evaluated]]) -> ReportTable:
     """A row per method that HPT is compared with and per level.
 
     Raises:
@@ -50,16 +48,12 @@ def exclusive_table(
     for other in OTHERS:
         pairs = _pairs(found.get(HERE, ()), found.get(other, ()))
         known = known_of.get(other, {})
-        levels = list(
-            dict.fromkeys([*(level for each in pairs.values() for level in each), *known])
-        )
+        levels = list(dict.fromkeys([*(level for each in pairs.values() for level in each), *known]))
         levels = [level for level in levels if level != ALL] + [ALL]
         for position, level in enumerate(levels):
             counts = [each[level] for each in pairs.values() if level in each]
             title = f"HPT / {label_of(other)}" if position == 0 else ""
-            rows.append(
-                [title, benchmark_label(level), *_cells(counts, known.get(level), bool(known_of))]
-            )
+            rows.append([title, benchmark_label(level), *_cells(counts, known.get(level), bool(known_of))])
             records += _records(model, other, level, counts, pairs, known.get(level))
         if pairs:
             seeds[label_of(other)] = list(pairs)
@@ -101,10 +95,7 @@ def _counts(a: Evaluated, b: Evaluated) -> dict[str, Exclusive]:
             # Ids are unique within a benchmark only.
             side |= {f"{name}\0{id}": _solved(each) for id, each in of_side.items()}
         only = name == TABLE_4_BENCHMARK
-        levels |= {
-            f"{name}\0{id}": str(each["level"] or NO_LEVEL) if only else name
-            for id, each in records[0].items()
-        }
+        levels |= {f"{name}\0{id}": str(each["level"] or NO_LEVEL) if only else name for id, each in records[0].items()}
     if not levels:
         return {}
     per_level = exclusive_solves(*solved, levels)
@@ -117,9 +108,7 @@ def _solved(record: Mapping[str, Any]) -> bool:
     return record["correct"] / record["n"] >= SOLVED_AT
 
 
-def _check_same(
-    a: Evaluated, b: Evaluated, name: str, records: Sequence[Mapping[str, Any]]
-) -> None:
+def _check_same(a: Evaluated, b: Evaluated, name: str, records: Sequence[Mapping[str, Any]]) -> None:
     answers = [{id: each["answer"] for id, each in of_side.items()} for of_side in records]
     if answers[0] != answers[1]:
         raise RunsError(
@@ -139,9 +128,7 @@ def _cells(counts: Sequence[Exclusive], known: Any, with_published: bool) -> lis
     if with_published:
         cells.append(f"+{known.only_hpt} / -{known.only_other}" if known else NONE)
         if known and counts:
-            cells.append(
-                f"{_short(alone.mean - known.only_hpt, '+')} / {_short(other.mean - known.only_other, '+')}"
-            )
+            cells.append(f"{_short(alone.mean - known.only_hpt, '+')} / {_short(other.mean - known.only_other, '+')}")
         else:
             cells.append(NONE)
     return cells
@@ -187,7 +174,5 @@ def _records(
             "difference": value.mean - alone if value and alone is not None else None,
             "status": "measured" if value else MISSING,
         }
-        for quantity, value, alone in zip(
-            ("only_hpt", "only_other"), values, published, strict=True
-        )
+        for quantity, value, alone in zip(("only_hpt", "only_other"), values, published, strict=True)
     ]

@@ -38,9 +38,7 @@ from recipe.hpt.reproduction.study.plan import ABLATIONS, BASE
 
 OFFLINE_RATIO, ENTROPY = "hpt/offline_ratio", "hpt/entropy_rollout"
 LENGTH, REWARD = "hpt/response_length_rollout", "hpt/rollout_accuracy"
-BAND = (
-    "Mean over seeds; band: one standard error over seeds; of a single seed no band. Not smoothed."
-)
+BAND = "Mean over seeds; band: one standard error over seeds; of a single seed no band. Not smoothed."
 STEPS = "training step"
 Make = Callable[[str, str, Sequence[RunEntry]], list[Figure]]
 
@@ -101,10 +99,7 @@ def _panels(
         keep: lines that are drawn; the data have them all.
     """
     found = {metric: lines_of(entries, metric, methods) for metric in panels}
-    drawn = {
-        metric: {method: line for method, line in lines.items() if keep(line)}
-        for metric, lines in found.items()
-    }
+    drawn = {metric: {method: line for method, line in lines.items() if keep(line)} for metric, lines in found.items()}
     lacking = [metric for metric, lines in drawn.items() if not lines]
     if lacking:
         needs = f"Needs trainings that log {' and '.join(lacking)}, of {_listed(methods, labels)}."
@@ -146,9 +141,7 @@ def validation_figure(slug: str, model: str, entries: Sequence[RunEntry]) -> lis
     names = {name for of_entry in metrics.values() for name in of_entry}
     methods = compared(methods_of(trained))
     if not names or all(method == BASE for method in methods):
-        needs = (
-            "Needs trainings with validations (val-core/... in their metrics; trainer.test_freq)."
-        )
+        needs = "Needs trainings with validations (val-core/... in their metrics; trainer.test_freq)."
         return [Figure(key, title, caption, missing=needs)]
     groups = columns_of(names)
     inside = groups[AVERAGE]
@@ -198,8 +191,7 @@ def _drawn_validation(
     with drawing(4, len(lines), width=2.9, height=2.5) as (figure, axes):
         for axis, (panel, of_panel) in zip(axes, lines.items(), strict=True):
             leveled = {
-                method: _level(line, max(steps)) if method == BASE else line
-                for method, line in of_panel.items()
+                method: _level(line, max(steps)) if method == BASE else line for method, line in of_panel.items()
             }
             draw_lines(axis, leveled, labels, scale=100.0)
             axis.set(title=panel, xlabel=STEPS, ylim=(-4, 104))

@@ -22,9 +22,7 @@ from recipe.hpt.reproduction.report.runs import RunsError
 
 EVALUATIONS, CURVE = "eval", "_curve"
 STAGES = ("sft", "grpo")
-_NAME = re.compile(
-    rf"^(?P<model>{'|'.join(map(re.escape, MODELS))})_(?P<method>.+?)(?:_seed(?P<seed>\d+))?$"
-)
+_NAME = re.compile(rf"^(?P<model>{'|'.join(map(re.escape, MODELS))})_(?P<method>.+?)(?:_seed(?P<seed>\d+))?$")
 _METHODS = {"sft_then_grpo": "sft_grpo"}
 """Name of a script -> the method's key, where they differ."""
 
@@ -42,13 +40,9 @@ def find_runs(folder: Path) -> list[dict[str, Any]]:
     for path in _folders(folder / EVALUATIONS):
         if (path / RESULTS).is_file():
             name = path.name.removesuffix(CURVE)
-            found.setdefault(name, {}).setdefault("evaluation", []).append(
-                str(path.relative_to(folder))
-            )
+            found.setdefault(name, {}).setdefault("evaluation", []).append(str(path.relative_to(folder)))
     entries = [
-        {**identity, **parts}
-        for name, parts in sorted(found.items())
-        if (identity := _identity(name)) is not None
+        {**identity, **parts} for name, parts in sorted(found.items()) if (identity := _identity(name)) is not None
     ]
     if not entries:
         raise RunsError(
@@ -58,7 +52,9 @@ def find_runs(folder: Path) -> list[dict[str, Any]]:
     return entries
 
 
-MADE = "# Made by `python -m recipe.hpt.reproduction.report runs`, and made anew by it: keep changes under another name.\n"
+MADE = (
+    "# Made by `python -m recipe.hpt.reproduction.report runs`, and made anew by it: keep changes under another name.\n"
+)
 
 
 def write_runs(folder: Path, out: Path) -> list[str]:
@@ -70,21 +66,15 @@ def write_runs(folder: Path, out: Path) -> list[str]:
     entries = find_runs(folder)
     text = MADE + yaml.safe_dump({"runs": entries}, sort_keys=False)
     if out.resolve().parent != folder.resolve():
-        raise RunsError(
-            f"got --out {out}; expected a file in {folder}, as paths in it are relative to it"
-        )
+        raise RunsError(f"got --out {out}; expected a file in {folder}, as paths in it are relative to it")
     if out.exists() and not out.read_text().startswith(MADE):
-        raise RunsError(
-            f"got --out {out}, which this command has not made; name another file, or move it away"
-        )
+        raise RunsError(f"got --out {out}, which this command has not made; name another file, or move it away")
     write_whole(out, text)
     return [*map(_described, entries), str(out)]
 
 
 def _described(entry: dict[str, Any]) -> str:
-    parts = [
-        f"{what} {' '.join(entry[what])}" for what in ("training", "evaluation") if what in entry
-    ]
+    parts = [f"{what} {' '.join(entry[what])}" for what in ("training", "evaluation") if what in entry]
     return f"{entry['model']}, {entry['method']}, seed {entry['seed']}: {'; '.join(parts)}"
 
 

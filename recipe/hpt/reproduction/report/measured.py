@@ -187,9 +187,7 @@ def average_of(found: Sequence[Evaluated], benchmarks: Sequence[str]) -> Cell | 
     return _over_seeds(found, lambda run: _average(run.benchmarks, benchmarks))
 
 
-def _average(
-    figures: Mapping[str, Mapping[str, Any]], benchmarks: Sequence[str]
-) -> Mapping[str, Any] | None:
+def _average(figures: Mapping[str, Mapping[str, Any]], benchmarks: Sequence[str]) -> Mapping[str, Any] | None:
     if not all(name in figures for name in benchmarks):
         return None
     # Under names that are in no group of the paper, all of them are one group.
@@ -198,9 +196,7 @@ def _average(
     return average
 
 
-def _over_seeds(
-    found: Sequence[Evaluated], figures_of: Callable[[Evaluated], Mapping[str, Any] | None]
-) -> Cell | None:
+def _over_seeds(found: Sequence[Evaluated], figures_of: Callable[[Evaluated], Mapping[str, Any] | None]) -> Cell | None:
     have = {
         run.entry.seed: figures
         for run in sorted(found, key=lambda run: run.entry.seed)
@@ -261,7 +257,5 @@ def _same_for_all(found: Mapping[str, Sequence[Evaluated]], benchmarks: Sequence
         notes.append(f"Not all runs were sampled alike: {' | '.join(settings)}.")
     twice = sorted({name for run in every for name in run.repeated if name in benchmarks})
     if twice:
-        notes.append(
-            f"In several evaluations of a run, the first counts: {', '.join(map(benchmark_label, twice))}."
-        )
+        notes.append(f"In several evaluations of a run, the first counts: {', '.join(map(benchmark_label, twice))}.")
     return notes

@@ -24,9 +24,7 @@ TITLE = "Hybrid Post-Training: report"
 RUN_HEADER = ("model", "method", "seeds", "trainings of seeds", "evaluations of seeds")
 
 
-def page(
-    entries: Sequence[RunEntry], tables: Sequence[ReportTable], figures: Sequence[Figure]
-) -> str:
+def page(entries: Sequence[RunEntry], tables: Sequence[ReportTable], figures: Sequence[Figure]) -> str:
     """The page as text; the same input gives the same text."""
     environment = Environment(
         loader=PackageLoader("recipe.hpt.reproduction.report", "."),

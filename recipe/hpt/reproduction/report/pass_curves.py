@@ -138,9 +138,7 @@ def _per_line(values: Sequence[tuple[str, str, str]]) -> list[str]:
         if len(set(mine.values())) == 1:
             found.append(f"{label_of(method)} ({next(iter(mine.values()))})")
         else:
-            found += [
-                f"{label_of(method)}, {benchmark_label(b)} ({value})" for b, value in mine.items()
-            ]
+            found += [f"{label_of(method)}, {benchmark_label(b)} ({value})" for b, value in mine.items()]
     return found
 
 
@@ -159,9 +157,7 @@ def _drawn(rows: Sequence[Mapping[str, Any]], methods: Sequence[str]) -> bytes:
         return finish(figure, axes)
 
 
-def _draw(
-    axis: Any, rows: Sequence[Mapping[str, Any]], style: tuple[str, str, str], label: str
-) -> None:
+def _draw(axis: Any, rows: Sequence[Mapping[str, Any]], style: tuple[str, str, str], label: str) -> None:
     low, high = ([row[side] for row in rows] for side in ("low", "high"))
     known = None not in low
     below, above = ([100 * x for x in side] if known else None for side in (low, high))

@@ -130,9 +130,7 @@ def draw_line(
         axis.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
 
 
-def draw_lines(
-    axis: Any, lines: Mapping[str, Line], labels: Mapping[str, str], scale: float = 1.0
-) -> None:
+def draw_lines(axis: Any, lines: Mapping[str, Line], labels: Mapping[str, str], scale: float = 1.0) -> None:
     """Lines of methods with bands of one standard error over seeds; of one seed there is no band."""
     styles = styles_of(list(labels))
     for method, line in lines.items():

@@ -83,9 +83,7 @@ def _listed(file: Path) -> list[Any]:
     try:
         content = yaml.safe_load(file.read_text())
     except OSError as error:
-        raise RunsError(
-            f"got {file}, which cannot be read ({error.strerror}); {expected}"
-        ) from None
+        raise RunsError(f"got {file}, which cannot be read ({error.strerror}); {expected}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise RunsError(f"got {file}, which is no YAML ({reason}); {expected}") from None
@@ -119,9 +117,7 @@ def _entry(file: Path, number: int, given: Any, problems: list[str]) -> RunEntry
     return RunEntry(given["model"], given["method"], seed, training, evaluation)
 
 
-def _folders(
-    file: Path, at: str, given: dict[str, Any], key: str, problems: list[str]
-) -> tuple[Path, ...]:
+def _folders(file: Path, at: str, given: dict[str, Any], key: str, problems: list[str]) -> tuple[Path, ...]:
     value = given.get(key)
     names = [] if value is None else value if isinstance(value, list) else [value]
     if not all(isinstance(name, str) and name for name in names):
@@ -152,9 +148,7 @@ def _duplicates(entries: Sequence[RunEntry]) -> list[str]:
     for entry in entries:
         key = (entry.model, entry.method, entry.seed)
         if key in seen:
-            problems.append(
-                f"{entry.name} is there twice; give each run a seed of its own, or leave one out"
-            )
+            problems.append(f"{entry.name} is there twice; give each run a seed of its own, or leave one out")
         seen.add(key)
         if names.setdefault(slug(entry.model), entry.model) != entry.model:
             problems.append(
@@ -185,9 +179,7 @@ def model_label(model: str) -> str:
 def methods_of(entries: Iterable[RunEntry]) -> list[str]:
     """Methods in the order of the tables: those of the study, its ablations, the paper's, others by name."""
     methods = {entry.method for entry in entries}
-    return sorted(
-        methods, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)
-    )
+    return sorted(methods, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
 
 
 def unknown_methods(entries: Iterable[RunEntry]) -> list[str]:

@@ -79,9 +79,7 @@ def series_of(entry: RunEntry, metric: str) -> Series:
     for before, run in stages_of(entry):
         for step, value in run.series(metric).items():
             if not isinstance(value, int | float) or isinstance(value, bool):
-                raise RunsError(
-                    f"got {metric}={value!r} at step {step} of {entry.name}; expected a number"
-                )
+                raise RunsError(f"got {metric}={value!r} at step {step} of {entry.name}; expected a number")
             if math.isfinite(value):
                 series.values[before + step] = float(value)
             else:

@@ -151,9 +151,7 @@ def solve_map_figures(slug: str, model: str, entries: Sequence[RunEntry]) -> lis
     if not common:
         needs = f"Needs trainings on the same questions in the same {layout}; these have none in common."
         return [maps, Figure(keys[1], titles[1], captions[1], missing=needs)]
-    drawn = {
-        f"{label_of(HERE)} - {label_of(m)}": grid_of(each, layout) for m, each in common.items()
-    }
+    drawn = {f"{label_of(HERE)} - {label_of(m)}": grid_of(each, layout) for m, each in common.items()}
     rows = [row for m, each in common.items() for row in _difference_rows(m, seed, each)]
     notes = [*notes, *_in_common(common, shares[HERE])]
     picture = _drawn(drawn, layout, True)
@@ -169,9 +167,7 @@ def _chosen(entries: Sequence[RunEntry]) -> tuple[int | None, dict[str, list[Vis
     """The lowest seed of HPT that shares one with another method, and the questions of them all."""
     for seed in sorted({entry.seed for entry in entries if entry.method == HERE}):
         of_seed = {entry.method: entry for entry in entries if entry.seed == seed}
-        found = {
-            method: visits_of(of_seed[method]) for method in (HERE, *OTHERS) if method in of_seed
-        }
+        found = {method: visits_of(of_seed[method]) for method in (HERE, *OTHERS) if method in of_seed}
         found = {method: visits for method, visits in found.items() if visits}
         if HERE in found and len(found) > 1:
             return seed, found
@@ -202,9 +198,7 @@ def _map_rows(visits: Mapping[str, Sequence[Visit]], seed: int) -> list[dict[str
     ]
 
 
-def _difference_rows(
-    other: str, seed: int, differences: Mapping[tuple[str, int], float]
-) -> list[dict[str, Any]]:
+def _difference_rows(other: str, seed: int, differences: Mapping[tuple[str, int], float]) -> list[dict[str, Any]]:
     return [
         {
             "method": HERE, "compared_with": other, "seed": seed, "column": place,

@@ -149,9 +149,7 @@ def rows_of(found: Sequence[Outcome], training_levels: Sequence[int]) -> list[Ro
     """One row per method with an outcome, in the order of ``METHODS``."""
     rows = []
     for method in METHODS:
-        of_method = sorted(
-            (outcome for outcome in found if outcome.method == method), key=lambda each: each.seed
-        )
+        of_method = sorted((outcome for outcome in found if outcome.method == method), key=lambda each: each.seed)
         if of_method:
             rows.append(_row(method, of_method, training_levels))
     return rows
@@ -225,9 +223,7 @@ def budget_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def sweep_scores(
-    results: Iterable[Mapping[str, Any]], training_levels: Sequence[int]
-) -> dict[str, dict[float, float]]:
+def sweep_scores(results: Iterable[Mapping[str, Any]], training_levels: Sequence[int]) -> dict[str, dict[float, float]]:
     """Stage -> learning rate -> accuracy on the development set, mean over the training levels."""
     scores: dict[str, dict[float, float]] = {}
     for line in results:
@@ -286,10 +282,7 @@ def lost_metrics(results: Iterable[Mapping[str, Any]]) -> list[str]:
         if line["kind"] == "final" and line["steps_with_metrics"] < line["steps"]
     ]
     return (
-        [
-            "Batches whose metrics an interruption lost, their skipped optimizer steps not counted: "
-            f"{'; '.join(lost)}."
-        ]
+        [f"Batches whose metrics an interruption lost, their skipped optimizer steps not counted: {'; '.join(lost)}."]
         if lost
         else []
     )

@@ -44,7 +44,9 @@ from recipe.hpt.reproduction.study.plan import ABLATIONS, COMPARED
 
 GATED_ON = {"off_on": "OFF/ON", "mix_on": "Mix/ON", "hpt": "SFT/ON (HPT)"}
 SMALL_GATES = tuple(name for name in ABLATIONS if name.startswith(GATE_PREFIX))
-ERROR_NOTE = "Percent of samples that are correct. ± is the standard error over seeds; with (q), of one seed, over questions."
+ERROR_NOTE = (
+    "Percent of samples that are correct. ± is the standard error over seeds; with (q), of one seed, over questions."
+)
 PUBLISHED_NOTE = f"Published: {SOURCE}; a star marks what is quoted there from other papers."
 AVERAGE_LABELS = {AVERAGE: "Avg", AVERAGE_OOD: "Avg OOD"}
 Runs = Mapping[str, Sequence[Evaluated]]
@@ -100,10 +102,7 @@ def _number(table: int, model: str) -> str:
 
 def _by_method(evaluated: Mapping[RunEntry, Evaluated], model: str) -> dict[str, list[Evaluated]]:
     entries = of_model(evaluated, model)
-    return {
-        method: [evaluated[entry] for entry in entries if entry.method == method]
-        for method in methods_of(entries)
-    }
+    return {method: [evaluated[entry] for entry in entries if entry.method == method] for method in methods_of(entries)}
 
 
 def columns(model: str, found: Runs) -> dict[str, tuple[str, ...]]:
@@ -117,9 +116,7 @@ def columns(model: str, found: Runs) -> dict[str, tuple[str, ...]]:
 # ---- Tables 2 and 3 ----
 
 
-def _comparison(
-    key: str, number: str, model: str, found: Runs, published: Sequence[Published]
-) -> ReportTable:
+def _comparison(key: str, number: str, model: str, found: Runs, published: Sequence[Published]) -> ReportTable:
     """Rows of the paper's table and of every other method that was measured, ablations apart."""
     groups = columns(model, found)
     quoted_only = [row.method for row in published if row.model == model]
@@ -213,9 +210,7 @@ def record(
 
 
 def _seed_notes(found: Runs) -> list[str]:
-    seeds = {
-        method: tuple(sorted(run.entry.seed for run in runs)) for method, runs in found.items()
-    }
+    seeds = {method: tuple(sorted(run.entry.seed for run in runs)) for method, runs in found.items()}
     notes = []
     if seeds:
         notes.append(seeds_note({label_of(method): each for method, each in seeds.items()}))
@@ -246,11 +241,7 @@ def _gates(key: str, model: str, found: Runs) -> ReportTable:
 
 def gate_label(method: str) -> str:
     """``gamma = 1/8`` of ``hpt_gamma_1_8``; HPT's own gate is 0 here."""
-    return (
-        f"gamma = {method.removeprefix(GATE_PREFIX).replace('_', '/')}"
-        if method != "hpt"
-        else "gamma = 0"
-    )
+    return f"gamma = {method.removeprefix(GATE_PREFIX).replace('_', '/')}" if method != "hpt" else "gamma = 0"
 
 
 def _averages(
@@ -275,8 +266,7 @@ def _averages(
         header.append(f"{AVERAGE_LABELS[group]}, measured")
         header += ["published", "difference"] if known and group == AVERAGE else []
     over = "; ".join(
-        f"{AVERAGE_LABELS[group]}: {', '.join(map(measured.benchmark_label, names))}"
-        for group, names in groups.items()
+        f"{AVERAGE_LABELS[group]}: {', '.join(map(measured.benchmark_label, names))}" for group, names in groups.items()
     )
     mine = {method: found[method] for method in labels if method in found}
     benchmarks = [name for names in groups.values() for name in names]

@@ -48,9 +48,7 @@ def _numbers(kind: type, what: str) -> Callable[[str], tuple]:
         try:
             return tuple(kind(item) for item in text.split(",") if item)
         except ValueError:
-            raise argparse.ArgumentTypeError(
-                f"got '{text}'; expected {what}, separated by commas"
-            ) from None
+            raise argparse.ArgumentTypeError(f"got '{text}'; expected {what}, separated by commas") from None
 
     return parse
 
@@ -254,9 +252,7 @@ def _run(study: Study) -> int:
 def _report(study: Study, copy_to: Path | None) -> int:
     """Nothing is run; what the folder has is shown, or what a copy of it has."""
     if not (study.out / state.SETTINGS).is_file():
-        raise StudyError(
-            f"got --out {study.out} without {state.SETTINGS}; expected a study's folder"
-        )
+        raise StudyError(f"got --out {study.out} without {state.SETTINGS}; expected a study's folder")
     if copy_to:
         copy_to = copy_to.expanduser().resolve()
         pages.copy_results(study.out, copy_to, study.settings)

@@ -63,10 +63,7 @@ def check_disjoint(folders: list[Path]) -> None:
     Raises:
         ValueError: two files that share questions, with one of these.
     """
-    files = {
-        name: [(folder / name, questions_of(folder / name)) for folder in folders]
-        for name in (TRAIN, DEV, TEST)
-    }
+    files = {name: [(folder / name, questions_of(folder / name)) for folder in folders] for name in (TRAIN, DEV, TEST)}
     for one, other in ((TRAIN, DEV), (TRAIN, TEST), (DEV, TEST)):
         for file, questions in files[one]:
             for held_out, measured in files[other]:

@@ -81,9 +81,7 @@ def described(study: Study) -> str:
         done = state.is_evaluated(state.evaluation_folder(study.out, evaluation))
         seconds = 0.0 if done else plan.seconds_of_evaluation(settings, QUESTIONS)
         left += seconds
-        lines.append(
-            f"{'evaluate ' + evaluation.name:<57}{seconds / 60:>9.1f}  {'finished' if done else 'to do'}"
-        )
+        lines.append(f"{'evaluate ' + evaluation.name:<57}{seconds / 60:>9.1f}  {'finished' if done else 'to do'}")
     new = {job.seed for job in study.jobs if not data.is_there(study.task(job.seed))}
     left += len(new) * plan.BASE_MODEL_SECONDS
     head = f"{'run':<26}{'lr':<14}{'steps':>6}{'questions':>10}{'opt. steps':>11}{'minutes':>9}"

@@ -73,9 +73,7 @@ STAGES: dict[str, Stage] = {
     "hpt_gamma_1_4": _ablation("hpt.strategy=switch", "hpt.gamma=0.25"),
     "hpt_gamma_2_4": _ablation("hpt.strategy=switch", "hpt.gamma=0.5"),
     "off_on": _ablation("hpt.strategy=off_on", "hpt.gamma=0"),
-    "mix_on": _ablation(
-        "hpt.strategy=mix_on", "hpt.gamma=0", "hpt.sft_coef=0.1", "hpt.off_coef=1.0"
-    ),
+    "mix_on": _ablation("hpt.strategy=mix_on", "hpt.gamma=0", "hpt.sft_coef=0.1", "hpt.off_coef=1.0"),
 }
 
 
@@ -151,9 +149,7 @@ class Settings:
             )
         rates = self.sweep_lrs
         if not rates or len(set(rates)) < len(rates) or not all(0 < rate < 1 for rate in rates):
-            raise StudyError(
-                f"got --sweep-lrs {_listed(rates)}; expected different numbers between 0 and 1"
-            )
+            raise StudyError(f"got --sweep-lrs {_listed(rates)}; expected different numbers between 0 and 1")
         object.__setattr__(self, "sweep_lrs", tuple(sorted(rates)))
         owned = {key for key in map(_key, self.overrides) if key in OWNED_KEYS}
         if owned:
@@ -289,16 +285,9 @@ def sweep_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
 def final_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
     """Every method on a seed before the next seed, so that an unfinished study compares like with like;
     ablations after the methods."""
-    groups = [
-        [name for name in methods if (name in ABLATIONS) is is_ablation]
-        for is_ablation in (False, True)
-    ]
+    groups = [[name for name in methods if (name in ABLATIONS) is is_ablation] for is_ablation in (False, True)]
     return [
-        job
-        for group in groups
-        for seed in settings.seeds
-        for name in group
-        for job in stages_of(settings, name, seed)
+        job for group in groups for seed in settings.seeds for name in group for job in stages_of(settings, name, seed)
     ]
 
 
@@ -309,8 +298,7 @@ def stages_of(settings: Settings, method: str, seed: int) -> list[Job]:
         return [Job("final", method, seed)]
     share = settings.steps // len(stages)
     return [
-        Job("final", method, seed, stage=number, start=number * share, steps=share)
-        for number in range(len(stages))
+        Job("final", method, seed, stage=number, start=number * share, steps=share) for number in range(len(stages))
     ]
 
 

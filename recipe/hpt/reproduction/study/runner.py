@@ -134,9 +134,7 @@ class Study:
             missing = self.choice(job.stage_name).missing
             if missing:
                 rates = ", ".join(f"{rate:g}" for rate in missing)
-                return (
-                    f"the sweep of {plan.swept_as(job.stage_name)} lacks the learning rates {rates}"
-                )
+                return f"the sweep of {plan.swept_as(job.stage_name)} lacks the learning rates {rates}"
         return None
 
     def rate(self, job: Job) -> float | None:
@@ -180,9 +178,7 @@ class Study:
 
     def _launched(self, job: Job, folder: Path, overrides: Sequence[str]) -> int:
         begun, status = time.monotonic(), None
-        bar = tqdm(
-            total=job.steps, desc=job.name, unit="step", disable=None, position=1, leave=False
-        )
+        bar = tqdm(total=job.steps, desc=job.name, unit="step", disable=None, position=1, leave=False)
         try:
             with bar:
                 status = self.launch(folder, overrides, lambda done: _advance(bar, done))

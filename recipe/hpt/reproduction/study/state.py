@@ -81,9 +81,7 @@ def _recorded(file: Path) -> dict[str, Any]:
             "name a new folder with --out"
         )
     values = record["settings"]
-    return {
-        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
-    }
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def record_settings(out: Path, settings: Settings) -> None:

@@ -99,9 +99,7 @@ class BaseModelSettings:
 
     def __post_init__(self) -> None:
         if min(self.steps, self.batch_size, self.eval_per_level) < 1 or self.learning_rate <= 0:
-            raise ValueError(
-                f"steps, batch_size, eval_per_level and learning_rate must be positive: got {self}"
-            )
+            raise ValueError(f"steps, batch_size, eval_per_level and learning_rate must be positive: got {self}")
         if not self.levels or min(self.levels) < 1:
             raise ValueError(f"levels must name at least one level, from 1 up: got {self.levels}")
 
@@ -132,9 +130,7 @@ def build_tokenizer() -> Qwen2Tokenizer:
     return tokenizer
 
 
-def build_model(
-    settings: BaseModelSettings, tokenizer: PreTrainedTokenizerBase
-) -> Qwen2ForCausalLM:
+def build_model(settings: BaseModelSettings, tokenizer: PreTrainedTokenizerBase) -> Qwen2ForCausalLM:
     """A Qwen2 with random float32 weights, a function of `settings.seed`."""
     config = Qwen2Config(
         # Not rounded up: vLLM never samples an id that the tokenizer lacks, while the actor would
@@ -154,9 +150,7 @@ def build_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         model = Qwen2ForCausalLM(config).float()
-    model.generation_config = GenerationConfig(
-        pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id
-    )
+    model.generation_config = GenerationConfig(pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id)
     return model
 
 
@@ -197,9 +191,7 @@ def fit(
     The loss is the mean over the solution tokens of a batch. Held-out questions are never drawn.
     """
     optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: _learning_rate_factor(step, settings.steps)
-    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _learning_rate_factor(step, settings.steps))
     rng = random.Random(f"{settings.seed}/base")
     pools = [all_problems(level, held_out=False) for level in settings.levels]
     losses: list[float] = []
@@ -382,9 +374,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     options = parser.parse_args(arguments)
 
-    train_path, val_path = write_task(
-        options.out, options.seed, options.train_size, options.val_per_level
-    )
+    train_path, val_path = write_task(options.out, options.seed, options.train_size, options.val_per_level)
     print(f"wrote {train_path} and {val_path}")
     model_dir = options.out / "base_model"
     settings = BaseModelSettings(seed=options.seed, steps=options.steps)

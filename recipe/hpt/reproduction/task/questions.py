@@ -73,9 +73,7 @@ def answer_text(problem: Problem) -> str:
 def solution_text(problem: Problem) -> str:
     """The gold solution: the countdown with the running sums, then the boxed answer."""
     sums = [_two_digits(problem.start + problem.addend * done) for done in range(problem.level + 1)]
-    steps = [
-        f"{problem.level - done}:{total}+{problem.addend}" for done, total in enumerate(sums[:-1])
-    ]
+    steps = [f"{problem.level - done}:{total}+{problem.addend}" for done, total in enumerate(sums[:-1])]
     return f"{','.join(steps)},0:{sums[-1]} \\boxed{{{sums[-1]}}}"
 
 
@@ -126,11 +124,7 @@ def level_problems(
     Args:
         half: of `HALVES`, to draw from this half of the held-out questions only.
     """
-    pool = [
-        problem
-        for problem in all_problems(level, held_out)
-        if half is None or half_of(problem) == half
-    ]
+    pool = [problem for problem in all_problems(level, held_out) if half is None or half_of(problem) == half]
     drawn: list[Problem] = []
     while len(drawn) < count:
         drawn += rng.sample(pool, min(len(pool), count - len(drawn)))
@@ -154,9 +148,7 @@ def example_row(problem: Problem, index: int, split: str) -> dict[str, Any]:
     }
 
 
-def make_split(
-    split: str, counts: dict[int, int], seed: int, shuffle: bool = True
-) -> list[dict[str, Any]]:
+def make_split(split: str, counts: dict[int, int], seed: int, shuffle: bool = True) -> list[dict[str, Any]]:
     """The rows of one split.
 
     Args:
@@ -217,9 +209,7 @@ def write_task(
         val_per_level: questions per level in the validation split, which is ordered by level.
     """
     if train_size < 1 or val_per_level < 1:
-        raise ValueError(
-            f"train_size and val_per_level must be positive; got {train_size}, {val_per_level}"
-        )
+        raise ValueError(f"train_size and val_per_level must be positive; got {train_size}, {val_per_level}")
     train_path, val_path = Path(out_dir) / "train.parquet", Path(out_dir) / "val.parquet"
     write_parquet(make_split("train", spread(train_size, train_levels), seed), train_path)
     val_counts = dict.fromkeys(val_levels, val_per_level)

@@ -89,15 +89,13 @@ def test_the_dtype_is_that_of_the_scores(dtype):
 def test_a_wrong_shape_is_refused_with_both_sizes(shape, labels):
     with pytest.raises(ValueError) as error:
         group_advantages(torch.zeros(shape), ["a"] * labels)
-    assert str(error.value) == (
-        f"got scores of shape {shape} and {labels} group labels; expected (bs,) and bs labels"
-    )
+    assert str(error.value) == (f"got scores of shape {shape} and {labels} group labels; expected (bs,) and bs labels")
 
 
 @given(
-    st.lists(
-        st.tuples(st.sampled_from("abcde"), st.floats(0.0, 1.0)), min_size=1, max_size=24
-    ).flatmap(lambda rows: st.tuples(st.just(rows), st.permutations(range(len(rows)))))
+    st.lists(st.tuples(st.sampled_from("abcde"), st.floats(0.0, 1.0)), min_size=1, max_size=24).flatmap(
+        lambda rows: st.tuples(st.just(rows), st.permutations(range(len(rows))))
+    )
 )
 def test_advantages_equal_a_loop_over_groups_whatever_the_order(rows_and_order):
     rows, order = rows_and_order
@@ -120,9 +118,7 @@ def test_agrees_with_verls_grpo_advantage(seed, normalize):
     groups = np.array([f"q{int(i)}" for i in torch.randint(0, 6, (20,), generator=generator)])
     mask = (torch.rand(20, 7, generator=generator) < 0.7).to(F64)
     rewards = torch.rand(20, 7, generator=generator, dtype=F64) / 7
-    verls, _ = compute_grpo_outcome_advantage(
-        rewards.clone(), mask, groups, norm_adv_by_std_in_grpo=normalize
-    )
+    verls, _ = compute_grpo_outcome_advantage(rewards.clone(), mask, groups, norm_adv_by_std_in_grpo=normalize)
     scores = group_advantages(rewards.sum(-1), list(groups), normalize=normalize)
     ours = scores.unsqueeze(-1) * mask
     # The deviation of a group of one is a float32 in verl: 1 + epsilon is rounded.

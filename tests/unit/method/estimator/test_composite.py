@@ -183,9 +183,7 @@ def test_the_released_luffy():
     assert loss.offline.item() == pytest.approx(-(1 / 3) * (0.5 + 0.8) / 10)
     assert loss.sft.item() == 0.0
     third = 1 / 30
-    assert slopes(loss, rows) == approx(
-        [[-third, -third], [2 * third, 0], [-third / 4, -third * 0.16]]
-    )
+    assert slopes(loss, rows) == approx([[-third, -third], [2 * third, 0], [-third / 4, -third * 0.16]])
 
 
 def test_the_released_srft():

@@ -143,9 +143,7 @@ def make_rows(
             padding_rows,
             filler("log_prob") + 0 * table.sum(),
         ),
-        old_log_prob=pad(
-            [log_probs(old_table, x) for x in tokens], padding_rows, filler("old_log_prob")
-        ).detach(),
+        old_log_prob=pad([log_probs(old_table, x) for x in tokens], padding_rows, filler("old_log_prob")).detach(),
         advantages=pad(
             [[row.advantage] * len(x) for row, x in zip(plan.rows, tokens, strict=True)],
             padding_rows,
@@ -250,9 +248,7 @@ def test_the_sum_over_micro_batches_does_not_depend_on_how_rows_are_packed(setti
 @pytest.mark.parametrize("garbage", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("field", [None, "log_prob", "old_log_prob", "advantages"])
 @pytest.mark.parametrize("clip_ratio", [None, 0.2])
-def test_garbage_outside_the_mask_reaches_neither_value_nor_gradient(
-    setting, garbage, field, clip_ratio
-):
+def test_garbage_outside_the_mask_reaches_neither_value_nor_gradient(setting, garbage, field, clip_ratio):
     table = setting.table
     rows = make_rows(setting.batch, table, setting.old, garbage=garbage, only=field)
     assert not getattr(rows, field or "log_prob").isfinite().all()
@@ -318,9 +314,7 @@ def test_padding_adds_nothing_even_if_its_mask_and_weight_say_otherwise(setting)
     is_padding = rows.row_kind == RowKind.PADDING
     extra = {"entropy": torch.rand_like(rows.log_prob), "kl": torch.rand_like(rows.log_prob)}
     coefficients = {"entropy_coeff": 0.5, "kl_coef": 0.25}
-    expected = rows[~is_padding].loss(
-        **{name: values[~is_padding] for name, values in extra.items()}, **coefficients
-    )
+    expected = rows[~is_padding].loss(**{name: values[~is_padding] for name, values in extra.items()}, **coefficients)
     rows.response_mask[is_padding] = True
     got = rows.loss(**extra, **coefficients)
     for name, value in expected._asdict().items():
@@ -350,9 +344,7 @@ def test_entropy_and_kl_act_on_rollout_tokens_under_the_weight_of_the_rl_term(se
 
 @pytest.mark.parametrize(("name", "coefficient"), [("entropy", "entropy_coeff"), ("KL", "kl_coef")])
 def test_a_coefficient_without_its_values_is_refused(setting, name, coefficient):
-    with pytest.raises(
-        ValueError, match=rf"coefficient of 0\.5 for the {name} term needs the {name}"
-    ):
+    with pytest.raises(ValueError, match=rf"coefficient of 0\.5 for the {name} term needs the {name}"):
         setting.rows.loss(**{coefficient: 0.5})
 
 

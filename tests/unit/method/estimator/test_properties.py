@@ -73,9 +73,7 @@ def test_the_coefficient_the_published_loss_and_verl_agree_with_the_gradient(per
 @thorough
 def test_everything_is_finite_whatever_stands_outside_the_mask(dtype, batch, garbage):
     *values, mask = batch
-    log_prob, *rest = (
-        x.to(dtype).masked_fill(~mask, stray) for x, stray in zip(values, garbage, strict=True)
-    )
+    log_prob, *rest = (x.to(dtype).masked_fill(~mask, stray) for x, stray in zip(values, garbage, strict=True))
     for name, params in CASES:
         leaf = log_prob.clone().requires_grad_()
         surrogate = token_surrogate(name, leaf, *rest, mask, **params)

@@ -261,9 +261,7 @@ def test_garbage_outside_the_mask_reaches_neither_value_nor_gradient(name, param
     """Each input alone, too: a NaN in one of them can hide what another would do."""
     sample = Sample(2)
     clean = sample.log_prob.detach().requires_grad_()
-    expected = token_surrogate(
-        name, clean, sample.old_log_prob, sample.advantages, sample.mask, **params
-    )
+    expected = token_surrogate(name, clean, sample.old_log_prob, sample.advantages, sample.mask, **params)
     expected.sum().backward()
 
     dirty = [x.detach().clone() for x in (clean, sample.old_log_prob, sample.advantages)]
@@ -284,9 +282,7 @@ def test_garbage_outside_the_mask_reaches_neither_value_nor_gradient(name, param
 def test_the_mask_may_be_of_any_type(kind):
     sample = Sample(3)
     *inputs, mask = sample.inputs
-    assert torch.equal(
-        token_surrogate("sft", *inputs, mask.to(kind)), token_surrogate("sft", *inputs, mask)
-    )
+    assert torch.equal(token_surrogate("sft", *inputs, mask.to(kind)), token_surrogate("sft", *inputs, mask))
 
 
 @pytest.mark.parametrize(("name", "params"), CASES, ids=str)
@@ -294,9 +290,7 @@ def test_the_mask_may_be_of_any_type(kind):
 @pytest.mark.parametrize("log_prob", [-50.0, -1e-3])
 @pytest.mark.parametrize("old_log_prob", [-50.0, -25.0, -1e-3])
 @pytest.mark.parametrize("advantage", [1.0, -1.0])
-def test_improbable_tokens_and_large_ratios_stay_finite(
-    name, params, dtype, log_prob, old_log_prob, advantage
-):
+def test_improbable_tokens_and_large_ratios_stay_finite(name, params, dtype, log_prob, old_log_prob, advantage):
     x = torch.full((1, 1), log_prob, dtype=dtype, requires_grad=True)
     inputs = (
         x,
@@ -419,8 +413,7 @@ def test_a_clip_that_is_none_is_refused(function, name, value):
     with pytest.raises(ValueError) as error:
         function(name, *Sample(0).inputs, clip_ratio=value)
     assert str(error.value) == (
-        f"got clip_ratio={value!r}; expected a number >= 0, a pair (low, high) of such numbers, "
-        "or None for no clip"
+        f"got clip_ratio={value!r}; expected a number >= 0, a pair (low, high) of such numbers, or None for no clip"
     )
 
 

@@ -26,9 +26,7 @@ UNBIASED = (N - 1) / (N * L_MAX)
 SPREAD = (0.99, 1.0, 1.01)
 
 
-def entry(
-    variant, variance=1.0, cosine=0.9, questions=1.0, weights=(1.0, 1.0, 1.0), turn=0, **fields
-):
+def entry(variant, variance=1.0, cosine=0.9, questions=1.0, weights=(1.0, 1.0, 1.0), turn=0, **fields):
     """Squared norm 1; ``variance`` of a step on three questions. ``turn`` makes the noise another one."""
     spread = SPREAD[turn:] + SPREAD[:turn]
     defaults = {
@@ -115,9 +113,7 @@ def test_stable_looks_at_questions_as_well(questions, expected):
     assert verdict("is stable", entry(PI_ONE, questions=questions)) == expected
 
 
-@pytest.mark.parametrize(
-    ("weights", "expected"), [((2.0, 1.0, 2.0), HOLDS), ((1.0, 2.0, 1.0), FAILS)]
-)
+@pytest.mark.parametrize(("weights", "expected"), [((2.0, 1.0, 2.0), HOLDS), ((1.0, 2.0, 1.0), FAILS)])
 def test_difficulty_bias_is_weight_on_easy_and_hard_questions(weights, expected):
     assert verdict("difficulty bias", entry(STD, weights=weights)) == expected
 

@@ -121,9 +121,7 @@ def test_bad_files_are_one_message(rows, message, task, tmp_path, capsys):
 def test_a_task_without_a_model_is_refused(task, tmp_path, capsys):
     (tmp_path / "train.parquet").write_bytes((task / "train.parquet").read_bytes())
     assert diagnosed("--task", tmp_path) == 2
-    assert (
-        "base_model has no config.json; name a Hugging Face checkpoint" in capsys.readouterr().err
-    )
+    assert "base_model has no config.json; name a Hugging Face checkpoint" in capsys.readouterr().err
 
 
 def test_the_estimator_needs_torch_only():

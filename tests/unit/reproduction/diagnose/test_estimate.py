@@ -124,12 +124,9 @@ def test_standard_errors_cover_the_scatter_over_repetitions(model):
         ).entries["reinforce"]
         for i in range(6)
     ]
-    slopes, cosines = (
-        torch.tensor([getattr(x, name) for x in found]) for name in ("slope", "cosine")
-    )
+    slopes, cosines = (torch.tensor([getattr(x, name) for x in found]) for name in ("slope", "cosine"))
     slope_error, cosine_error = (
-        torch.tensor([getattr(x, name) for x in found]).median()
-        for name in ("slope_error", "cosine_error")
+        torch.tensor([getattr(x, name) for x in found]).median() for name in ("slope_error", "cosine_error")
     )
     assert 0.4 < slopes.std() / slope_error < 1.6
     assert 0.15 < cosines.std() / cosine_error < 1.6
@@ -149,10 +146,7 @@ def test_the_cosine_of_a_step_counts_its_noise(model):
 def test_a_biased_estimator_is_seen(model):
     """Rewards turned upside down: the same variance, the opposite direction."""
     questions = sampled(model, 40 * N, seed=4)
-    turned = [
-        Question(q.prompt, Rollouts(q.pool.responses, [1 - x for x in q.pool.scores]))
-        for q in questions
-    ]
+    turned = [Question(q.prompt, Rollouts(q.pool.responses, [1 - x for x in q.pool.scores])) for q in questions]
     reference = reference_gradient(model, sampled(model, 40 * N, seed=5), N)
     right, wrong = (
         measure(model, each, algorithms=["dr_grpo"], reference=reference).entries["dr_grpo"]
@@ -166,9 +160,7 @@ def test_a_biased_estimator_is_seen(model):
 def test_every_entry_is_reported_or_said_not_to_apply(model):
     diagnosis = measure(model, sampled(model, 5 * N + 1, seed=6), contrasts=CONTRASTS)
     assert set(diagnosis.entries) == (set(ALGORITHMS) - {"ppo"}) | {c.label for c in CONTRASTS}
-    assert diagnosis.not_applicable == {
-        "ppo": "its advantage is GAE, and no critic's values are given"
-    }
+    assert diagnosis.not_applicable == {"ppo": "its advantage is GAE, and no critic's values are given"}
     assert (diagnosis.questions, diagnosis.groups, diagnosis.gap) == (2, 5, None)
     for entry in diagnosis.entries.values():
         assert set(entry.blocks) == set(layout_of(model).names)
@@ -182,9 +174,7 @@ def test_ppo_applies_where_values_are_given(model):
     """A = R - 1/2 is half of +-1: on-policy the same gradient, at half the scale."""
     questions = sampled(model, 8 * N, seed=7, values=lambda _, rows: [[0.5] * len(r) for r in rows])
     entries = measure(model, questions, algorithms=["ppo", "reinforce"]).entries
-    assert entries["ppo"].variance_rollouts == pytest.approx(
-        entries["reinforce"].variance_rollouts / 4
-    )
+    assert entries["ppo"].variance_rollouts == pytest.approx(entries["reinforce"].variance_rollouts / 4)
     assert entries["ppo"].squared_norm == pytest.approx(entries["reinforce"].squared_norm / 4)
 
 
@@ -203,9 +193,7 @@ def test_what_must_be_equal_on_policy(model):
 def test_scale_changes_the_variance_but_not_the_relative_one(model):
     questions = sampled(model, 8 * N, seed=9)
     near, far = (
-        measure(model, questions, algorithms=["dr_grpo"], max_response_length=length).entries[
-            "dr_grpo"
-        ]
+        measure(model, questions, algorithms=["dr_grpo"], max_response_length=length).entries["dr_grpo"]
         for length in (L_MAX, 10 * L_MAX)
     )
     assert far.variance_rollouts == pytest.approx(near.variance_rollouts / 100)
@@ -264,10 +252,7 @@ def test_an_entry_with_an_advantage_of_its_own_is_said_not_to_apply(model, monke
 
 def test_groups_of_one_advantage_have_no_gradient_and_no_ratios(model):
     """All wrong: exactly 0 where the advantage is relative, and no number where 0 is divided."""
-    questions = [
-        Question(q.prompt, Rollouts(q.pool.responses, [0.0] * 8))
-        for q in sampled(model, 8, seed=13)
-    ]
+    questions = [Question(q.prompt, Rollouts(q.pool.responses, [0.0] * 8)) for q in sampled(model, 8, seed=13)]
     entry = measure(model, questions, algorithms=["grpo"]).entries["grpo"]
     assert (entry.variance_rollouts, entry.effective_sample_size) == (0, 0)
     assert (entry.norm, entry.relative_rollouts, entry.largest_weight) == (None, None, None)

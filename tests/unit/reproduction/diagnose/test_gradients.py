@@ -41,9 +41,7 @@ def tiny_model(tied: bool = True, dtype=F64, seed: int = 0):
         num_attention_heads=2, num_key_value_heads=1, tie_word_embeddings=tied,
     )  # fmt: skip
     model = Qwen2ForCausalLM(config).to(dtype)
-    for (
-        each
-    ) in model.parameters():  # the default weights are so small that every token is equally likely
+    for each in model.parameters():  # the default weights are so small that every token is equally likely
         torch.nn.init.normal_(each, std=0.4)
     return model.eval()
 
@@ -90,10 +88,7 @@ def advantages_by_hand(entry: str) -> list[torch.Tensor]:
         return [torch.ones(len(DEMONSTRATION), dtype=F64)]
     if entry == "ppo":
         return [s - torch.tensor(v, dtype=F64) for s, v in zip(scores, VALUES, strict=False)]
-    if entry == "reinforce":
-        values = 2 * scores - 1
-    else:
-        values = group_advantage(scores, [0, 0], normalize=entry != "dr_grpo")
+    values = 2 * scores - 1 if entry == "reinforce" else group_advantage(scores, [0, 0], normalize=entry != "dr_grpo")
     return [a.expand(len(r)) for a, r in zip(values, RESPONSES, strict=False)]
 
 
@@ -141,9 +136,7 @@ def test_parallel_weights_share_a_backward_pass(monkeypatch):
     weights = torch.randn(4, 4, generator=torch.Generator().manual_seed(0), dtype=F64) * rows.mask
     passes = []
     backward = RowGradients._backward
-    monkeypatch.setattr(
-        RowGradients, "_backward", lambda self, w: passes.append(w) or backward(self, w)
-    )
+    monkeypatch.setattr(RowGradients, "_backward", lambda self, w: passes.append(w) or backward(self, w))
     first = rows.gradient(weights)
     expected = flat_gradient((rows.log_prob * weights).sum(), model)
     assert (first - expected).norm() <= ROUNDING * expected.norm()

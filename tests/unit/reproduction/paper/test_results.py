@@ -81,10 +81,7 @@ def test_exclusive_solves_add_up():
 def test_net_exclusive_solves_differ_from_table_2():
     """Of the same samples, what HPT alone solves minus what the other alone solves would be the difference of the cells."""
     cells = {row.method: row.cells["math500"] for row in TABLE_2}
-    net = {
-        other: (levels["all"].only_hpt - levels["all"].only_other) / 5
-        for other, levels in results.TABLE_4.items()
-    }
+    net = {other: (levels["all"].only_hpt - levels["all"].only_other) / 5 for other, levels in results.TABLE_4.items()}
     assert net == pytest.approx({"grpo": 8.6, "luffy": 5.4})
     assert cells["hpt"] - cells["grpo"] == pytest.approx(7.4)
     assert cells["hpt"] - cells["luffy"] == pytest.approx(0.8)

@@ -72,11 +72,7 @@ def test_rows_per_table():
 def test_what_sets_a_row_apart(model, method, expected):
     ((_, settings),) = row_of(model, method).stages
     # `n` and `lr` alone are also ends of validation's keys.
-    last = {
-        key.rpartition(".")[2]: item.value
-        for key, item in settings.items()
-        if "val_kwargs" not in key
-    }
+    last = {key.rpartition(".")[2]: item.value for key, item in settings.items() if "val_kwargs" not in key}
     assert {name: last[name] for name in expected} == expected
 
 
@@ -90,9 +86,7 @@ def test_the_stages_of_sft_then_grpo_are_the_rows_of_these_names():
 def test_every_hybrid_setting_is_one_and_accepted():
     for row in ROWS:
         for _, settings in row.stages:
-            section = {
-                key[4:]: item.value for key, item in settings.items() if key.startswith("hpt.")
-            }
+            section = {key[4:]: item.value for key, item in settings.items() if key.startswith("hpt.")}
             accepted = HPTConfig.from_mapping(section)
             assert {key: getattr(accepted, key) for key in section} == section
 
@@ -102,9 +96,7 @@ def test_the_gpu_default_is_what_all_rows_share():
     set_there = {key: OmegaConf.select(config, key) for key in SHARED}
     differing = {key for key, value in set_there.items() if value not in (None, SHARED[key].value)}
     assert not differing
-    assert (
-        sum(value is not None for value in set_there.values()) >= 20
-    )  # the rest are verl's defaults
+    assert sum(value is not None for value in set_there.values()) >= 20  # the rest are verl's defaults
 
 
 def test_models_are_prepared_as_published():

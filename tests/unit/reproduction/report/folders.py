@@ -50,9 +50,7 @@ def evaluation(
     return out
 
 
-def _fill(
-    out: Path, benchmark: Benchmark, counts: Sequence[int], n: int, finished: bool, run_seed: int
-) -> None:
+def _fill(out: Path, benchmark: Benchmark, counts: Sequence[int], n: int, finished: bool, run_seed: int) -> None:
     ids = [question.id for question in benchmark.questions]
     with SampleStore(out, benchmark.name, ids, run_seed) as store:
         for id, right in zip(ids, counts, strict=True):

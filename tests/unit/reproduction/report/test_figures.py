@@ -33,9 +33,7 @@ VALIDATION = "val-core/builtin/level_{}/acc/mean@1"
 def training(tmp_path, rows, method="hpt", seed=0, stages=1):
     """Rows of one stage, or of several."""
     parts = [rows] if stages == 1 else rows
-    folders = [
-        metrics(tmp_path / f"{method}-{seed}-{number}", part) for number, part in enumerate(parts)
-    ]
+    folders = [metrics(tmp_path / f"{method}-{seed}-{number}", part) for number, part in enumerate(parts)]
     return RunEntry("builtin", method, seed, tuple(folders))
 
 
@@ -56,10 +54,7 @@ def test_stages_are_one_after_the_other(tmp_path):
 
 
 def test_a_line_has_the_steps_of_all_seeds(tmp_path):
-    runs = [
-        training(tmp_path, ratio(values), seed=s)
-        for s, values in enumerate(([0.5, 0.25, 0.125], [0.25, 0.75]))
-    ]
+    runs = [training(tmp_path, ratio(values), seed=s) for s, values in enumerate(([0.5, 0.25, 0.125], [0.25, 0.75]))]
     line = line_of(runs, RATIO)
     assert list(line.values) == [1, 2] and line.seeds == (0, 1)
     assert line.values[2].mean == 0.5
@@ -94,9 +89,7 @@ def test_metrics_that_no_training_wrote_are_named(tmp_path, line):
 
 
 def test_a_metric_that_is_no_number_is_named(tmp_path):
-    with pytest.raises(
-        RunsError, match=r"got hpt/offline_ratio='high' at step 1 of builtin, hpt, seed 0"
-    ):
+    with pytest.raises(RunsError, match=r"got hpt/offline_ratio='high' at step 1 of builtin, hpt, seed 0"):
         series_of(training(tmp_path, ratio(["high"])), RATIO)
 
 
@@ -112,8 +105,7 @@ def test_means_over_metrics_are_at_steps_that_have_them_all(tmp_path):
 def validations(*accuracies):
     """(step, levels 1, 2 and 7) each."""
     return {
-        step: {VALIDATION.format(level): v for level, v in zip((1, 2, 7), of, strict=True)}
-        for step, of in accuracies
+        step: {VALIDATION.format(level): v for level, v in zip((1, 2, 7), of, strict=True)} for step, of in accuracies
     }
 
 
@@ -159,9 +151,7 @@ def test_the_offline_ratio_of_all_methods_is_in_the_data_and_flat_ones_are_not_d
 
 def test_entropy_and_length(tmp_path):
     rows = {1: {"hpt/entropy_rollout": 0.5, "hpt/response_length_rollout": 20.0}}
-    (figure,) = entropy_figure(
-        "m", "M", [training(tmp_path, rows), training(tmp_path, ratio([1.0]), "sft")]
-    )
+    (figure,) = entropy_figure("m", "M", [training(tmp_path, rows), training(tmp_path, ratio([1.0]), "sft")])
     assert [(r["metric"], r["method"], r["mean"]) for r in data(figure)] == [
         ("hpt/entropy_rollout", "hpt", "0.5"), ("hpt/response_length_rollout", "hpt", "20"),
     ]  # fmt: skip
@@ -178,9 +168,7 @@ def test_gates(tmp_path):
 
 def test_figures_without_inputs_say_what_they_need(tmp_path):
     figures = make_figures([RunEntry("builtin", "hpt")])
-    assert [figure.key.split("_")[0] for figure in figures] == [
-        f"figure{number}" for number in range(2, 9)
-    ]
+    assert [figure.key.split("_")[0] for figure in figures] == [f"figure{number}" for number in range(2, 9)]
     assert all(figure.svg is None and figure.missing.startswith("Needs ") for figure in figures)
     base = training(tmp_path, validations((0, (0.5, 0.5, 0.5))), "base")
     (figure,) = validation_figure("m", "M", [base])  # a level line alone is no curve
@@ -225,10 +213,7 @@ def test_the_interval_is_over_questions_with_their_seeds_averaged(tmp_path):
     low, high = np.quantile(draws, [0.025, 0.975])
     assert float(first["low"]) == pytest.approx(low, abs=0.02)
     assert float(first["high"]) == pytest.approx(high, abs=0.02)
-    other = [
-        evaluated(tmp_path, {"b": each}, "grpo", seed=s, gold=str(s))
-        for s, each in enumerate(counts)
-    ]
+    other = [evaluated(tmp_path, {"b": each}, "grpo", seed=s, gold=str(s)) for s, each in enumerate(counts)]
     mine = data(pass_at_k_figure("m", "M", other)[0])[0]
     draws = generator.choice(np.concatenate(counts) / 4, (20000, 8)).mean(axis=1)
     low, high = np.quantile(draws, [0.025, 0.975])
@@ -242,9 +227,7 @@ def test_a_curve_is_of_the_evaluation_with_most_samples(tmp_path):
     run = RunEntry("builtin", "hpt", 0, (), (*few.evaluation, many))
     rows = data(pass_at_k_figure("m", "M", [run])[0])
     assert [row["k"] for row in rows] == ["1", "2", "4", "8", "16"]
-    assert float(rows[1]["pass_at_k"]) == pytest.approx(
-        mean([pass_at_k(16, 1, 2), pass_at_k(16, 2, 2)]), rel=1e-5
-    )
+    assert float(rows[1]["pass_at_k"]) == pytest.approx(mean([pass_at_k(16, 1, 2), pass_at_k(16, 2, 2)]), rel=1e-5)
 
 
 def test_single_samples_make_no_curve(tmp_path):

@@ -23,9 +23,7 @@ ROOT = Path(__file__).parents[4]
 def make_study(folder):
     """A small study of two methods and two seeds, with a gate, and one of the paper's models."""
     runs = []
-    for number, (method, seed) in enumerate(
-        (m, s) for m in ("hpt", "grpo", "hpt_gamma_1_4") for s in (0, 1)
-    ):
+    for number, (method, seed) in enumerate((m, s) for m in ("hpt", "grpo", "hpt_gamma_1_4") for s in (0, 1)):
         name = f"{method}-{seed}"
         rows = {
             step: {
@@ -43,9 +41,7 @@ def make_study(folder):
             folder / "runs" / name,
             {(step, 0): {f"q{step}{i}": (i + number) % 5 for i in range(4)} for step in (1, 2, 3)},
         )
-        counts = {
-            f"builtin/level_{level}": [(i + number) % 5 for i in range(4)] for level in (1, 7)
-        }
+        counts = {f"builtin/level_{level}": [(i + number) % 5 for i in range(4)] for level in (1, 7)}
         evaluation(folder / "eval" / name, counts)
         runs.append(
             {
@@ -75,11 +71,7 @@ def made(study, tmp_path_factory):
 
 
 def contents(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def test_files(made):
@@ -90,9 +82,7 @@ def test_files(made):
     )  # fmt: skip
     assert names == {f"{stem}.{ending}" for stem in stems for ending in ("md", "csv", "tex")}
     names = {path.name for path in (made / "figures").iterdir()}
-    assert names == {
-        f"figure{number}_builtin.{ending}" for number in range(2, 9) for ending in ("svg", "csv")
-    }
+    assert names == {f"figure{number}_builtin.{ending}" for number in range(2, 9) for ending in ("svg", "csv")}
 
 
 class Page(HTMLParser):
@@ -104,9 +94,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
-        self.sources += [
-            value for name, value in attrs if name in ("src", "href", "srcset", "data")
-        ]
+        self.sources += [value for name, value in attrs if name in ("src", "href", "srcset", "data")]
 
     def handle_data(self, data):
         self.text += data
@@ -144,9 +132,7 @@ def test_the_same_input_gives_the_same_bytes(made, study, tmp_path):
         "for what, out in (('tables', 'tables'), ('figures', 'figures'), ('page', 'page.html')):\n"
         "    assert main([what, 'moved/runs.yaml', '--out', 'again/' + out]) == 0"
     )
-    subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True
-    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True)
     first, second = contents(made), contents(tmp_path / "again")
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []

@@ -99,9 +99,7 @@ def test_an_evaluation_belongs_to_one_run_a_training_may_be_shared(tmp_path):
     ]
     assert len(read_runs(runs_file(tmp_path, *shared))) == 2
     evaluation(tmp_path / "eval", {"tiny": [1]})
-    file = runs_file(
-        tmp_path, {**HPT, "evaluation": "eval"}, {**HPT, "seed": 1, "evaluation": "./eval"}
-    )
+    file = runs_file(tmp_path, {**HPT, "evaluation": "eval"}, {**HPT, "seed": 1, "evaluation": "./eval"})
     with pytest.raises(RunsError, match=r"belongs to builtin, hpt, seed 0 and to .* seed 1"):
         read_runs(file)
 

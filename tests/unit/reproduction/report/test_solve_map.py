@@ -64,9 +64,7 @@ def test_stages_go_on_where_the_first_stopped(tmp_path):
 
 def test_map_and_difference(tmp_path):
     other = {(1, 0): {"a": 1, "b": 4}, (2, 0): {"c": 3}, (3, 1): {"b": 0, "z": 3}, (4, 1): {"a": 2}}
-    maps, difference = solve_map_figures(
-        "m", "M", [training(tmp_path, EPOCHS), training(tmp_path, other, "grpo")]
-    )
+    maps, difference = solve_map_figures("m", "M", [training(tmp_path, EPOCHS), training(tmp_path, other, "grpo")])
     mine = [row for row in data(maps) if row["method"] == "hpt"]
     assert len(mine) == 6 and mine[0] == {
         "method": "hpt", "seed": "0", "step": "1", "epoch": "0", "question": "a", "n": "4",

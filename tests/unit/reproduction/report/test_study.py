@@ -97,9 +97,7 @@ def test_a_method_whose_second_stage_is_missing_is_left_out():
 
 
 def test_accuracy_table_in_markdown():
-    rows = study.rows_of(
-        study.outcomes([line(seed=1, accuracy=(0.5, 0.0, 0.4)), base(), line(seed=0)]), LEVELS
-    )
+    rows = study.rows_of(study.outcomes([line(seed=1, accuracy=(0.5, 0.0, 0.4)), base(), line(seed=0)]), LEVELS)
     table = cells(rendered(study.accuracy_table(rows, LEVELS), markdown=True))
     assert table[0] == [
         "method", "seeds", "level 1", "level 2", "in distribution (1-2)", "out of distribution (7)", "all (1, 2, 7)"

@@ -59,15 +59,9 @@ def test_mean_and_standard_error_over_seeds(tmp_path):
     per_seed = [share(counts(s)["builtin/level_2"]) for s in range(3)]
     error = stdev(per_seed) / 3**0.5
     assert row["level 2"] == f"{mean(per_seed):.1f} ± {error:.1f}"
-    averages = [
-        mean(share(counts(s)[f"builtin/level_{level}"]) for level in (2, 6)) for s in range(3)
-    ]
+    averages = [mean(share(counts(s)[f"builtin/level_{level}"]) for level in (2, 6)) for s in range(3)]
     assert row["Avg"] == f"{mean(averages):.1f} ± {stdev(averages) / 3**0.5:.1f}"
-    (record,) = [
-        r
-        for r in records_of(table)
-        if (r["method"], r["column"]) == ("hpt", "average_in_distribution")
-    ]
+    (record,) = [r for r in records_of(table) if (r["method"], r["column"]) == ("hpt", "average_in_distribution")]
     assert float(record["measured"]) == pytest.approx(mean(averages), rel=1e-5)
     assert float(record["standard_error"]) == pytest.approx(stdev(averages) / 3**0.5, rel=1e-5)
     assert (record["error_over"], record["seeds"], record["published"]) == ("seeds", "0 1 2", "")
@@ -136,13 +130,8 @@ def test_measured_beside_published(tmp_path):
     assert ("Oat-Zero", "measured") not in rows and ("SFT", "difference") not in rows
     assert rows["SFT", "published"]["Avg"] == "44.5"
     llama = rows_of(tables["table3_llama3_1_8b"])
-    assert (
-        llama["LUFFY", "published*"]["MATH-500"] == "39.0"
-        and "Avg OOD" not in tables["table3_llama3_1_8b"].header
-    )
-    (record,) = [
-        r for r in records_of(tables["table2"]) if (r["method"], r["column"]) == ("hpt", "minerva")
-    ]
+    assert llama["LUFFY", "published*"]["MATH-500"] == "39.0" and "Avg OOD" not in tables["table3_llama3_1_8b"].header
+    (record,) = [r for r in records_of(tables["table2"]) if (r["method"], r["column"]) == ("hpt", "minerva")]
     assert float(record["difference"]) == pytest.approx(value - 46.0, rel=1e-4)
     assert (record["published"], record["quoted"]) == ("46", "false")
 
@@ -151,9 +140,7 @@ def test_ablations(tmp_path):
     correct = {name: [1, 2, 3] for name in PAPER}
     less = {name: [0, 1, 2] for name in PAPER}
     model = "qwen2.5_math_1.5b"
-    tables = tables_of(
-        entry(tmp_path, correct, model=model), entry(tmp_path, less, "off_on", model=model)
-    )
+    tables = tables_of(entry(tmp_path, correct, model=model), entry(tmp_path, less, "off_on", model=model))
     five = {row[0]: row[1:] for row in tables["table5"].rows}
     assert five["SFT/ON (HPT)"][0].startswith("50.0 ±") and five["SFT/ON (HPT)"][1:] == [
         "41.9",
@@ -219,9 +206,7 @@ def test_runs_on_other_questions_are_not_compared(tmp_path):
 
 
 def test_unknown_methods_get_rows_and_are_named(tmp_path):
-    table = tables_of(entry(tmp_path, counts()), entry(tmp_path, counts(1), "cautious|_100%"))[
-        "table2_builtin"
-    ]
+    table = tables_of(entry(tmp_path, counts()), entry(tmp_path, counts(1), "cautious|_100%"))["table2_builtin"]
     assert ("cautious|_100%", "measured") in rows_of(table)
     assert "Methods of the file's own, in no table of the paper: cautious|_100%." in table.notes
     lines = markdown(table).splitlines()
@@ -238,10 +223,7 @@ def test_notes_on_sampling(tmp_path):
     assert "In several evaluations of a run, the first counts: level 2." in table.notes
     assert "Samples per question: 4." in table.notes
     hot = entry(tmp_path, counts(), "sft", sampling={**SAMPLING, "temperature": 1.0})
-    assert any(
-        "Not all runs were sampled alike" in note
-        for note in tables_of(run, hot)["table2_builtin"].notes
-    )
+    assert any("Not all runs were sampled alike" in note for note in tables_of(run, hot)["table2_builtin"].notes)
     other_seed = entry(tmp_path, counts(), "grpo", sampling={**SAMPLING, "seed": 5})
     assert not any("alike" in note for note in tables_of(run, other_seed)["table2_builtin"].notes)
 

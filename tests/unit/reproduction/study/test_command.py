@@ -24,9 +24,7 @@ RATES = "1e-4,1e-3,1e-2"
 def composed_once():
     """Every study reads the size of a batch from the same configuration."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "recipe.hpt.reproduction.study.command.compose", functools.cache(launch_module.compose)
-        )
+        patch.setattr("recipe.hpt.reproduction.study.command.compose", functools.cache(launch_module.compose))
         yield
 
 
@@ -102,9 +100,7 @@ class Evaluations:
         if folder.name in self.fail:
             return 1
         (folder / "train.log").write_text("")
-        folders.evaluation(
-            folder / "results", {f"builtin/level_{level}": [3, 1] for level in (1, 7)}
-        )
+        folders.evaluation(folder / "results", {f"builtin/level_{level}": [3, 1] for level in (1, 7)})
         return 0
 
     @property
@@ -148,9 +144,7 @@ SWEPT = ("--steps", "4", "--seeds", "0,1", "--sweep-lrs", RATES)
 def test_a_whole_study(launch, trainings, tmp_path, capsys):
     assert launch("--only", "base,sft_grpo,hpt", defaults=SWEPT) == 0
     assert len(trainings.names) == 9 + 2 * 4
-    final = {
-        name: line["learning_rate"] for name, line in results(tmp_path).items() if "seed" in name
-    }
+    final = {name: line["learning_rate"] for name, line in results(tmp_path).items() if "seed" in name}
     assert final == {
         f"{name}-seed{seed}": rate
         for seed in (0, 1)
@@ -213,9 +207,7 @@ def test_what_is_finished_is_not_repeated(launch, trainings):
     )
 
 
-def test_a_full_study_goes_on_with_ablations_and_evaluations(
-    launch, trainings, evaluations, tmp_path, capsys
-):
+def test_a_full_study_goes_on_with_ablations_and_evaluations(launch, trainings, evaluations, tmp_path, capsys):
     assert launch() == 0
     before = len(trainings.names)
     assert evaluations.names == []
@@ -239,9 +231,7 @@ def test_a_full_study_goes_on_with_ablations_and_evaluations(
     assert f"report      {out / 'report.html'}" in capsys.readouterr().out
 
 
-def test_an_evaluation_that_failed_is_reported_and_tried_again(
-    launch, trainings, evaluations, tmp_path, capsys
-):
+def test_an_evaluation_that_failed_is_reported_and_tried_again(launch, trainings, evaluations, tmp_path, capsys):
     evaluations.fail, trainings.fail = {"sft-seed0"}, {"grpo-seed0"}
     assert launch("--full", "--only", "sft,grpo,hpt") == 1
     assert evaluations.names == ["sft-seed0", "hpt-seed0"]
@@ -370,11 +360,7 @@ def test_a_dry_run_knows_what_is_left(launch, trainings, capsys):
     assert launch("--only", "base,hpt") == 130
     capsys.readouterr()
     assert launch("--only", "base,hpt,srft", "--dry-run", defaults=()) == 0
-    status = {
-        row.split()[0]: row.split("  ")[-1]
-        for row in capsys.readouterr().out.splitlines()
-        if "-seed0" in row
-    }
+    status = {row.split()[0]: row.split("  ")[-1] for row in capsys.readouterr().out.splitlines() if "-seed0" in row}
     assert status == {"base-seed0": "finished", "srft-seed0": "to do", "hpt-seed0": "resumes at 2"}
 
 

@@ -25,9 +25,7 @@ def folders(tmp_path_factory):
 def test_no_test_question_is_in_any_seeds_training_or_development_set(folders):
     data.check_disjoint(folders)
     test = set.union(*(data.questions_of(folder / data.TEST) for folder in folders))
-    other = [
-        data.questions_of(folder / name) for folder in folders for name in (data.TRAIN, data.DEV)
-    ]
+    other = [data.questions_of(folder / name) for folder in folders for name in (data.TRAIN, data.DEV)]
     assert not test & set.union(*other)
     assert data.questions_of(folders[0] / data.TEST) != data.questions_of(folders[1] / data.TEST)
 
@@ -45,9 +43,7 @@ def test_both_halves_have_enough_questions():
         assert min(halves.count(half) for half in HALVES) >= data.HELD_OUT_PER_LEVEL
 
 
-@pytest.mark.parametrize(
-    ("one", "other"), [(data.TRAIN, data.TEST), (data.DEV, data.TEST), (data.TRAIN, data.DEV)]
-)
+@pytest.mark.parametrize(("one", "other"), [(data.TRAIN, data.TEST), (data.DEV, data.TEST), (data.TRAIN, data.DEV)])
 def test_a_shared_question_is_found_even_across_seeds(folders, tmp_path, one, other):
     copies = [shutil.copytree(folder, tmp_path / folder.name) for folder in folders]
     shutil.copy(copies[0] / other, copies[2] / one)
@@ -69,9 +65,7 @@ def test_reading_in_order_resumes_where_it_stopped():
 
     def loader():
         numbers = list(range(40))
-        return StatefulDataLoader(
-            numbers, batch_size=4, num_workers=0, sampler=SequentialSampler(numbers)
-        )
+        return StatefulDataLoader(numbers, batch_size=4, num_workers=0, sampler=SequentialSampler(numbers))
 
     first, batches = loader(), []
     for number, batch in enumerate(first):

@@ -35,18 +35,12 @@ def out(tmp_path):
     text = (evaluated / "results.json").read_text()
     (evaluated / "results.json").write_text(text.replace('"name": "m"', f'"name": "{out}/m"'))
     state.mark_evaluated(evaluated.parent, {"seconds": 1.0})
-    folders.evaluation(
-        out / "evaluations" / "hpt-seed1" / "results", {"builtin/level_1": [4]}, finished=False
-    )
+    folders.evaluation(out / "evaluations" / "hpt-seed1" / "results", {"builtin/level_1": [4]}, finished=False)
     return out
 
 
 def files(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_report_is_given_what_has_finished(out):

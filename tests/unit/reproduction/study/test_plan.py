@@ -29,11 +29,7 @@ def given(job, **options):
 
 
 def finals(method, settings=SETTINGS, seed=0):
-    return [
-        job
-        for job in plan.final_jobs(settings, tuple(METHODS))
-        if (job.method, job.seed) == (method, seed)
-    ]
+    return [job for job in plan.final_jobs(settings, tuple(METHODS)) if (job.method, job.seed) == (method, seed)]
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "base"])
@@ -101,9 +97,7 @@ def test_an_ablation_differs_from_hpt_in_its_own_settings_only():
     for name in plan.ABLATIONS:
         run = given(finals(name)[0])
         changed[name] = {
-            key: value
-            for key, value in run.items()
-            if hpt.get(key) != value and key != "trainer.experiment_name"
+            key: value for key, value in run.items() if hpt.get(key) != value and key != "trainer.experiment_name"
         }
     assert changed == {
         "hpt_gamma_1_4": {"hpt.gamma": "0.25"},
@@ -171,9 +165,7 @@ def test_the_base_model_is_only_validated():
     ("resumed", "before", "only"),
     [(None, "false", "false"), (10, "true", "false"), (40, "true", "true")],
 )
-def test_a_resumed_run_makes_up_for_the_validation_that_its_checkpoint_may_lack(
-    resumed, before, only
-):
+def test_a_resumed_run_makes_up_for_the_validation_that_its_checkpoint_may_lack(resumed, before, only):
     run = given(finals("hpt")[0], resumed=resumed)
     assert (run["trainer.val_before_train"], run["trainer.val_only"]) == (before, only)
 
@@ -251,10 +243,7 @@ def test_the_order_of_the_rates_does_not_matter():
 
 def test_what_the_study_sets_is_refused_as_an_override():
     keys = {
-        key
-        for job in plan.all_jobs(SETTINGS, tuple(METHODS))
-        for key in given(job)
-        if key not in Settings().overrides
+        key for job in plan.all_jobs(SETTINGS, tuple(METHODS)) for key in given(job) if key not in Settings().overrides
     }
     assert keys == plan.OWNED_KEYS
 

@@ -65,9 +65,7 @@ def test_a_folder_keeps_its_settings(tmp_path):
 )  # fmt: skip
 def test_a_changed_setting_is_refused_with_what_to_do(tmp_path, named, message):
     state.record_settings(tmp_path, Settings(steps=10, seeds=(3,)))
-    with pytest.raises(
-        StudyError, match=message + ".*leave the option out to continue, or name a new"
-    ):
+    with pytest.raises(StudyError, match=message + ".*leave the option out to continue, or name a new"):
         state.settings_for(tmp_path, named)
 
 

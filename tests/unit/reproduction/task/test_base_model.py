@@ -74,16 +74,13 @@ def test_what_verl_asks_of_a_qwen_tokenizer(tokenizer):
 @pytest.mark.parametrize("generation_prompt", [False, True])
 def test_the_chat_template_renders_the_content_only(tokenizer, generation_prompt):
     message = [{"role": "user", "content": "37+5x1="}]
-    rendered = tokenizer.apply_chat_template(
-        message, tokenize=False, add_generation_prompt=generation_prompt
-    )
+    rendered = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=generation_prompt)
     assert rendered == "37+5x1="
 
 
 def test_gold_solutions_fit_the_documented_bound(tokenizer):
     longest = max(
-        len(encode(tokenizer, solution_text(problem))) + 1
-        for problem in all_problems(max(VAL_LEVELS), held_out=True)
+        len(encode(tokenizer, solution_text(problem))) + 1 for problem in all_problems(max(VAL_LEVELS), held_out=True)
     )
     assert longest <= MAX_SOLUTION_TOKENS
 
@@ -141,9 +138,7 @@ def test_left_padding_does_not_change_a_greedy_answer(saved):
 
 
 def test_training_learns_and_is_reproducible(tokenizer):
-    settings = BaseModelSettings(
-        steps=60, batch_size=16, levels=(1,), hidden_size=32, num_layers=1, num_heads=1
-    )
+    settings = BaseModelSettings(steps=60, batch_size=16, levels=(1,), hidden_size=32, num_layers=1, num_heads=1)
     losses, weights = [], []
     for _ in range(2):
         model = build_model(settings, tokenizer)

@@ -109,9 +109,7 @@ def test_spread_is_even():
 
 
 def test_errors_name_the_problem():
-    with pytest.raises(
-        ValueError, match=r"Unknown split 'tets'\. Available: train, val, dev, test"
-    ):
+    with pytest.raises(ValueError, match=r"Unknown split 'tets'\. Available: train, val, dev, test"):
         task.make_split("tets", {1: 1}, seed=0)
     for level in (0, 10):
         with pytest.raises(ValueError, match=f"got level {level}; expected .* from 1 to 9"):
@@ -134,9 +132,7 @@ def test_files_are_reproducible_and_readable(tmp_path):
 
     train, val = (pq.read_table(path).to_pylist() for path in first)
     assert train == task.make_split("train", task.spread(60, task.TRAIN_LEVELS), seed=1)
-    assert [row["extra_info"]["level"] for row in val] == [
-        level for level in task.VAL_LEVELS for _ in range(5)
-    ]
+    assert [row["extra_info"]["level"] for row in val] == [level for level in task.VAL_LEVELS for _ in range(5)]
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

@@ -105,9 +105,7 @@ def result(interpreter: str, code: str, **environment: str) -> dict:
         for name, value in os.environ.items()
         if not name.startswith(("VERL_", "VLLM_")) and name not in ("RANK", "WORLD_SIZE")
     }
-    fresh = (
-        "import sys; assert not {'hpt.verl_ext.cpu.platform', 'verl', 'vllm'} & set(sys.modules)"
-    )
+    fresh = "import sys; assert not {'hpt.verl_ext.cpu.platform', 'verl', 'vllm'} & set(sys.modules)"
     script = f"{fresh}\nout = {{}}\n{code}\nimport json\nprint('RESULT' + json.dumps(out))"
     done = subprocess.run(
         [interpreter, "-c", script],

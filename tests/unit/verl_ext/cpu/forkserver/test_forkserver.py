@@ -15,9 +15,7 @@ import pytest
 
 from hpt.verl_ext.cpu.forkserver import serving
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux", reason="passes descriptors by /proc and waits by pidfd"
-)
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="passes descriptors by /proc and waits by pidfd")
 PRELOADED = "fractions"  # a module that neither an interpreter nor this package imports by itself
 
 
@@ -28,9 +26,7 @@ def launcher():
 
 
 def run(launcher, *arguments, **options):
-    return subprocess.run(
-        [launcher, *arguments], capture_output=True, text=True, timeout=60, **options
-    )
+    return subprocess.run([launcher, *arguments], capture_output=True, text=True, timeout=60, **options)
 
 
 def test_runs_code_a_module_and_a_script_with_their_arguments(launcher, tmp_path):
@@ -93,9 +89,7 @@ def modules_beside(monkeypatch):
 
 def test_rays_random_ids_differ_between_children(modules_beside):
     """Objects of two workers under one id are one object to Ray's store."""
-    code = (
-        "import ray; print(ray.ObjectID.from_random().hex(), ray.ActorClassID.from_random().hex())"
-    )
+    code = "import ray; print(ray.ObjectID.from_random().hex(), ray.ActorClassID.from_random().hex())"
     with serving([], ["remote_class"]) as server:
         answers = [run(server.launcher, "-c", code).stdout.split() for _ in range(2)]
     assert [len(answer) for answer in answers] == [2, 2]
@@ -228,9 +222,7 @@ def test_nothing_outlives_a_killed_owner(tmp_path):
             print(child.stdout.readline().strip(), child.pid, flush=True)
             time.sleep(60)
     """
-    with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True
-    ) as owner:
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True) as owner:
         child, client = map(int, owner.stdout.readline().split())
         with open(f"/proc/{child}/stat") as file:
             server = int(file.read().rpartition(")")[2].split()[1])
@@ -252,9 +244,7 @@ def test_a_server_that_fails_interrupts_its_owner(capfd):
         with serving(["no_such_module"], []):
             time.sleep(60)
     """
-    result = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=40
-    )
+    result = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=40)
     assert result.returncode != 0
     assert "No module named 'no_such_module'" in result.stderr
     assert "the fork server ended with status 1" in result.stderr
