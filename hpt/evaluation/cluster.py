@@ -5,8 +5,6 @@
 import contextlib
 import logging
 import os
-import shutil
-import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,16 +15,11 @@ import ray
 from hpt.common.errors import ConfigError
 from hpt.evaluation.settings import EvaluationSettings
 from hpt.evaluation.worker import GenerationWorker
+from hpt.verl_ext.cpu import environment as cpu
+from hpt.verl_ext.ray_cluster import session
 
-# As hpt.verl_ext.cpu.platform has them, which imports verl; the user's own values win.
-CPU_ENVIRONMENT = {
-    "VLLM_TARGET_DEVICE": "cpu",
-    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    # A worker is a slot of one core. More threads would also split sums otherwise, and change last digits.
-    "OMP_NUM_THREADS": "1",
-}
+# A worker is a slot of one core. More threads would also split sums otherwise, and change last digits.
+CPU_ENVIRONMENT = {**cpu.ENVIRONMENT, "OMP_NUM_THREADS": "1"}
 # Only prompts and responses pass through it.
 OBJECT_STORE_BYTES = 256 << 20
 LOGS = "logs"
@@ -53,28 +46,17 @@ def cluster(settings: EvaluationSettings) -> Iterator[None]:
         "log_to_driver": False,
         "logging_level": logging.ERROR,  # else it writes into the progress bar
     }
-    on_term = signal.getsignal(signal.SIGTERM)
-    if settings.ray_address is not None:
-        ray.init(address=settings.ray_address, **common)
-        folder = None
-    else:
-        folder = tempfile.mkdtemp(prefix="hpt-ray-")
-        cores = {"num_cpus": settings.workers or 1} if settings.device == "cpu" else {}
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            _temp_dir=folder,
-            **cores,
-            **common,
-        )
-    signal.signal(signal.SIGTERM, on_term)  # Ray has put one of its own in its place, which aborts
-    try:
+    with contextlib.ExitStack() as stack:
+        arguments = {"address": settings.ray_address, **common}
+        if settings.ray_address is None:
+            arguments |= {"address": "local", "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+            arguments["_temp_dir"] = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="hpt-ray-", ignore_cleanup_errors=True)
+            )
+            if settings.device == "cpu":
+                arguments["num_cpus"] = settings.workers or 1
+        stack.enter_context(session(arguments, "ray_address"))
         yield
-    finally:
-        ray.shutdown()
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def number_of_workers(settings: EvaluationSettings) -> int:

@@ -1,16 +1,21 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""A Ray cluster of named nodes: where its head may listen, and when all of it is there.
+"""Ray clusters: start one on this machine, join one that is running, or wait for one that a job script starts.
 
-For the job scripts of a scheduler (``examples/slurm``), which start one Ray process per node:
+A training joins the cluster that ``ray_kwargs.ray_init.address`` or ``RAY_ADDRESS`` names. The job scripts of a
+scheduler (``examples/slurm``) start one Ray process per node and use two commands:
 
     python -m hpt.verl_ext.ray_cluster place                 # 10.0.0.1 43211 36677: the head's address and two free ports
     python -m hpt.verl_ext.ray_cluster wait --address 10.0.0.1:43211 --nodes node01 node02 --gpus-per-node 8
+
+Nothing here imports verl.
 """
 
 import argparse
 import contextlib
 import logging
+import os
+import signal
 import socket
 import sys
 import time
@@ -18,19 +23,174 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ray
+from omegaconf import DictConfig, OmegaConf
 
-from hpt.common.errors import HPTError
+from hpt.common.errors import ConfigError, HPTError
+from hpt.verl_ext.cpu import environment as cpu
+
+logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
 CONNECT_SECONDS = 5.0  # for one attempt to reach a port
+ADDRESS_KEY = "ray_kwargs.ray_init.address"
+# Arguments of ray.init that describe a cluster it starts. With the address of another cluster, Ray refuses or ignores
+# them.
+NEW_CLUSTER_ONLY = ("num_cpus", "num_gpus", "resources", "labels", "object_store_memory", "include_dashboard")
+LOOPBACK = ("localhost", "127.0.0.1")  # Ray takes these for this machine's address
+# Workers of a new cluster inherit the launching process's environment, workers of a running one do not. A training
+# sets these variables for them.
+FORWARDED = (cpu.PLATFORM_ENV, *cpu.ENVIRONMENT, "TQ_NUM_THREADS")
 
 
 class ClusterError(HPTError):
     """A cluster that is not what was expected."""
 
 
+# ---- joining ----
+
+
+def _endpoint(address: str) -> tuple[str, int]:
+    """Host and port of ``host:port``, the host as Ray reads it."""
+    host, _, port = address.rpartition(":")
+    if not host or "://" in host or not port.isdecimal():
+        raise ClusterError(f"got the address '{address}'; expected host:port")
+    return ray.util.get_node_ip_address() if host in LOOPBACK else host, int(port)
+
+
+def _join(address: str, **arguments: Any) -> None:
+    """Call ray.init once something listens at ``address``; Ray itself tries a wrong address for many minutes.
+
+    Raises:
+        ClusterError: nothing listens there, or this machine is no node of that cluster.
+    """
+    try:
+        if address != "auto":
+            socket.create_connection(_endpoint(address), CONNECT_SECONDS).close()
+        ray.init(address=address, **arguments)
+    except (OSError, OverflowError, RuntimeError) as error:
+        raise ClusterError(str(error)) from error
+
+
+@contextlib.contextmanager
+def session(arguments: Mapping[str, Any], setting: str) -> Iterator[None]:
+    """Connect to Ray for as long as the block runs. A cluster that was running before keeps running.
+
+    Args:
+        arguments: arguments of ray.init. Without an address, or with "local", Ray starts a cluster on this machine.
+        setting: name of the setting that holds the address, for the message.
+
+    Raises:
+        ConfigError: the cluster cannot be joined.
+    """
+    address = arguments.get("address")
+    on_term = signal.getsignal(signal.SIGTERM)
+    if address in (None, "local"):
+        ray.init(**arguments)
+    else:
+        try:
+            _join(**arguments)
+        except ClusterError as error:
+            raise ConfigError(
+                f"cannot join the Ray cluster at {address}: {error}. Expected the address of a cluster that this machine "
+                f"is a node of: correct {setting}, or unset it for a Ray of its own"
+            ) from error
+    signal.signal(signal.SIGTERM, on_term)  # Ray replaces the handler by one that aborts
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+# ---- a training's cluster ----
+
+
+def address_of(config: DictConfig) -> str | None:
+    """Address of the cluster to join; None: the training starts one of its own.
+
+    Raises:
+        ConfigError: an address of Ray's client protocol.
+    """
+    address = OmegaConf.select(config, ADDRESS_KEY) or os.environ.get("RAY_ADDRESS")
+    if not address or address == "local":
+        return None
+    if "://" in address:
+        raise ConfigError(
+            f"got the Ray address {address}; a training runs on one of the cluster's nodes, not through Ray's client: "
+            f"expected host:port of its head in {ADDRESS_KEY} or RAY_ADDRESS"
+        )
+    return address
+
+
+def check_settings(config: DictConfig) -> None:
+    """Check the settings of a training that starts a cluster or joins one; needs no Ray.
+
+    Raises:
+        ConfigError: settings that cannot work together.
+    """
+    address, ranks = address_of(config), config.trainer.nnodes * config.trainer.n_gpus_per_node
+    if address is not None and config.hpt.fork_workers:
+        raise ConfigError(
+            f"got hpt.fork_workers=True and the Ray cluster at {address} to join; its nodes cannot reach this "
+            f"process's fork server: set hpt.fork_workers=false, or unset {ADDRESS_KEY} and RAY_ADDRESS for a Ray of "
+            "its own"
+        )
+    slots = OmegaConf.select(config, "ray_kwargs.ray_init.num_gpus")
+    if address is None and config.trainer.device == "cpu" and slots != ranks:
+        raise ConfigError(
+            f"got ray_kwargs.ray_init.num_gpus={slots} on a CPU with {ranks} ranks; expected one logical slot per "
+            f"rank: set ray_kwargs.ray_init.num_gpus={ranks}"
+        )
+
+
+def joining_arguments(address: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn the arguments of ray.init for a new cluster into those for joining the one at ``address``."""
+    dropped = [name for name in NEW_CLUSTER_ONLY if given.get(name) is not None]
+    if dropped:
+        logger.info("the Ray cluster at %s is running: ray_kwargs.ray_init.%s are not used", address, dropped)
+    kept = {name: value for name, value in given.items() if name not in NEW_CLUSTER_ONLY}
+    environment = kept["runtime_env"]
+    forwarded = {name: os.environ[name] for name in FORWARDED if name in os.environ}
+    variables = {**forwarded, **environment.get("env_vars", {})}
+    return {**kept, "address": address, "runtime_env": {**environment, "env_vars": variables}}
+
+
+@contextlib.contextmanager
+def training_session(config: DictConfig, given: Mapping[str, Any]) -> Iterator[None]:
+    """Connect a training to the cluster that ``config`` names, or to one that starts with the arguments ``given``.
+
+    Raises:
+        ConfigError: the cluster cannot be joined, or has too few accelerators.
+    """
+    address = address_of(config)
+    if address is not None:
+        arguments = joining_arguments(address, given)
+    elif any(given.get(name) is not None for name in ("num_cpus", "num_gpus")):
+        # Otherwise Ray takes the cluster that `ray start` made last on this machine, and refuses these arguments.
+        arguments = {**given, "address": "local"}
+    else:
+        arguments = dict(given)
+    with session(arguments, f"{ADDRESS_KEY} or RAY_ADDRESS"):
+        if address is not None:
+            check_accelerators(config, address)
+        yield
+
+
+def check_accelerators(config: DictConfig, address: str) -> None:
+    """Raise ConfigError unless the cluster at ``address``, which is joined, has the accelerators of ``config``."""
+    nodes, each = config.trainer.nnodes, config.trainer.n_gpus_per_node
+    slots = [int(row["Resources"].get("GPU", 0)) for row in ray.nodes() if row["Alive"]]
+    if sum(count // each for count in slots) < nodes:
+        raise ConfigError(
+            f"got a Ray cluster at {address} whose nodes have {slots} GPUs; expected {nodes} x {each}: change "
+            "trainer.nnodes and trainer.n_gpus_per_node, or start it with more (on CPUs: ray start --num-gpus=...)"
+        )
+
+
+# ---- commands for job scripts ----
+
+
 def free_ports(ip: str, count: int) -> list[int]:
-    """Ports of this machine's address ``ip`` that nobody listens on now.
+    """Find ports of this machine's address ``ip`` that nobody listens on now.
 
     Raises:
         ClusterError: the address is not this machine's.
@@ -49,7 +209,7 @@ def free_ports(ip: str, count: int) -> list[int]:
 
 
 def shortfalls(rows: Sequence[Mapping[str, Any]], nodes: Sequence[str], gpus_per_node: int) -> list[str]:
-    """What a cluster lacks, one text per node; empty when it is complete.
+    """List what a cluster lacks, one text per node; empty when it is complete.
 
     Args:
         rows: as ``ray.nodes()`` gives them; a node that left stays in the list and is not alive.
@@ -68,19 +228,16 @@ def shortfalls(rows: Sequence[Mapping[str, Any]], nodes: Sequence[str], gpus_per
 
 
 def wait_until_complete(
-    look: Callable[[], Sequence[Mapping[str, Any]]],
-    nodes: Sequence[str],
-    gpus_per_node: int,
-    deadline: float,
+    look: Callable[[], Sequence[Mapping[str, Any]]], nodes: Sequence[str], gpus_per_node: int, deadline: float
 ) -> None:
-    """Look at a cluster once a second until it is complete; prints each change of what it lacks.
+    """Look at a cluster once a second until it is complete; print each change of what it lacks.
 
     Args:
         look: gives the nodes as ``ray.nodes()`` does.
-        deadline: of ``time.monotonic()``.
+        deadline: in seconds of ``time.monotonic()``.
 
     Raises:
-        ClusterError: it is not complete at the deadline; names what is missing.
+        ClusterError: the cluster is not complete at the deadline; the message names what is missing.
     """
     before: list[str] = []
     while lacks := shortfalls(look(), nodes, gpus_per_node):
@@ -95,57 +252,23 @@ def wait_until_complete(
         time.sleep(POLL_SECONDS)
 
 
-def refusal(address: str) -> str | None:
-    """Why nothing answers at ``address`` (host:port); None if something does.
-
-    Ray itself tries a wrong address for many minutes.
-
-    Raises:
-        ClusterError: an address of another form.
-    """
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal():
-        raise ClusterError(f"got the address '{address}'; expected host:port")
-    try:
-        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        return str(error)
-    return None
-
-
-def wait_for_port(address: str, deadline: float) -> None:
-    """Return when something listens at ``address`` (host:port).
-
-    Raises:
-        ClusterError: nothing does at the deadline, or the address has another form.
-    """
-    while reason := refusal(address):
-        if time.monotonic() >= deadline:
-            raise ClusterError(
-                f"no Ray head answers at {address} ({reason}); look at the head node's log, or wait longer with a "
-                "larger --timeout"
-            )
-        time.sleep(POLL_SECONDS)
-
-
 @contextlib.contextmanager
 def connected(address: str, deadline: float) -> Iterator[None]:
-    """A connection to the cluster at ``address``, from one of its nodes.
-
-    Ray itself waits, but not for as long as a cluster may take to start: it is asked again.
+    """Connect to the cluster at ``address``, from one of its nodes, as soon as it answers.
 
     Raises:
-        ClusterError: there is none at the deadline.
+        ClusterError: it does not answer until the deadline, or the address has another form.
     """
-    wait_for_port(address, deadline)
+    _endpoint(address)
     while True:
         try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            _join(address, log_to_driver=False, logging_level=logging.ERROR)
             break
-        except (ConnectionError, RuntimeError) as error:
+        except ClusterError as error:
             if time.monotonic() >= deadline:
                 raise ClusterError(
-                    f"cannot join Ray at {address}: {error}. Expected a cluster that this machine is a node of"
+                    f"no Ray head answers at {address} ({error}); expected a cluster that this machine is a node of: look "
+                    "at the head node's log, or wait longer with a larger --timeout"
                 ) from error
             time.sleep(POLL_SECONDS)
     try:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
 from verl.trainer.main_ppo import TaskRunnerV1
 
-from hpt.verl_ext import joining, logs
+from hpt.verl_ext import logs, ray_cluster
 from hpt.verl_ext.cpu.forkserver import ForkServer
 
 
@@ -40,21 +40,6 @@ def ray_init_arguments(config: DictConfig) -> dict[str, Any]:
     return {**user, "runtime_env": {**runtime_env, **user_env}}
 
 
-def _start_ray(config: DictConfig, server: ForkServer | None) -> None:
-    arguments = ray_init_arguments(config)
-    address = joining.address_of(config)
-    if address is not None:
-        assert server is None  # joining.check refuses it
-        joining.join(config, joining.arguments(address, arguments))
-        return
-    if server is not None:
-        arguments["runtime_env"]["py_executable"] = server.launcher
-    if any(arguments.get(name) is not None for name in ("num_cpus", "num_gpus")):
-        # Otherwise Ray takes the cluster that `ray start` made last on this machine, and refuses these.
-        arguments["address"] = "local"
-    ray.init(**arguments)
-
-
 def _interrupt(signum: int, frame: Any) -> None:
     # A launch script and a scheduler may both send it.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -64,7 +49,7 @@ def _interrupt(signum: int, frame: Any) -> None:
 def run(config: DictConfig, server: ForkServer | None = None) -> None:
     """Run the training that ``config`` describes, its workers forked by ``server`` if there is one.
 
-    In the cluster that :mod:`hpt.verl_ext.joining` finds in the configuration, else in one of its own.
+    It runs in the cluster that :func:`hpt.verl_ext.ray_cluster.address_of` finds, else in one of its own.
 
     A TERM signal (a scheduler's) ends the run as Ctrl-C does: workers are shut down, and a checkpoint
     that is being written is never taken for a finished one, because verl's tracker file names a
@@ -74,9 +59,10 @@ def run(config: DictConfig, server: ForkServer | None = None) -> None:
     logs.show()
     with contextlib.ExitStack() as stack:
         if not ray.is_initialized():
-            _start_ray(config, server)
-            stack.callback(ray.shutdown)
+            arguments = ray_init_arguments(config)
+            if server is not None:  # never together with a cluster to join, see ray_cluster.check_settings
+                arguments["runtime_env"]["py_executable"] = server.launcher
+            stack.enter_context(ray_cluster.training_session(config, arguments))
             if server is not None:
                 stack.callback(server.closing.set)  # Ray's shutdown kills this process's children
-        signal.signal(signal.SIGTERM, _interrupt)  # Ray has put one of its own in its place
         HybridTaskRunner().run(config)

