@@ -20,6 +20,7 @@ BASE = [
     "pebble>=5.1",
     "psutil>=5.9",
     "pyarrow>=19.0",
+    "pydantic>=2.10",
     "pyyaml>=6.0",
     "rich>=13.0",
     "torch>=2.6",

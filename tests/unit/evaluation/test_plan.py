@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is found before anything starts: models, folders, prompts. The command itself, too."""
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -46,7 +45,7 @@ def settings(model, tmp_path):
 
 
 def changed(settings, **changes):
-    return dataclasses.replace(settings, **changes)
+    return EvaluationSettings(**{**dict(settings), **changes})
 
 
 def snapshot(folder):
@@ -260,7 +259,7 @@ def command(*overrides, **environment):
     [
         (["temprature=1"], "Unknown setting 'temprature'. Did you mean temperature?"),
         (["+temprature=1"], "Unknown setting 'temprature'. Did you mean temperature?"),
-        (["model=x"], "benchmarks, out must be given"),
+        (["model=x"], "out must be given"),
         (["model=/nowhere/x", "benchmarks=/nowhere/a.parquet", "out=/nowhere/o"], "/nowhere/a.parquet: does not exist"),
     ],
 )  # fmt: skip
