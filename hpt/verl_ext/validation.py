@@ -15,6 +15,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from hpt.common.errors import ConfigError
 from hpt.common.prompts import as_chat_template
+from hpt.common.training_log import METRICS_FILE
 from hpt.data import golds
 from hpt.data.checks import check_files
 from hpt.data.errors import DataError
@@ -26,7 +27,6 @@ from hpt.verl_ext.cpu import platform as cpu_platform
 
 logger = logging.getLogger(__name__)
 
-METRICS_FILE = "metrics.jsonl"
 OUR_REWARD = "pkg://hpt.verifier.reward"
 # Settings of the section `data` that are ours; verl's struct knows all the others.
 DATA_KEYS = ("target_key", "max_target_length", "target_overlong", "prompt_template")

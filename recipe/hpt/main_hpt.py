@@ -2,84 +2,92 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train: ``python -m recipe.hpt.main_hpt [--config-name NAME] [overrides]``.
 
-With ``DRY_RUN=1`` in the environment it validates configuration, data and paths, prints the composed configuration
-and stops before Ray.
-With ``--check``, or ``CHECK=1`` in the environment, it shows all that can be known before a GPU hour as a table.
+Two ways of checking leave no file behind and start nothing:
+
+- ``DRY_RUN=1`` in the environment validates configuration, data and paths, and prints the composed configuration.
+- ``--check``, or ``CHECK=1`` in the environment, shows what can be known before the first GPU hour as a table.
 """
 
 import contextlib
 import os
 import sys
 
-from hpt.common.errors import ConfigError
-
-# Hydra then raises what went wrong instead of printing its own summary and exiting; `main` does that.
+# Hydra then raises what went wrong instead of printing a summary of its own and exiting; `main` does that.
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-# Read when TransferQueue is imported; it warns, at each operation, about more threads than cores.
+# TransferQueue reads it on import, and warns at each operation about more threads than cores.
 os.environ.setdefault("TQ_NUM_THREADS", str(min(8, os.cpu_count() or 1)))
 
 import hydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from hpt.data.errors import DataError
+from hpt.common.errors import HPTError
 from hpt.verl_ext.cpu.forkserver import ForkServer, modules, serving
+from recipe.hpt.configs import explain_missing, training_names
 
-# A check leaves no folder behind, Hydra's included.
-CHECK_OVERRIDES = (
+# Hydra writes no file of its own with these.
+NO_FILES = (
     "hydra.run.dir=.",
     "hydra.output_subdir=null",
-    "hydra/job_logging=disabled",
+    "hydra/job_logging=none",
     "hydra/hydra_logging=disabled",
 )
 
 
 @hydra.main(config_path="config", config_name="hpt_trainer", version_base=None)
 def _train(config: DictConfig) -> None:
-    if os.environ.get("CHECK") == "1":
-        from hpt.preflight.command import check
-
-        raise SystemExit(check(config))
-    dry_run = os.environ.get("DRY_RUN") == "1"
-    with contextlib.ExitStack() as stack:
-        server = None
-        on_cpu = OmegaConf.select(config, "trainer.device") == "cpu"
-        if not dry_run and on_cpu and OmegaConf.select(config, "hpt.fork_workers") is True:
-            # First of all, so that it imports while this process does.
-            server = stack.enter_context(serving(modules.AT_ONCE, modules.IN_CLUSTER, modules.ENVIRONMENT))
-        _check_and_run(config, dry_run, server)
-
-
-def _check_and_run(config: DictConfig, dry_run: bool, server: ForkServer | None) -> None:
-    from hpt.verl_ext.validation import prepare
-
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # verl reports there; a dry run prints YAML
-            prepare(config)
-    except (ConfigError, DataError) as error:
-        # Not through Hydra, which would print the launch's overrides before the reason.
+        if _asked("CHECK"):
+            from hpt.preflight.command import check
+
+            raise SystemExit(check(config))
+        if _asked("DRY_RUN"):
+            _dry_run(config)
+        else:
+            _run(config)
+    except HPTError as error:
+        # Hydra would print the launch's overrides before the reason.
         raise SystemExit(_refuse(error)) from None
-    if dry_run:
-        print(OmegaConf.to_yaml(config, resolve=True), end="")
-        print("dry run: configuration, data and paths are valid; nothing was started")
-        return
-    _run(config, server)
 
 
-def _run(config: DictConfig, server: ForkServer | None) -> None:
-    from hpt.preflight.run_lock import claimed
-    from hpt.preflight.start import admit
-    from hpt.verl_ext.validation import direct_logs
+def _dry_run(config: DictConfig) -> None:
+    _prepare(config)
+    print(OmegaConf.to_yaml(config, resolve=True), end="")
+    print("dry run: configuration, data and paths are valid; nothing was started")
 
-    try:
+
+def _run(config: DictConfig) -> None:
+    with _fork_server(config) as server:
+        _prepare(config)
+        from hpt.preflight.run_lock import claimed
+        from hpt.preflight.start import admit
+        from hpt.verl_ext.validation import direct_logs
+
         with claimed(config, admit(config)):
             from hpt.verl_ext.runner import run
 
             direct_logs(config)
             run(config, server)
-    except ConfigError as error:  # of the run's folder, of a cluster to join, of the data
-        raise SystemExit(_refuse(error)) from None
+
+
+def _fork_server(config: DictConfig) -> contextlib.AbstractContextManager[ForkServer | None]:
+    """The server of ``hpt.fork_workers``. It starts before all else, so that it imports while this process does."""
+    on_cpu = OmegaConf.select(config, "trainer.device") == "cpu"
+    if on_cpu and OmegaConf.select(config, "hpt.fork_workers") is True:
+        return serving(modules.AT_ONCE, modules.IN_CLUSTER, modules.ENVIRONMENT)
+    return contextlib.nullcontext()
+
+
+def _prepare(config: DictConfig) -> None:
+    from hpt.verl_ext.validation import prepare
+
+    with contextlib.redirect_stdout(sys.stderr):  # verl reports there; a dry run prints YAML
+        prepare(config)
+
+
+def _asked(variable: str) -> bool:
+    return os.environ.get(variable) == "1"
 
 
 def _refuse(error: Exception | str) -> int:
@@ -87,21 +95,26 @@ def _refuse(error: Exception | str) -> int:
     return 2
 
 
-def _take_check_option() -> None:
-    """``--check`` is no option of Hydra's: it becomes CHECK=1, with Hydra's own files turned off."""
+def _read_options() -> None:
+    """Turn ``--check``, which Hydra does not know, into CHECK=1, and Hydra's files off where nothing is to be left."""
     if "--check" in sys.argv[1:]:
         os.environ["CHECK"] = "1"
-    if os.environ.get("CHECK") == "1":
-        replaced = {"--check", *(item.partition("=")[0] for item in CHECK_OVERRIDES)}
+    if _asked("CHECK") or _asked("DRY_RUN"):
+        replaced = {"--check", *(item.partition("=")[0] for item in NO_FILES)}
         kept = [item for item in sys.argv if item.partition("=")[0] not in replaced]
-        sys.argv = [*kept, *CHECK_OVERRIDES]
+        sys.argv = [*kept, *NO_FILES]
 
 
 def main() -> int:
-    """Exit status: 0 done, 1 failed (with a traceback), 2 bad settings or data, 130 interrupted."""
-    _take_check_option()
+    """Train, and return the exit status.
+
+    It is 0 when done, 1 after a failure (with a traceback), 2 for wrong settings or data, 130 when interrupted.
+    """
+    _read_options()
     try:
         _train()
+    except MissingConfigException as error:
+        return _refuse(explain_missing(error, training_names()))
     except (HydraException, OmegaConfBaseException) as error:
         from hpt.verl_ext.validation import explain
 

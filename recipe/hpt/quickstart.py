@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The whole job on a laptop: make the built-in task and its base model, train with HPT, show what came out.
+"""The whole job on a laptop: make the built-in task and its base model, train with HPT, and show the result.
 
 python -m recipe.hpt.quickstart [--seed S] [--out DIR] [overrides of config/quickstart.yaml]
 """
@@ -14,9 +14,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from recipe.hpt.launch import LOG_FILE, METRICS_FILE, ROOT, compose, run_training, steps_until_end
+from hpt.common.training_log import METRICS_FILE
+from recipe.hpt.launch import LOG_FILE, ROOT, run_training, steps_until_end
 
 PLOT_FILE = "training.png"
+LOG_LINES = 15
+"""Lines of the log to print after a failure."""
 
 
 def _arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
@@ -24,7 +27,7 @@ def _arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, lis
         prog="python -m recipe.hpt.quickstart",
         description="Train the built-in task on this machine's CPU. Further arguments override config/quickstart.yaml.",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the task, the base model and the run")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the task, the base model and the run")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "quickstart", help="folder to write into")
     options, overrides = parser.parse_known_args(arguments)
     wrong = [item for item in overrides if item.startswith("-") or "=" not in item]
@@ -37,6 +40,7 @@ def _arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, lis
 def make_task(folder: Path, seed: int) -> None:
     """Write the task and train its base model into ``folder``, unless they are there."""
     from recipe.hpt.reproduction.task.base_model import (
+        MODEL_FOLDER,
         BaseModelSettings,
         accuracy_table,
         train_base_model,
@@ -44,34 +48,23 @@ def make_task(folder: Path, seed: int) -> None:
     from recipe.hpt.reproduction.task.questions import write_task
 
     write_task(folder, seed=seed)
-    manifest = train_base_model(folder / "base_model", BaseModelSettings(seed=seed))
+    manifest = train_base_model(folder / MODEL_FOLDER, BaseModelSettings(seed=seed))
     print(f"Base model ({manifest['parameters']:,} parameters, trained on levels 1 and 2), held-out accuracy:")
     print(accuracy_table(manifest), flush=True)
 
 
 def new_run_folder(out: Path, seed: int) -> Path:
-    """A folder of its own for each run, so that running twice keeps both."""
+    """A folder for this run alone, so that a second run keeps the first; not made yet."""
     stem = f"seed{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
     number = 1
     while (folder := out / (stem if number == 1 else f"{stem}-{number}")).exists():
         number += 1
-    folder.mkdir(parents=True)
     return folder
 
 
-def _watch(process: subprocess.Popen, metrics: Path, total: int) -> None:
-    """Show the training's progress until it ends."""
-    with tqdm(total=total, desc="starting Ray, FSDP and vLLM", unit="step", mininterval=0) as bar:
-        for steps in steps_until_end(process, metrics):
-            if metrics.exists():
-                bar.set_description("training")
-            bar.update(steps - bar.n)
-            bar.refresh()
-
-
-def train(folder: Path, task: Path, seed: int, overrides: Sequence[str]) -> int:
-    """Run the training with its output in a log file; returns its exit status."""
-    every = [
+def _overrides(folder: Path, task: Path, seed: int) -> list[str]:
+    """What this run sets in config/quickstart.yaml."""
+    return [
         f"data.train_files={task / 'train.parquet'}",
         f"data.val_files={task / 'val.parquet'}",
         f"data.seed={seed}",
@@ -79,14 +72,25 @@ def train(folder: Path, task: Path, seed: int, overrides: Sequence[str]) -> int:
         f"actor_rollout_ref.rollout.seed={seed}",
         f"trainer.default_local_dir={folder}",
         f"hydra.run.dir={folder / 'hydra'}",
-        *overrides,
     ]
-    total = compose(every).trainer.total_training_steps
-    return run_training(folder, every, lambda process: _watch(process, folder / METRICS_FILE, total))
+
+
+def train(folder: Path, overrides: Sequence[str], total_steps: int) -> int:
+    """Train with a progress bar and the output in a log file; return the exit status."""
+
+    def watch(process: subprocess.Popen) -> None:
+        with tqdm(total=total_steps, desc="starting Ray, FSDP and vLLM", unit="step", mininterval=0) as bar:
+            for steps in steps_until_end(process, folder):
+                if (folder / METRICS_FILE).exists():
+                    bar.set_description("training")
+                bar.update(steps - bar.n)
+                bar.refresh()
+
+    return run_training(folder, overrides, watch)
 
 
 def report(folder: Path) -> None:
-    """Print the table and write the figure."""
+    """Print the run's table and where its files are, and draw its figure."""
     from hpt.common.training_log import plot, read_run, summary
     from recipe.hpt.reproduction.task.questions import TRAIN_LEVELS
 
@@ -105,16 +109,30 @@ def report(folder: Path) -> None:
         print(f"{name:<12}{place}")
 
 
+def _report_failure(folder: Path, status: int) -> None:
+    log = folder / LOG_FILE
+    print(*log.read_text(errors="replace").splitlines()[-LOG_LINES:], sep="\n", file=sys.stderr)
+    print(f"\nerror: the training ended with status {status}; its log: {log}", file=sys.stderr)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status: 0 done, 1 training failed, 2 wrong settings, 130 interrupted."""
-    options, overrides = _arguments(arguments)
+    """Run the quickstart, and return the exit status.
+
+    It is 0 when done, 1 if the training failed, 2 for wrong settings, 130 when interrupted.
+    """
+    options, given = _arguments(arguments)
     from hydra.errors import HydraException
+
+    from recipe.hpt.configs import compose
 
     try:
         task = options.out / f"task-seed{options.seed}"
         folder = new_run_folder(options.out, options.seed)
+        overrides = [*_overrides(folder, task, options.seed), *given]
+        total_steps = compose(overrides).trainer.total_training_steps
         make_task(task, options.seed)
-        status = train(folder, task, options.seed, overrides)
+        folder.mkdir(parents=True)
+        status = train(folder, overrides, total_steps)
     except HydraException as error:
         from hpt.verl_ext.validation import explain
 
@@ -124,13 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     if status:
-        tail = (folder / LOG_FILE).read_text(errors="replace").splitlines()[-15:]
-        print(
-            "\n".join(tail),
-            f"\nerror: the training ended with status {status}; its log: {folder / LOG_FILE}",
-            sep="\n",
-            file=sys.stderr,
-        )
+        _report_failure(folder, status)
         return 2 if status == 2 else 1
     report(folder)
     return 0

@@ -25,7 +25,8 @@ from hpt.method.proof.check import check_entry
 from hpt.verifier import Verdict, VerifierPool, kinds
 from hpt.verifier.__main__ import main as verifier_main
 from hpt.verl_ext import validation as preflight
-from recipe.hpt.launch import ROOT, compose
+from recipe.hpt.configs import compose
+from recipe.hpt.launch import ROOT
 from recipe.hpt.reproduction.task.questions import write_task
 from tests.unit.evaluation.helpers import row, write
 

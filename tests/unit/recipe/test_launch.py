@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Starting, watching and stopping a process, with a script in the training's place."""
+"""A process is started, watched and stopped; a script takes the training's place."""
 
 import os
 import signal
@@ -27,11 +27,13 @@ sys.exit({status})
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A recipe.hpt.main_hpt of our own in a folder of its own."""
+    """make(seconds, status): put a script in the place of recipe.hpt.main_hpt; returns a run's folder."""
 
     def make(seconds, status=0):
         module = tmp_path / "root" / "recipe" / "hpt"
         module.mkdir(parents=True)
+        for each in (module, module.parent):  # else a regular package elsewhere on the path would win
+            (each / "__init__.py").touch()
         (module / "main_hpt.py").write_text(TRAINING.format(seconds=seconds, status=status))
         monkeypatch.setattr(launch, "ROOT", tmp_path / "root")
         monkeypatch.setenv("PYTHONPATH", str(tmp_path / "root"))
@@ -97,7 +99,7 @@ def test_the_training_does_not_outlive_a_killed_parent(package):
 
 
 def test_another_process_under_the_same_number_is_not_waited_for(tmp_path):
-    launch.wait_for_earlier(tmp_path, patience=0)  # none was started
+    launch.wait_for_earlier(tmp_path, patience=0)  # no training was started
     (tmp_path / "training.pid").write_text(f"{os.getpid()}\n")
     launch.wait_for_earlier(tmp_path, patience=0)
 
@@ -107,8 +109,3 @@ def test_finished_steps_stops_at_a_line_that_is_half_written(tmp_path):
     assert launch.finished_steps(metrics) == 0
     metrics.write_text('{"step": 1, "data": {}}\n{"step": 2, "data": {}}\n{"step": 3, "da')
     assert launch.finished_steps(metrics) == 2
-
-
-def test_the_configuration_is_composed_and_hydras_own_settings_left_out():
-    config = launch.compose(["trainer.total_training_steps=7", "hydra.run.dir=somewhere"])
-    assert config.trainer.total_training_steps == 7

@@ -14,7 +14,7 @@ from hpt.common.errors import ConfigError
 from hpt.verl_ext import ray_cluster as cluster
 from hpt.verl_ext.ray_cluster import ClusterError
 from hpt.verl_ext.validation import check_pairing
-from recipe.hpt.launch import compose
+from recipe.hpt.configs import compose
 
 
 def node(name: str, gpus: float = 8.0, alive: bool = True) -> dict:

@@ -18,16 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from recipe.hpt.launch import (
-    METRICS_FILE,
-    ROOT,
-    StillRunning,
-    compose,
-    run_process,
-    run_training,
-    steps_until_end,
-    wait_for_earlier,
-)
+from recipe.hpt.configs import compose
+from recipe.hpt.launch import ROOT, StillRunning, run_process, run_training, steps_until_end, wait_for_earlier
 from recipe.hpt.reproduction.report.files import PAGE
 from recipe.hpt.reproduction.study import data, outputs, pages, plan, state
 from recipe.hpt.reproduction.study.plan import (
@@ -151,7 +143,7 @@ def launch_training(folder: Path, overrides: Sequence[str], show: Callable[[int]
     """A real training, as the quickstart's."""
 
     def watch(process: subprocess.Popen) -> None:
-        for done in steps_until_end(process, folder / METRICS_FILE):
+        for done in steps_until_end(process, folder):
             show(done)
 
     return run_training(folder, overrides, watch)

@@ -10,6 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from recipe.hpt.launch import LOG_FILE
 from recipe.hpt.reproduction.report.study import sweep_scores
 from recipe.hpt.reproduction.study import data, plan, state
 from recipe.hpt.reproduction.study.plan import (
@@ -24,7 +25,6 @@ from recipe.hpt.reproduction.study.plan import (
 )
 from recipe.hpt.reproduction.task.questions import TRAIN_LEVELS
 
-LOG_FILE = "train.log"
 Launch = Callable[[Path, Sequence[str], Callable[[int], None]], int]
 """(run's folder, overrides, called with the finished batches) -> exit status; its log is LOG_FILE there."""
 Evaluate = Callable[[Path, Sequence[str]], int]

@@ -2,24 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """The built-in task: repeated addition modulo 100, generated offline from a seed.
 
-A question is `37+8x3=` (start at 37, add 8 three times), its gold solution
-`3:37+8,2:45+8,1:53+8,0:61 \\boxed{61}`: a countdown with the running sum, then the answer. The level
-of a question is its number of additions. The start is in 0..99, the addend in 1..9, and all sums are
-written with two digits, so that every step looks at the step before it in the same places.
+A question is `37+8x3=`: start at 37, add 8 three times. Its demonstration is
+`3:37+8,2:45+8,1:53+8,0:61 \\boxed{61}`: a countdown with the running sum, then the answer. The level of a question is
+its number of additions. The start is in 0..99 and the addend in 1..9. All sums are written with two digits, so that
+every step looks at the previous step in the same places.
 
-A model that knows levels 1 and 2 knows every addition of a longer countdown, but not how to count
-down from 3 or more: it scores about zero on the higher levels, so RL alone has no signal there, while
-demonstrations teach them within some dozen optimizer steps. Level 7 is never trained on.
+A model that knows levels 1 and 2 knows every addition of a longer countdown, but not how to count down from 3 or more.
+It scores about zero on the higher levels, so RL alone has no signal there. Demonstrations teach these levels within a
+few dozen optimizer steps. Level 7 is never trained on.
 
-One fifth of all questions is held out. A hash of the question decides which, not the seed: the
-training data and the base model's data of any seed are therefore disjoint from the validation data
-of any other. A level has 900 questions, about 180 of them held out; a validation split that asks for
-more gets those, and a training split that asks for more than the rest repeats them. Only whole
-questions are held out: their single steps, such as `45+8` to `53`, do occur in training.
+One fifth of all questions is held out. A hash of the question decides which ones, not the seed. The training data and
+the base model's data of any seed are therefore disjoint from the validation data of any other seed. A level has 900
+questions, and about 180 of them are held out. A validation split that asks for more gets those. A training split that
+asks for more than the rest repeats questions. Only whole questions are held out: their single steps, such as `45+8` to
+`53`, do occur in training.
 
-Where settings are chosen by held-out accuracy, the held-out fifth falls into halves, again by the hash:
-split `dev` to choose by and split `test` to report, disjoint whatever their seeds. Split `val` draws
-from both halves.
+Settings are chosen by held-out accuracy on split `dev` and reported on split `test`. These are halves of the held-out
+fifth, again by the hash, and are disjoint for any two seeds. Split `val` draws from both halves.
 """
 
 import hashlib
@@ -34,6 +33,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hpt.common.errors import ConfigError
+
 MODULUS = 100
 """The start and all sums are in [0, MODULUS)."""
 ADDENDS = range(1, 10)
@@ -45,9 +46,9 @@ MAX_LEVEL = 9
 HELD_OUT_ONE_IN = 5
 SPLITS = ("train", "val", "dev", "test")
 HALVES = ("dev", "test")
-"""Of the held-out questions."""
+"""The halves of the held-out questions."""
 MAX_SOLUTION_TOKENS = 64
-"""Bound on a gold solution of level 7 in tokens of `recipe.hpt.reproduction.task.base_model`, end token included."""
+"""Bound on a demonstration of level 7 in tokens of the built-in tokenizer, end token included."""
 
 _BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
 
@@ -61,7 +62,7 @@ class Problem(NamedTuple):
 
 
 def question_text(problem: Problem) -> str:
-    """`37+8x3=`."""
+    """The question, such as `37+8x3=`."""
     return f"{_two_digits(problem.start)}+{problem.addend}x{problem.level}="
 
 
@@ -71,7 +72,7 @@ def answer_text(problem: Problem) -> str:
 
 
 def solution_text(problem: Problem) -> str:
-    """The gold solution: the countdown with the running sums, then the boxed answer."""
+    """The demonstration: the countdown with the running sums, then the boxed answer."""
     sums = [_two_digits(problem.start + problem.addend * done) for done in range(problem.level + 1)]
     steps = [f"{problem.level - done}:{total}+{problem.addend}" for done, total in enumerate(sums[:-1])]
     return f"{','.join(steps)},0:{sums[-1]} \\boxed{{{sums[-1]}}}"
@@ -82,7 +83,7 @@ def _two_digits(number: int) -> str:
 
 
 def boxed_answer(text: str) -> str | None:
-    """The content of the last `\\boxed{...}` in `text`, or None where there is none."""
+    """The content of the last `\\boxed{...}` in `text`, or None if there is none."""
     found = _BOXED.findall(text)
     return found[-1] if found else None
 
@@ -93,7 +94,7 @@ def is_held_out(problem: Problem) -> bool:
 
 
 def half_of(problem: Problem) -> str:
-    """The half, of `HALVES`, that a held-out question belongs to."""
+    """The half of the held-out questions that the question belongs to, one of `HALVES`."""
     return HALVES[_digest(problem)[8] % len(HALVES)]  # a byte that is_held_out does not read
 
 
@@ -102,13 +103,13 @@ def _digest(problem: Problem) -> bytes:
 
 
 def all_problems(level: int, held_out: bool) -> list[Problem]:
-    """Every held-out question of `level`, or every other, in a fixed order.
+    """Every held-out question of `level`, or every other one, in a fixed order.
 
     Raises:
-        ValueError: a level outside 1..MAX_LEVEL.
+        ConfigError: a level outside 1..MAX_LEVEL.
     """
     if not 1 <= level <= MAX_LEVEL:
-        raise ValueError(f"got level {level}; expected a number of additions from 1 to {MAX_LEVEL}")
+        raise ConfigError(f"got level {level}; expected a number of additions from 1 to {MAX_LEVEL}")
     problems = (Problem(start, addend, level) for start in range(MODULUS) for addend in ADDENDS)
     return [problem for problem in problems if is_held_out(problem) == held_out]
 
@@ -118,11 +119,11 @@ def level_problems(
 ) -> list[Problem]:
     """`count` questions of `level`, distinct while there are enough of them.
 
-    A training split that asks for more than there are repeats them, as evenly as possible; a
-    held-out split holds each at most once, since a repetition would measure nothing new.
+    A training split that asks for more than there are repeats them as evenly as possible. A held-out split holds each
+    question at most once, because a repetition would measure nothing new.
 
     Args:
-        half: of `HALVES`, to draw from this half of the held-out questions only.
+        half: one of `HALVES`, to draw from this half of the held-out questions only.
     """
     pool = [problem for problem in all_problems(level, held_out) if half is None or half_of(problem) == half]
     drawn: list[Problem] = []
@@ -134,7 +135,7 @@ def level_problems(
 
 
 def example_row(problem: Problem, index: int, split: str) -> dict[str, Any]:
-    """One row in verl's data format, with the gold solution in the column `target`.
+    """One row in verl's data format, with the demonstration in the column `target`.
 
     The level is part of `data_source`, by which verl groups its validation metrics.
     """
@@ -152,15 +153,17 @@ def make_split(split: str, counts: dict[int, int], seed: int, shuffle: bool = Tr
     """The rows of one split.
 
     Args:
-        split: `train`, of the questions that are not held out; `val`, of all held-out ones; `dev`
-            or `test`, of one half of these.
-        counts: number of questions per level; fewer come only where a level of a held-out split
-            has no more.
-        seed: of the draw and the order. The levels draw independently of one another.
-        shuffle: mix the levels; otherwise the rows are in the order of `counts`.
+        split: `train` takes the questions that are not held out, `val` all held-out ones, `dev` and `test` one half
+            of these each.
+        counts: number of questions per level. There are fewer only where a level of a held-out split has no more.
+        seed: seed of the draw and of the order. The levels draw independently of one another.
+        shuffle: mix the levels. Otherwise the rows are in the order of `counts`.
+
+    Raises:
+        ConfigError: an unknown split, or a level that does not exist.
     """
     if split not in SPLITS:
-        raise ValueError(f"Unknown split {split!r}. Available: {', '.join(SPLITS)}")
+        raise ConfigError(f"Unknown split {split!r}. Available: {', '.join(SPLITS)}")
     half = split if split in HALVES else None
     chosen: list[Problem] = []
     for level, count in counts.items():
@@ -173,7 +176,7 @@ def make_split(split: str, counts: dict[int, int], seed: int, shuffle: bool = Tr
 
 
 def spread(total: int, levels: Sequence[int]) -> dict[int, int]:
-    """`total` questions over `levels` as evenly as possible, the first levels taking the rest."""
+    """`total` questions over `levels` as evenly as possible; the first levels take the rest."""
     share, rest = divmod(total, len(levels))
     return {level: share + (i < rest) for i, level in enumerate(levels)}
 
@@ -204,12 +207,15 @@ def write_task(
     The same arguments give the same bytes, so a repeated call changes nothing.
 
     Args:
-        out_dir: made where missing.
+        out_dir: folder to write into, made if missing.
         train_size: questions in the training split, spread evenly over `train_levels`.
         val_per_level: questions per level in the validation split, which is ordered by level.
+
+    Raises:
+        ConfigError: a size that is not positive, or a level that does not exist.
     """
     if train_size < 1 or val_per_level < 1:
-        raise ValueError(f"train_size and val_per_level must be positive; got {train_size}, {val_per_level}")
+        raise ConfigError(f"got train_size={train_size} and val_per_level={val_per_level}; both must be positive")
     train_path, val_path = Path(out_dir) / "train.parquet", Path(out_dir) / "val.parquet"
     write_parquet(make_split("train", spread(train_size, train_levels), seed), train_path)
     val_counts = dict.fromkeys(val_levels, val_per_level)

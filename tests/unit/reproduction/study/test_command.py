@@ -9,9 +9,9 @@ import shutil
 import pytest
 
 from hpt.common.files import TRACKER
-from recipe.hpt import launch as launch_module
+from recipe.hpt import configs
 from recipe.hpt.reproduction.study import command as study
-from recipe.hpt.reproduction.study import data, runner, state
+from recipe.hpt.reproduction.study import data, state
 from recipe.hpt.reproduction.study.plan import ABLATIONS, COMPARED, METHODS
 from tests.unit.reproduction.report import folders
 
@@ -24,7 +24,7 @@ RATES = "1e-4,1e-3,1e-2"
 def composed_once():
     """Every study reads the size of a batch from the same configuration."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recipe.hpt.reproduction.study.command.compose", functools.cache(launch_module.compose))
+        patch.setattr("recipe.hpt.reproduction.study.command.compose", functools.cache(configs.compose))
         yield
 
 
@@ -161,10 +161,6 @@ def test_a_whole_study(launch, trainings, tmp_path, capsys):
         assert "at the edge of those tried, a better one may lie outside: GRPO, HPT." in text
     assert "| base model  | 2     |" in tables and "| base model" not in out
     assert (tmp_path / "out" / "curves.png").exists() and (tmp_path / "out" / "curves.csv").exists()
-
-
-def test_the_log_that_is_named_is_the_log_that_is_written():
-    assert runner.LOG_FILE == launch_module.LOG_FILE
 
 
 def test_development_questions_choose_and_test_questions_report(launch, trainings):

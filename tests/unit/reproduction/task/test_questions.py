@@ -10,6 +10,7 @@ from collections import Counter
 import pyarrow.parquet as pq
 import pytest
 
+from hpt.common.errors import ConfigError
 from recipe.hpt.reproduction.task import questions as task
 
 SMALL_TRAIN = {1: 800, 2: 60, 3: 60, 4: 60, 5: 60, 6: 60}
@@ -109,12 +110,12 @@ def test_spread_is_even():
 
 
 def test_errors_name_the_problem():
-    with pytest.raises(ValueError, match=r"Unknown split 'tets'\. Available: train, val, dev, test"):
+    with pytest.raises(ConfigError, match=r"Unknown split 'tets'\. Available: train, val, dev, test"):
         task.make_split("tets", {1: 1}, seed=0)
     for level in (0, 10):
-        with pytest.raises(ValueError, match=f"got level {level}; expected .* from 1 to 9"):
+        with pytest.raises(ConfigError, match=f"got level {level}; expected .* from 1 to 9"):
             task.make_split("train", {level: 1}, seed=0)
-    with pytest.raises(ValueError, match="must be positive"):
+    with pytest.raises(ConfigError, match="must be positive"):
         task.write_task("unused", train_size=0)
 
 

@@ -1,0 +1,45 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""The configurations in config/, and what to say about one that is not there."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.errors import MissingConfigException
+from omegaconf import DictConfig
+
+FOLDER = Path(__file__).resolve().parent / "config"
+VERLS_FOLDER = "pkg://verl.trainer.config"
+"""Hydra reads it from the primary configuration only."""
+
+
+def compose(overrides: Sequence[str], name: str = "quickstart") -> DictConfig:
+    """Compose a configuration, so that a wrong override is refused before anything starts.
+
+    Settings of Hydra's own, such as ``hydra.run.dir``, are left out.
+
+    Raises:
+        hydra.errors.HydraException: an override that does not fit.
+    """
+    from hydra import compose, initialize_config_dir
+
+    with initialize_config_dir(str(FOLDER), version_base=None):
+        return compose(name, overrides=[item for item in overrides if not item.startswith("hydra.")])
+
+
+def training_names() -> list[str]:
+    """What ``--config-name`` accepts for a training: the files that name the folder of verl's own configuration."""
+    files = sorted(FOLDER.rglob("*.yaml"))
+    return [str(file.relative_to(FOLDER).with_suffix("")) for file in files if VERLS_FOLDER in file.read_text()]
+
+
+def explain_missing(error: MissingConfigException, names: Sequence[str]) -> str:
+    """One line on a configuration that does not exist, with the names that do.
+
+    Args:
+        error: what Hydra raised.
+        names: what ``--config-name`` accepts.
+    """
+    if error.options is not None:  # one of a group
+        return f"got {error.missing_cfg_file}, which does not exist; expected one of: {', '.join(error.options)}"
+    return f"got --config-name {error.missing_cfg_file}, which does not exist; expected one of: {', '.join(names)}"

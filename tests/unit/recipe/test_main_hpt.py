@@ -1,0 +1,71 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""The training's command before anything is started: what it prints, its exit status, and what it leaves behind."""
+
+import runpy
+
+import pytest
+import yaml
+from hydra.core.global_hydra import GlobalHydra
+
+from recipe.hpt.reproduction.task.model import BaseModelSettings, build_model, build_tokenizer
+from recipe.hpt.reproduction.task.questions import write_task
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """A task and a model that was never trained."""
+    folder = tmp_path_factory.mktemp("inputs")
+    write_task(folder, train_size=96, val_per_level=1)
+    tokenizer = build_tokenizer()
+    build_model(BaseModelSettings(hidden_size=32, num_layers=1, num_heads=1), tokenizer).save_pretrained(
+        folder / "model"
+    )
+    tokenizer.save_pretrained(folder / "model")
+    return [
+        "--config-name", "quickstart",
+        f"data.train_files={folder / 'train.parquet'}",
+        f"data.val_files={folder / 'val.parquet'}",
+        f"actor_rollout_ref.model.path={folder / 'model'}",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def main_hpt(tmp_path, monkeypatch):
+    """main_hpt(*arguments) -> exit status of ``python -m recipe.hpt.main_hpt`` in an empty folder."""
+
+    def run(*arguments: str) -> int:
+        GlobalHydra.instance().clear()
+        monkeypatch.setattr("sys.argv", ["main_hpt.py", *arguments])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_module("recipe.hpt.main_hpt", run_name="__main__", alter_sys=True)
+        return int(end.value.code or 0)
+
+    monkeypatch.chdir(tmp_path)
+    return run
+
+
+def test_a_dry_run_prints_the_configuration_and_leaves_no_file(main_hpt, inputs, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("DRY_RUN", "1")
+    run = tmp_path / "run"
+    assert main_hpt(*inputs, f"trainer.default_local_dir={run}", f"hydra.run.dir={tmp_path / 'hydra'}") == 0
+    *configuration, last = capfd.readouterr().out.splitlines()
+    assert "nothing was started" in last
+    assert yaml.safe_load("\n".join(configuration))["trainer"]["default_local_dir"] == str(run)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("dry_run", ["0", "1"])
+def test_an_unknown_configuration_is_one_line_with_the_names_there_are(main_hpt, tmp_path, monkeypatch, capfd, dry_run):
+    monkeypatch.setenv("DRY_RUN", dry_run)
+    assert main_hpt("--config-name", "quickstrat") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("error: got --config-name quickstrat") and "hpt_trainer, quickstart" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_settings_leave_no_file_in_a_dry_run(main_hpt, inputs, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("DRY_RUN", "1")
+    assert main_hpt(*inputs, "hpt.gamma=2") == 2
+    assert "error: got hpt.gamma=2" in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []
