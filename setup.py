@@ -10,6 +10,7 @@ README = ROOT / "README.md"
 
 # What the library itself imports. verl and its stack come with one of the extras, as they differ between devices.
 BASE = [
+    "filelock>=4.2",
     "hydra-core==1.3.*",
     "jinja2>=3.1",
     "math-verify==0.9.*",

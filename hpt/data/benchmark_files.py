@@ -9,13 +9,13 @@ from typing import Any
 
 from tqdm import tqdm
 
+from hpt.common.errors import DataError, Problem, SourceError
 from hpt.data.benchmarks import INFO, SIMPLE_COLUMNS, Benchmark, Item, Row, simple_item
 from hpt.data.choices import INSTRUCTION as CHOICE_INSTRUCTION
 from hpt.data.counts import Counts, Rejected
-from hpt.data.errors import DataError, Problem
-from hpt.data.golds import Gold, unverifiable
+from hpt.data.gold_answers import Gold, unverifiable
 from hpt.data.ids import UniqueIds
-from hpt.data.sources import Source, SourceError
+from hpt.data.sources import Source
 from hpt.data.writing import QuestionWriter, question_schema
 from hpt.verifier.pool import DEFAULT_WORKERS
 

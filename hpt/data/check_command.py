@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from hpt.common.errors import DataError
 from hpt.common.terminal import print_table
 from hpt.data.checks import ADVICE
 from hpt.data.command import OK, REFUSED, at_least
-from hpt.data.errors import DataError
 from hpt.data.inspection import KINDS, Inspection, inspect_file, most_common
 from hpt.method.strategies import import_plugins
 from hpt.verifier.pool import DEFAULT_WORKERS

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hpt.data.errors import DataError, PathProblem, Problem
+from hpt.common.errors import DataError, PathProblem, Problem
 
 # Rows decoded at a time. Solutions reach some 30 kB, so the objects alive stay near 10 MB.
 BATCH_ROWS = 256

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hpt.common import tokenizers
 from hpt.common.terminal import print_table
 from hpt.data.counts import Counts
 from hpt.verifier.pool import DEFAULT_WORKERS
@@ -80,20 +81,12 @@ def add_solution_options(parser: argparse.ArgumentParser) -> None:
 
 
 def load_tokenizer(name: str | None) -> Any:
-    """The tokenizer of a folder or hub id; None for None.
+    """The tokenizer that ``--tokenizer`` names; None for None.
 
     Raises:
-        ValueError: there is none, with the reason.
+        ConfigError: there is none that can be loaded.
     """
-    if name is None:
-        return None
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().split("\n", maxsplit=1)[0]
-        raise ValueError(f"got --tokenizer {name}, which cannot be loaded: {reason}") from error
+    return None if name is None else tokenizers.load_tokenizer(name, f"--tokenizer {name}")
 
 
 def print_counts(counts: Counts, title: str, written: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from rich.table import Table
 
+from hpt.common.digests import file_sha256
 from hpt.common.files import write_whole
 from hpt.common.terminal import print_table
 from hpt.data.checks import check_files, iter_rows
@@ -24,7 +25,6 @@ from hpt.data.contamination import (
     report_record,
 )
 from hpt.data.counts import Counts, Rejected
-from hpt.data.sources import file_sha256
 from hpt.data.writing import QuestionWriter, check_free
 
 HELP = "overlap of training questions with benchmarks"

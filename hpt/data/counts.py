@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from hpt.data.errors import MAX_PROBLEMS_SHOWN
+from hpt.common.errors import MAX_PROBLEMS_SHOWN
 
 
 class Rejected(Exception):

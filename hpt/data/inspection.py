@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from hpt.common.digests import file_sha256
+from hpt.common.errors import Problem
 from hpt.data.checks import check_file, iter_rows, solution_text
-from hpt.data.errors import Problem
-from hpt.data.golds import gold_file_problems
+from hpt.data.gold_answers import gold_answer_problems
 from hpt.data.questions import last_user_message
-from hpt.data.sources import file_sha256
 from hpt.data.writing import manifest_path, read_manifest
 from hpt.verifier.pool import DEFAULT_WORKERS
 
@@ -91,7 +91,7 @@ def inspect_file(
     counted = _Counted()
     if not problems:
         counted = _count(path, with_targets=kind == "train")
-        problems += gold_file_problems([path], gold=gold, workers=workers, progress=progress)
+        problems += gold_answer_problems([path], gold=gold, workers=workers, progress=progress)
         problems += _manifest_problems(path)
     return Inspection(
         path=path,

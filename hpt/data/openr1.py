@@ -7,11 +7,12 @@ from typing import Any
 
 from tqdm import tqdm
 
+from hpt.common.errors import SourceError
 from hpt.data.candidates import Candidate, Layout, text_of
 from hpt.data.checks import solution_text
 from hpt.data.counts import Rejected
 from hpt.data.questions import question_key
-from hpt.data.sources import Source, SourceError
+from hpt.data.sources import Source
 from hpt.data.thinking import with_thinking
 
 SUBSET = "Elliott/Openr1-Math-46k-8192"

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from tqdm import tqdm
 
+from hpt.common.errors import DataError, Problem
 from hpt.data.candidates import Candidate, Layout, Settings
 from hpt.data.counts import Counts, Rejected
-from hpt.data.errors import DataError, Problem
-from hpt.data.golds import DEFAULT_KIND, Gold, unverifiable
+from hpt.data.gold_answers import DEFAULT_KIND, Gold, unverifiable
 from hpt.data.ids import UniqueIds
 from hpt.data.questions import question_key
 from hpt.data.sources import Source

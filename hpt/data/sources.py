@@ -19,19 +19,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hpt.common.errors import HPTError
+from hpt.common.digests import file_sha256
+from hpt.common.errors import SourceError, first_line
+from hpt.common.tokenizers import is_local
 from hpt.data.checks import iter_rows
 
 FORMATS = (".json", ".jsonl", ".parquet")
 MANIFEST_SUFFIX = ".manifest.json"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_READ_BYTES = 1 << 20
 # The hub's errors have several lines, the first of which says little.
 _REASON_CHARACTERS = 200
-
-
-class SourceError(HPTError):
-    """Input that cannot be read or lacks what is needed; the message names it and says what to do."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ def open_source(
         return _dataset(str(path), config, split, None)
     if local:
         return _file(location, path)
-    if location.startswith(("/", ".", "~")) or not _HUB_ID.fullmatch(location):
+    if is_local(location) or not _HUB_ID.fullmatch(location):
         raise SourceError(
             f"{location} does not exist; expected a {', '.join(FORMATS)} file, a folder or a hub id owner/name"
         )
@@ -257,17 +254,4 @@ def _check_object(location: str, where: str, row: object) -> None:
 
 
 def _broken(location: str, format_name: str, error: Exception, where: str = "") -> str:
-    return f"{location}{where}: cannot be read as {format_name}, it may be truncated: {_first_line(error)}"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", maxsplit=1)[0].rstrip(".")
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_READ_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+    return f"{location}{where}: cannot be read as {format_name}, it may be truncated: {first_line(error)}"

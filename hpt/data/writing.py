@@ -8,10 +8,8 @@ how; its sha256 is that of the parquet file.
 
 import json
 import os
-import platform
 import tempfile
 from collections.abc import Iterable
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,9 +17,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hpt import __version__
+from hpt.common.digests import file_sha256
 from hpt.common.files import write_whole
-from hpt.data.sources import MANIFEST_SUFFIX, file_sha256
+from hpt.common.versions import versions
+from hpt.data.sources import MANIFEST_SUFFIX
 
 FORMAT_VERSION = 1
 """Raise it when the same source and settings would give other rows."""
@@ -152,11 +151,7 @@ class QuestionWriter:
             "file": self.path.name,
             "sha256": file_sha256(self._temporary),
             **record,
-            "versions": {
-                "hpt": __version__,
-                "pyarrow": version("pyarrow"),
-                "python": platform.python_version(),
-            },
+            "versions": versions("hpt", "pyarrow", "python"),
         }
         check_free(self.path, self.overwrite)  # it may have been made in the meantime
         # The manifest first: where both are there and agree, the file is complete.

@@ -7,13 +7,13 @@ benchmarks/NAME.jsonl      the questions, so that the folder stands alone
 """
 
 import contextlib
-import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hpt.common import lock
 from hpt.common.errors import HPTError
 from hpt.common.files import write_whole
 from hpt.evaluation.questions import Benchmark, Question
@@ -174,19 +174,15 @@ def _questions_file(out: Path, name: str) -> Path:
     return out / BENCHMARKS / f"{file_stem(name)}.jsonl"
 
 
-@contextlib.contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """One launch per folder at a time; the lock ends with its process, however that ends.
+def locked(out: Path) -> contextlib.AbstractContextManager[None]:
+    """One launch per folder at a time.
 
     Raises:
-        FolderError: another launch holds it.
+        FolderError: another launch holds the lock.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    with open(out / LOCK, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FolderError(
-                f"got out={out}, where another launch is running; wait for it, or name another folder"
-            ) from None
-        yield
+    return lock.locked(
+        out / LOCK,
+        lambda holder: FolderError(
+            f"got out={out}, where another launch is running ({holder}); wait for it, or name another folder"
+        ),
+    )

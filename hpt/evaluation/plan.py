@@ -71,7 +71,7 @@ def prepare(settings: EvaluationSettings, gold: bool = True) -> Plan:
     Raises:
         ValueError: plugins that cannot be imported.
         ConfigError: settings that cannot work.
-        hpt.data.errors.DataError: benchmark files with bad rows.
+        hpt.common.errors.DataError: benchmark files with bad rows.
         hpt.evaluation.manifest.FolderError, hpt.evaluation.store.StoreError: a results folder that does not fit.
     """
     import_plugins(settings.plugins, "plugins")

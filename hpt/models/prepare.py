@@ -15,9 +15,12 @@ from typing import Any
 
 import jinja2
 
+from hpt.common.errors import ConfigError
 from hpt.common.files import write_whole
+from hpt.common.tokenizers import load_tokenizer
+from hpt.models.checkpoints import download, local_checkpoint
 from hpt.models.copying import copy_checkpoint, link_checkpoint
-from hpt.models.edits import Edits, Settings, load
+from hpt.models.edits import Edits, Settings, load_config
 from hpt.models.rope import check_window, rope_theta_of
 from hpt.models.templates import EXAMPLES
 
@@ -54,27 +57,12 @@ def fetch(location: str, revision: str | None = None) -> Path:
     """A checkpoint's folder: the local one, or a download from the hub.
 
     Raises:
-        ValueError: no such folder, no checkpoint, or not to be had from the hub.
+        ConfigError: there is no such folder, it is no checkpoint, or the hub does not provide it.
     """
-    path = Path(location).expanduser()
-    if path.is_dir():
-        if revision is not None:
-            raise ValueError(f"got revision {revision} with the local folder {location}; leave it out")
-        return path
-    if path.exists() or location.startswith(("/", ".", "~")) or location.count("/") > 1:
-        found = "is a file" if path.exists() else "does not exist"
-        raise ValueError(f"{location} {found}; expected a checkpoint's folder or a hub id")
-    import httpx
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(location, revision=revision))
-    except (OSError, ValueError, httpx.TransportError) as error:
-        reason = str(error).strip().split("\n", maxsplit=1)[0]
-        raise ValueError(
-            f"cannot download {location}: {reason} Check the name, the network and, for a gated model, the login "
-            "(hf auth login); or give a local folder"
-        ) from error
+    folder = local_checkpoint(location, f"the model {location}")
+    if folder is not None and revision is not None:
+        raise ConfigError(f"got --revision {revision} with the local folder {location}; leave it out")
+    return folder or download(location, f"the model {location}", revision=revision)
 
 
 def prepare(source: Path, out: Path, settings: Settings, *, link: bool = False, progress: bool = True) -> Prepared:
@@ -118,9 +106,7 @@ def check_result(folder: Path, settings: Settings, edits: Edits) -> Prepared:
     Raises:
         ValueError: they do not load, or do not say what was asked for.
     """
-    from transformers import AutoConfig, AutoTokenizer
-
-    config, tokenizer = load(AutoConfig, folder), load(AutoTokenizer, folder)
+    config, tokenizer = load_config(folder), load_tokenizer(folder, f"the checkpoint {folder}")
     done = Prepared(list(edits.changes))
     for name, wanted, got in (
         ("rope_theta", settings.rope_theta, rope_theta_of(config)),

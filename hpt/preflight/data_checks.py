@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pyarrow.parquet as pq
 
+from hpt.common.digests import WEIGHTS, files_matching
 from hpt.data.checks import iter_rows, solution_text
 from hpt.preflight import model as models
 from hpt.preflight.context import Context
@@ -43,7 +44,7 @@ def model(context: Context) -> list[Check]:
         f"{context.model}: {sizes.parameters:,} parameters, {sizes.layers} layers, width {sizes.hidden}, vocabulary "
         f"{sizes.vocabulary:,}, {sizes.positions or 'unknown'} positions"
     )
-    if not any(path for pattern in models.WEIGHTS for path in context.model.glob(pattern)):
+    if not files_matching(context.model, WEIGHTS):
         return [failed("model", f"{context.model} has no weights", "expected *.safetensors or *.bin")]
     longest = longest_row(config)
     if sizes.positions is not None and sizes.positions < longest:

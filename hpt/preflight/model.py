@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A checkpoint without its weights: sizes, tokenizer, and a digest that tells one model from another."""
 
-import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,23 +10,11 @@ from typing import Any
 import jinja2
 from omegaconf import DictConfig, OmegaConf
 
-from hpt.common.errors import ConfigError
+from hpt.common.errors import ConfigError, first_line
+from hpt.common.tokenizers import load_tokenizer
 from hpt.method.strategies import plain
+from hpt.models.checkpoints import cached_checkpoint, local_checkpoint
 
-# Written by libraries about themselves, or about the file's place; they change without another model.
-VOLATILE_KEYS = ("transformers_version", "_name_or_path", "torch_dtype", "dtype", "use_cache")
-WEIGHTS = ("*.safetensors", "*.bin")
-# Of a configuration, what decides the shapes of the weights.
-SHAPE_KEYS = (
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "intermediate_size",
-    "vocab_size",
-)
-# Training changes every weight: a few blocks of each file tell two models apart without reading 16 GB.
-SAMPLED_BLOCKS, BLOCK_BYTES = 16, 1 << 16
 PREPARE = "python examples/prepare_model.py"
 
 
@@ -59,16 +45,8 @@ class ModelSizes:
 
 def locate(config: DictConfig) -> Path | None:
     """The folder of the run's model; None for a hub id that is not in the local cache."""
-    name = os.path.expanduser(str(config.actor_rollout_ref.model.path))
-    if os.path.isdir(name):
-        return Path(name).resolve()
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(name, local_files_only=True))
-    except (HFValidationError, LocalEntryNotFoundError):
-        return None
+    name = str(config.actor_rollout_ref.model.path)
+    return local_checkpoint(name, f"actor_rollout_ref.model.path={name}") or cached_checkpoint(name)
 
 
 def read_sizes(folder: Path, trust_remote_code: bool = False) -> ModelSizes:
@@ -86,7 +64,7 @@ def read_sizes(folder: Path, trust_remote_code: bool = False) -> ModelSizes:
             model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
     except (ValueError, OSError, KeyError, AttributeError, TypeError, ImportError) as error:
         raise ConfigError(
-            f"got the model {folder}, whose config.json gives no causal language model ({_first_line(error)}); expected a "
+            f"got the model {folder}, whose config.json gives no causal language model ({first_line(error)}); expected a "
             "Hugging Face checkpoint of one"
         ) from error
     layers, heads = config.num_hidden_layers, config.num_attention_heads
@@ -110,23 +88,6 @@ def read_sizes(folder: Path, trust_remote_code: bool = False) -> ModelSizes:
     )
 
 
-def load_tokenizer(folder: Path, trust_remote_code: bool = False) -> Any:
-    """The checkpoint's tokenizer.
-
-    Raises:
-        ConfigError: there is none that can be loaded.
-    """
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
-    except (ValueError, OSError, KeyError, AttributeError, TypeError, ImportError) as error:
-        raise ConfigError(
-            f"got the model {folder}, whose tokenizer cannot be loaded ({_first_line(error)}); expected the tokenizer's files "
-            "beside config.json"
-        ) from error
-
-
 def load_run_tokenizer(config: DictConfig, model: Path) -> Any:
     """The tokenizer of a run: the model's, unless ``model.tokenizer_path`` names another one.
 
@@ -135,8 +96,11 @@ def load_run_tokenizer(config: DictConfig, model: Path) -> Any:
     """
     settings = config.actor_rollout_ref.model
     other = settings.tokenizer_path
-    folder = model if other is None else Path(os.path.expanduser(str(other)))
-    return load_tokenizer(folder, bool(settings.trust_remote_code))
+    if other is None:
+        location, given = str(model), f"actor_rollout_ref.model.path={settings.path}"
+    else:
+        location, given = os.path.expanduser(str(other)), f"actor_rollout_ref.model.tokenizer_path={other}"
+    return load_tokenizer(location, given, trust_remote_code=bool(settings.trust_remote_code))
 
 
 def render(config: DictConfig, tokenizer: Any, messages: list[dict[str, str]]) -> str:
@@ -183,55 +147,5 @@ def _rendering_problem(config: DictConfig, tokenizer: Any) -> str | None:
     try:
         text = render(config, tokenizer, [{"role": "user", "content": "What is 1+1?"}])
     except (jinja2.TemplateError, TypeError, ValueError) as error:
-        return _first_line(error)
+        return first_line(error)
     return None if "What is 1+1?" in text else "the question is not in it"
-
-
-def digest(folder: Path) -> dict[str, Any]:
-    """What tells one model from another: architecture, shape, and digests of configuration, tokenizer and weights.
-
-    The weights' is over sizes and a few blocks of each file, and empty where there are none.
-    """
-    config = json.loads((folder / "config.json").read_text())
-    kept = {key: value for key, value in config.items() if key not in VOLATILE_KEYS}
-    weights = hashlib.sha256()
-    files = sorted(path for pattern in WEIGHTS for path in folder.glob(pattern))
-    for path in files:
-        _sample(path, weights)
-    return {
-        "architecture": str((config.get("architectures") or [config.get("model_type")])[0]),
-        "shape": {key: config[key] for key in SHAPE_KEYS if key in config},
-        "config": _sha(json.dumps(kept, sort_keys=True).encode()),
-        "tokenizer": tokenizer_digest(folder),
-        "weights": weights.hexdigest()[:16] if files else "",
-    }
-
-
-def tokenizer_digest(folder: Path) -> str:
-    """Over the tokens and their ids; empty where there is no tokenizer.json."""
-    file = folder / "tokenizer.json"
-    if not file.exists():
-        return ""
-    content = json.loads(file.read_text())
-    model = content.get("model") or {}
-    added = [(token["id"], token["content"]) for token in content.get("added_tokens") or []]
-    text = json.dumps([model.get("vocab"), sorted(added)], sort_keys=True)
-    return _sha(text.encode())
-
-
-def _sample(path: Path, digest: Any) -> None:
-    size = path.stat().st_size
-    digest.update(f"{size}\0".encode())
-    with open(path, "rb") as file:
-        for index in range(SAMPLED_BLOCKS):
-            file.seek(size * index // SAMPLED_BLOCKS)
-            digest.update(file.read(BLOCK_BYTES))
-
-
-def _sha(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().split("\n", maxsplit=1)[0]
-    return text if len(text) <= 200 else f"{text[:197]}..."

@@ -1,26 +1,17 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""One process at a time in a training's folder: ``.run.lock``, which says which process that is.
-
-The lock is POSIX's (``lockf``): the kernel releases it when the process ends, however that ends, child processes do not
-inherit it, and NFS passes it on between machines. It is the driver's; Ray's workers end with that.
-"""
+"""One process at a time in a training's folder: the driver holds ``.run.lock``, which names its process."""
 
 import contextlib
-import errno
-import fcntl
 import json
 import logging
-import os
-import socket
-import struct
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
+from hpt.common import lock
 from hpt.common.errors import ConfigError
 from hpt.common.files import write_whole
 from hpt.preflight.run_record import (
@@ -35,10 +26,6 @@ from hpt.preflight.run_record import (
 logger = logging.getLogger(__name__)
 
 LOCK = ".run.lock"
-# A file system that knows no locks.
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-# struct flock of Linux on 64 bits: type, whence, start, length, pid.
-_FLOCK = "hhqqi"
 
 
 class FolderInUse(ConfigError):
@@ -70,17 +57,8 @@ def claimed(config: DictConfig, now: Mapping[str, Any]) -> Iterator[Comparison]:
 
 
 def holder_of(folder: Path) -> str | None:
-    """Who holds the folder's lock, in words; None: nobody. Takes no lock itself."""
-    try:
-        with open(folder / LOCK) as file:
-            question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-            answer = fcntl.fcntl(file, fcntl.F_GETLK, question)
-            free = struct.unpack(_FLOCK, answer)[0] == fcntl.F_UNLCK
-            return None if free else _in_words(file.read())
-    except OSError as error:
-        if error.errno in (*_NO_LOCKS, errno.ENOENT, errno.ENOTDIR):
-            return None
-        raise
+    """Describe the process that trains in the folder; None: nobody. It takes no lock."""
+    return lock.holder_of(folder / LOCK)
 
 
 def in_use(folder: Path, holder: str) -> str:
@@ -93,33 +71,12 @@ def in_use(folder: Path, holder: str) -> str:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # Not emptied before the lock is ours: it says who has it. Closing any copy of it would release the lock.
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise ConfigError(
-            f"got trainer.default_local_dir={folder}, which cannot be written to ({error.strerror}); name another folder"
-        ) from error
-    with open(descriptor, "r+") as file:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(lock.locked(folder / LOCK, lambda holder: FolderInUse(in_use(folder, holder))))
         except OSError as error:
-            if error.errno in (errno.EACCES, errno.EAGAIN):
-                raise FolderInUse(in_use(folder, _in_words(file.read()))) from None
-            if error.errno not in _NO_LOCKS:
-                raise
-            logger.warning("%s: this file system has no locks, nothing keeps others out", folder)
-        file.truncate(0)
-        started = time.strftime("%Y-%m-%d %H:%M:%S")
-        json.dump({"pid": os.getpid(), "host": socket.gethostname(), "started": started}, file)
-        file.flush()
+            raise ConfigError(
+                f"got trainer.default_local_dir={folder}, which cannot be written to ({error.strerror}); name another "
+                "folder"
+            ) from error
         yield
-
-
-def _in_words(content: str) -> str:
-    try:
-        found = json.loads(content)
-        return f"process {found['pid']} on {found['host']} (since {found['started']})"
-    except (ValueError, KeyError, TypeError):  # it has just begun
-        return "another process"

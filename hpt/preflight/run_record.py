@@ -23,9 +23,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from hpt.common.digests import model_parts
 from hpt.common.errors import ConfigError
 from hpt.common.files import TRACKER
-from hpt.preflight import model as models
 
 RECORD = "run.json"
 METRICS = "metrics*.jsonl"
@@ -67,7 +67,7 @@ def describe(config: DictConfig, model: Path | None) -> dict[str, Any]:
     settings = {key: OmegaConf.select(config, key) for key in SETTINGS}
     return {
         "format_version": FORMAT_VERSION,
-        "model": models.digest(model) if model is not None else {"hub_id": name},
+        "model": model_parts(model) if model is not None else {"hub_id": name},
         **{key: OmegaConf.select(config, path) for key, path in _KEYS.items()},
         "ranks": config.trainer.nnodes * config.trainer.n_gpus_per_node,
         "settings": OmegaConf.to_container(OmegaConf.create(settings), resolve=True),
@@ -147,7 +147,7 @@ def record_from(checkpoint: Path) -> dict[str, Any]:
         }
     exported = actor / "huggingface"
     if (exported / "config.json").exists():
-        found["model"] = models.digest(exported)
+        found["model"] = model_parts(exported)
     return found
 
 

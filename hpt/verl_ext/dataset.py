@@ -22,9 +22,9 @@ from omegaconf import DictConfig, ListConfig
 from transformers import PreTrainedTokenizer, ProcessorMixin
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
+from hpt.common.errors import DataError, Problem
 from hpt.data import checks
 from hpt.data.checks import format_problem, iter_rows, solution_text
-from hpt.data.errors import DataError, Problem
 
 logger = logging.getLogger(__name__)
 

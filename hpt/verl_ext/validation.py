@@ -13,15 +13,15 @@ from typing import Any, cast
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
-from hpt.common.errors import ConfigError
+from hpt.common.errors import ConfigError, DataError
 from hpt.common.prompts import as_chat_template
 from hpt.common.training_log import METRICS_FILE
-from hpt.data import golds
+from hpt.data import gold_answers
 from hpt.data.checks import check_files
-from hpt.data.errors import DataError
 from hpt.method.config import TRAINER_MODES, HPTConfig, check_keys
 from hpt.method.estimator.composite import composite_of
 from hpt.method.strategies import check_feedback, import_plugins
+from hpt.models.checkpoints import local_checkpoint
 from hpt.verl_ext import ray_cluster
 from hpt.verl_ext.cpu import platform as cpu_platform
 
@@ -39,7 +39,7 @@ def prepare(config: DictConfig) -> None:
 
     Raises:
         ConfigError: a setting that cannot work.
-        hpt.data.errors.DataError: files with bad rows.
+        hpt.common.errors.DataError: files with bad rows.
     """
     if config.trainer.device == "cpu":
         cpu_platform.select()
@@ -233,19 +233,9 @@ def check_reward(config: DictConfig, settings: HPTConfig) -> None:
 
 
 def check_model(config: DictConfig) -> None:
-    """A model path that looks like a local folder must be one (a hub id has at most one slash)."""
-    path = os.path.expanduser(str(config.actor_rollout_ref.model.path))
-    looks_local = path.startswith(("/", ".", "~")) or path.count("/") > 1
-    if os.path.isdir(path):
-        if not os.path.exists(os.path.join(path, "config.json")):
-            raise ConfigError(
-                f"got actor_rollout_ref.model.path={path}, a folder without config.json; expected a Hugging Face checkpoint"
-            )
-    elif looks_local:
-        raise ConfigError(
-            f"got actor_rollout_ref.model.path={path}, which does not exist; expected a Hugging Face checkpoint's "
-            "folder or a hub id"
-        )
+    """Raise ConfigError if the model's path means a local folder that is no checkpoint; a hub id is left to verl."""
+    path = str(config.actor_rollout_ref.model.path)
+    local_checkpoint(path, f"actor_rollout_ref.model.path={path}")
 
 
 def apply_prompt_template(config: DictConfig) -> None:
@@ -297,8 +287,8 @@ def check_data(config: DictConfig) -> None:
     if OmegaConf.select(config, "reward.custom_reward_function.path") != OUR_REWARD:
         return
     every = dict.fromkeys([*local_files(config.data.train_files), *local_files(config.data.val_files)])
-    if problems := golds.gold_file_problems(list(every)):
-        raise DataError(problems, golds.ADVICE)
+    if problems := gold_answers.gold_answer_problems(list(every)):
+        raise DataError(problems, gold_answers.ADVICE)
 
 
 def check_with_verl(config: DictConfig) -> None:

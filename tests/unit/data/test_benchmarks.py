@@ -6,12 +6,12 @@ from collections import Counter
 import pyarrow.parquet as pq
 import pytest
 
+from hpt.common.errors import DataError, SourceError
 from hpt.data.benchmark_files import Settings, write_benchmark
 from hpt.data.benchmarks import BENCHMARKS, benchmark_of
 from hpt.data.checks import check_files
 from hpt.data.choices import INSTRUCTION, letter_of, shuffled, with_choices
-from hpt.data.errors import DataError
-from hpt.data.sources import SourceError, open_source
+from hpt.data.sources import open_source
 from hpt.data.writing import read_manifest
 
 # Rows as the hub has them, made up but for their columns.

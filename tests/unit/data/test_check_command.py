@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hpt.common.digests import file_sha256
 from hpt.data.__main__ import main
 from hpt.data.inspection import inspect_file
-from hpt.data.sources import file_sha256
 from recipe.hpt.reproduction.task.questions import write_task
 
 ROOT = Path(__file__).parents[3]

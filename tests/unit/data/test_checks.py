@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hpt.common.errors import DataError, Problem
 from hpt.data.checks import BATCH_ROWS, check_file, check_files, solution_text
-from hpt.data.errors import DataError, Problem
 
 PROMPT = [{"role": "user", "content": "What is 1+1?"}]
 

@@ -6,12 +6,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hpt.common.errors import DataError, SourceError
 from hpt.data.candidates import Settings
 from hpt.data.checks import check_files
-from hpt.data.errors import DataError
 from hpt.data.openr1 import complement_layout, subset_keys, subset_layout
 from hpt.data.preparation import Preparation, solution_lengths
-from hpt.data.sources import SourceError, open_source
+from hpt.data.sources import open_source
 from hpt.data.writing import read_manifest
 from recipe.hpt.reproduction.task.base_model import build_tokenizer
 

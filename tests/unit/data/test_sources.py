@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hpt.data.sources import SourceError, open_source
+from hpt.common.errors import SourceError
+from hpt.data.sources import open_source
 
 ROWS = [
     {"prompt": "What is 1+1?", "answer": "2", "n": [1, 2]},

@@ -5,8 +5,8 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
+from hpt.common.digests import file_sha256
 from hpt.data.checks import check_file
-from hpt.data.sources import file_sha256
 from hpt.data.writing import (
     GROUP_ROWS,
     QuestionWriter,

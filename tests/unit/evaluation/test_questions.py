@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from hpt.data.errors import DataError
+from hpt.common.errors import DataError
 from hpt.evaluation.questions import Question, load_benchmarks
 from tests.unit.evaluation.helpers import row, write
 

@@ -21,6 +21,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
+from hpt.common.errors import ConfigError
 from hpt.models import prepare as module
 from hpt.models.edits import Settings
 from hpt.models.prepare import PRESETS, fetch, prepare
@@ -451,7 +452,7 @@ def test_a_folder_made_meanwhile_is_not_replaced(qwen, monkeypatch):
         ("config.json", '{"model_type": "qwen2", ', "config.json is not JSON, it may be truncated"),
         ("config.json", "[]", "holds no JSON object"),
         ("config.json", '{"model_type": "llama"}', "of type llama; expected qwen2"),
-        ("tokenizer.json", "{", "transformers cannot load"),
+        ("tokenizer.json", "{", "tokenizer cannot be loaded"),
     ],
 )
 def test_bad_checkpoints(qwen, name, content, part):
@@ -470,11 +471,14 @@ def test_a_tokenizer_without_eos_is_refused(llama):
 @pytest.mark.parametrize("location", ["/nowhere", "./nowhere", "a/b/c"])
 def test_a_missing_folder(tmp_path, monkeypatch, location):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match="does not exist; expected a checkpoint's folder"):
+    with pytest.raises(ValueError, match="does not exist; expected a Hugging Face checkpoint's folder"):
         fetch(location)
 
 
 def test_fetch_of_local_things(tmp_path):
+    with pytest.raises(ConfigError, match=r"a folder without config\.json"):
+        fetch(str(tmp_path))
+    (tmp_path / "config.json").write_text("{}")
     assert fetch(str(tmp_path)) == tmp_path
     with pytest.raises(ValueError, match="leave it out"):
         fetch(str(tmp_path), "main")

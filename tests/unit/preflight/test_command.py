@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hpt.preflight.model import digest
+from hpt.common.digests import model_parts
 from hpt.preflight.run_record import FORMAT_VERSION
 
 ROOT = Path(__file__).parents[3]
@@ -44,7 +44,7 @@ def test_check_shows_every_line_and_writes_nothing(inputs, tmp_path):
 def test_a_run_in_the_folder_of_another_is_refused_before_ray(interpreter, inputs, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
-    record = {"format_version": FORMAT_VERSION, "model": digest(inputs / "model"), "strategy": "sft_only"}  # fmt: skip
+    record = {"format_version": FORMAT_VERSION, "model": model_parts(inputs / "model"), "strategy": "sft_only"}  # fmt: skip
     (run / "run.json").write_text(json.dumps(record))
     (run / "metrics.jsonl").write_text('{"step": 1, "data": {}}\n')
     done = main_hpt(

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run and one process in a folder: record, comparison, lock."""
 
+import errno
+import fcntl
 import json
 import os
 import signal
@@ -13,8 +15,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig, AutoTokenizer
 
+from hpt.common.digests import model_parts
 from hpt.common.errors import ConfigError
-from hpt.preflight import model as models
 from hpt.preflight import run_lock
 from hpt.preflight.run_lock import FolderInUse, claimed
 from hpt.preflight.run_record import compare, describe
@@ -169,10 +171,10 @@ def test_a_part_of_large_weights_tells_them_apart(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     weights = bytearray(4 << 20)
     (tmp_path / "model.safetensors").write_bytes(weights)
-    before = models.digest(tmp_path)
+    before = model_parts(tmp_path)
     weights[3 << 20] = 1
     (tmp_path / "model.safetensors").write_bytes(weights)
-    assert models.digest(tmp_path)["weights"] != before["weights"]
+    assert model_parts(tmp_path)["weights"] != before["weights"]
 
 
 def test_metrics_without_a_checkpoint_are_a_run_too(now, run):
@@ -344,8 +346,8 @@ def test_a_folder_that_cannot_be_made_is_refused(now, tmp_path):
 
 def test_a_file_system_without_locks_warns(now, run, monkeypatch, caplog):
     def no_locks(*_):
-        raise OSError(run_lock.errno.ENOLCK, "No locks available")
+        raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(run_lock.fcntl, "lockf", no_locks)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
     assert launched(now).problems == ()
     assert "this file system has no locks" in caplog.text

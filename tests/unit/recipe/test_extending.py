@@ -13,9 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import OmegaConf
 
-from hpt.common.errors import ConfigError
+from hpt.common.errors import ConfigError, DataError
 from hpt.data.__main__ import main as data_main
-from hpt.data.errors import DataError
 from hpt.evaluation.questions import load_benchmarks
 from hpt.evaluation.settings import EvaluationSettings
 from hpt.method.config import HPTConfig

@@ -19,7 +19,7 @@ from verl.trainer.ppo.utils import create_rl_dataset
 from verl.utils.dataset.rl_dataset import RLHFDataset, collate_fn
 
 import hpt.verl_ext.dataset as module
-from hpt.data.errors import DataError
+from hpt.common.errors import DataError
 from hpt.verl_ext.dataset import HybridDataset
 
 EOS = "<eos>"

@@ -16,8 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from hpt.common.errors import ConfigError
-from hpt.data.errors import DataError
+from hpt.common.errors import ConfigError, DataError
 from hpt.method.config import HPTConfig
 from hpt.method.strategies import STRATEGIES
 from hpt.verl_ext import validation as preflight
@@ -360,7 +359,7 @@ def test_workers_are_not_forked_with_an_accelerator(composed):
 def test_a_local_model_has_to_exist(config, path, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     message = refused(preflight.check_model, change(config, actor_rollout_ref__model__path=path))
-    assert f"model.path={os.path.expanduser(path)}, which does not exist" in message
+    assert f"model.path={path}, which does not exist" in message
     assert "expected a Hugging Face checkpoint" in message
 
 

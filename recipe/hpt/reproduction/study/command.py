@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hpt.common.versions import commit_of, versions
 from recipe.hpt.configs import compose
 from recipe.hpt.launch import ROOT, StillRunning, run_process, run_training, steps_until_end, wait_for_earlier
 from recipe.hpt.reproduction.report.files import PAGE
@@ -225,13 +226,11 @@ def main(
 
 
 def _run(study: Study) -> int:
-    from recipe.hpt.reproduction.study.versions import versions
-
     before = signal.signal(signal.SIGTERM, _interrupt)  # a scheduler's end is an end as by Ctrl-C
     try:
         with state.locked(study.out):
             state.record_settings(study.out, study.settings)
-            study.made_with = versions(ROOT)
+            study.made_with = {**versions("verl", "vllm", "torch"), "commit": commit_of(ROOT)}
             study.run()
             print(outputs.report(study))
             if study.evaluate and pages.entries(study.out, study.settings):

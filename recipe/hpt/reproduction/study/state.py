@@ -15,14 +15,14 @@ A run without result.json continues from verl's last complete checkpoint; withou
 """
 
 import contextlib
-import fcntl
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from hpt.common import lock
 from hpt.common.files import TRACKER, write_whole
 from hpt.common.training_log import read_run
 from recipe.hpt.reproduction.study.plan import Budget, Evaluation, Job, Settings, StudyError
@@ -90,22 +90,19 @@ def record_settings(out: Path, settings: Settings) -> None:
         write_whole(out / SETTINGS, json.dumps(record, indent=2) + "\n")
 
 
-@contextlib.contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """One launch per folder at a time; the lock ends with its process, however that ends.
+def locked(out: Path) -> contextlib.AbstractContextManager[None]:
+    """One launch per folder at a time.
 
     Raises:
-        StudyError: another launch holds it.
+        StudyError: another launch holds the lock.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    with open(out / LOCK, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StudyError(
-                f"got --out {out}, where another launch of this study is running; wait for it, or name another folder"
-            ) from None
-        yield
+    return lock.locked(
+        out / LOCK,
+        lambda holder: StudyError(
+            f"got --out {out}, where another launch of this study is running ({holder}); wait for it, or name another "
+            "folder"
+        ),
+    )
 
 
 # ---- one run ----

@@ -5,7 +5,7 @@ import multiprocessing
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hpt.data.golds import file_golds, gold_file_problems, unverifiable
+from hpt.data.gold_answers import gold_answer_problems, read_gold_answers, unverifiable
 from recipe.hpt.reproduction.task.questions import write_task
 
 PROMPT = [{"role": "user", "content": "What is 1+1?"}]
@@ -27,7 +27,7 @@ def write(tmp_path, golds, name="x.parquet") -> str:
 
 
 def problems(*paths, **options) -> list[tuple[int | None, str]]:
-    found = gold_file_problems(paths, workers=1, progress=False, **options)
+    found = gold_answer_problems(paths, workers=1, progress=False, **options)
     return [(problem.row, problem.reason) for problem in found]
 
 
@@ -83,7 +83,7 @@ def test_files_without_extra_info_or_with_text_in_it(tmp_path):
     assert problems(path) == [(0, "extra_info is no struct, expected fields")]
     table = pq.read_table(path).drop_columns("extra_info")
     pq.write_table(table, path)
-    assert problems(path) == [] and file_golds(path) == ([(0, ("2", "math"))], [])
+    assert problems(path) == [] and read_gold_answers(path) == ([(0, ("2", "math"))], [])
 
 
 def test_distinct_golds_are_asked_for_once(monkeypatch):
@@ -93,7 +93,7 @@ def test_distinct_golds_are_asked_for_once(monkeypatch):
         asked.append(list(golds))
         return ["bad" if answer == "{" else None for answer, _ in golds]
 
-    monkeypatch.setattr("hpt.data.golds.gold_problems", count)
+    monkeypatch.setattr("hpt.data.gold_answers.gold_problems", count)
     golds = [("1", "math"), ("{", "math"), ("1", "math"), ("1", "choice")]
     assert unverifiable(golds) == {("{", "math"): "bad"}
     assert asked == [[("1", "math"), ("{", "math"), ("1", "choice")]]
@@ -103,5 +103,5 @@ def test_integers_need_no_worker(tmp_path):
     # Two whole files of the built-in task, with a pool that could not start.
     paths = write_task(tmp_path, train_size=500, val_per_level=5)
     before = multiprocessing.active_children()
-    assert gold_file_problems([str(path) for path in paths], workers=10**6) == []
+    assert gold_answer_problems([str(path) for path in paths], workers=10**6) == []
     assert multiprocessing.active_children() == before

@@ -5,8 +5,8 @@
 import sys
 from collections.abc import Iterable, Sequence
 
+from hpt.common.errors import Problem
 from hpt.data.checks import iter_rows
-from hpt.data.errors import Problem
 from hpt.verifier.gold import gold_problems
 from hpt.verifier.kinds import available
 from hpt.verifier.pool import DEFAULT_WORKERS
@@ -40,7 +40,7 @@ def unverifiable(golds: Iterable[Gold], *, workers: int = DEFAULT_WORKERS, progr
     return {gold: why for gold, why in zip(distinct, reasons, strict=True) if why is not None}
 
 
-def file_golds(path: str) -> tuple[list[tuple[int, Gold]], list[Problem]]:
+def read_gold_answers(path: str) -> tuple[list[tuple[int, Gold]], list[Problem]]:
     """The gold answers of a question file that has passed `hpt.data.checks`, and what is wrong with kinds and ids.
 
     Returns:
@@ -68,7 +68,7 @@ def file_golds(path: str) -> tuple[list[tuple[int, Gold]], list[Problem]]:
     return golds, problems
 
 
-def gold_file_problems(
+def gold_answer_problems(
     paths: Sequence[str],
     *,
     gold: bool = True,
@@ -83,7 +83,7 @@ def gold_file_problems(
         workers: verifier processes, where any is needed.
         progress: show a progress bar; None: on a terminal, or if there is much to do.
     """
-    read = {path: file_golds(path) for path in paths}
+    read = {path: read_gold_answers(path) for path in paths}
     distinct = {answer for golds, _ in read.values() if gold for _, answer in golds}
     if progress is None:
         progress = sys.stderr.isatty() or len(distinct) >= PROGRESS_BAR_GOLDS

@@ -1,0 +1,38 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Names of models and data sets, and the one way to load a tokenizer."""
+
+from pathlib import Path
+from typing import Any
+
+from hpt.common.errors import ConfigError, first_line
+
+
+def is_local(name: str) -> bool:
+    """Whether a name means a path on this machine: one that exists, or one that no hub id looks like.
+
+    A hub id is ``name`` or ``owner/name``; a path begins with ``/``, ``.`` or ``~`` or has more than one slash.
+    """
+    return Path(name).expanduser().exists() or name.startswith(("/", ".", "~")) or name.count("/") > 1
+
+
+def load_tokenizer(location: str | Path, given: str, *, trust_remote_code: bool = False) -> Any:
+    """Load a Hugging Face tokenizer.
+
+    Args:
+        location: a checkpoint's folder, or a hub id.
+        given: the setting and its value for the message, such as ``model=Qwen/Qwen2.5-Math-1.5B``.
+        trust_remote_code: run code that comes with the tokenizer.
+
+    Raises:
+        ConfigError: there is none that can be loaded.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(str(location), trust_remote_code=trust_remote_code)
+    except (ValueError, OSError, KeyError, AttributeError, TypeError, ImportError) as error:
+        raise ConfigError(
+            f"got {given}, whose tokenizer cannot be loaded ({first_line(error)}); expected a tokenizer's files beside "
+            "config.json, or a hub id"
+        ) from error
