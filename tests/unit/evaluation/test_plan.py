@@ -217,7 +217,7 @@ def test_a_hub_id(model, tmp_path, monkeypatch):
     (cached / "snapshots").mkdir()
     os.symlink(model, cached / "snapshots" / commit)
     assert find_model("some/model").fingerprint == find_model(str(model)).fingerprint
-    with pytest.raises(ConfigError, match="neither a folder nor a model that could be downloaded"):
+    with pytest.raises(ConfigError, match="which is no folder and cannot be downloaded"):
         find_model("some/other")
 
 
