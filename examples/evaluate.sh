@@ -42,7 +42,7 @@ fi
 if [[ -z "${BENCHMARKS:-}" ]]; then
     files=("$root"/data/benchmarks/*.parquet)
     if [[ ! -e "${files[0]}" ]]; then
-        refuse "got no parquet file in $root/data/benchmarks; make them with examples/data_preprocess/benchmarks.py, or name BENCHMARKS"
+        refuse "got no parquet file in $root/data/benchmarks; make them with hpt data prepare benchmarks, or name BENCHMARKS"
     fi
     quoted=()
     for file in "${files[@]}"; do quoted+=("$(hydra_path "$file")"); done

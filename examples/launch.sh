@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the launch scripts beside this file share; they source it. Paths and sizes come from the environment:
 #
-#   MODEL_PATH      the checkpoint's folder, or a hub id             models/... (examples/prepare_model.py)
+#   MODEL_PATH      the checkpoint's folder, or a hub id             models/... (hpt model prepare)
 #   TRAIN_FILE      parquet with gold solutions in `target`          data/openr1_math_46k.parquet
 #   RL_TRAIN_FILE   of the second of two stages                      TRAIN_FILE
 #   VAL_FILE        parquet file, or [a,b] with absolute paths       data/benchmarks/math500.parquet

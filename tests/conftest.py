@@ -35,7 +35,7 @@ LIBRARIES = ("torch", "transformers", "tensordict", "datasets", "peft", "math_ve
 
 # Files that take longest, first: with the others behind them all workers end at about the same time.
 LONGEST = (
-    "unit/examples/test_preparation.py",
+    "unit/cli/test_prepare.py",
     "unit/verl_ext/test_validation.py",
     "unit/reproduction/study/test_command.py",
     "unit/verl_ext/test_worker.py",

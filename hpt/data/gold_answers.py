@@ -15,7 +15,7 @@ DEFAULT_KIND = "math"
 """Of rows that name no verifier_kind."""
 ADVICE = (
     "A gold answer has to be one that the verifier understands: correct these rows or leave them out "
-    "(the commands in examples/data_preprocess do with --unverifiable drop)."
+    "(hpt data prepare does so with --unverifiable drop)."
 )
 
 # Below this the verifier takes seconds, and a progress bar is noise in the log.

@@ -15,7 +15,7 @@ from hpt.common.tokenizers import load_tokenizer
 from hpt.method.strategies import plain
 from hpt.models.checkpoints import cached_checkpoint, local_checkpoint
 
-PREPARE = "python examples/prepare_model.py"
+PREPARE = "hpt model prepare"
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
+from hpt.cli import main
 from hpt.common.terminal import rendered
-from hpt.evaluation.__main__ import main
 from hpt.evaluation.compare import compare
 from hpt.evaluation.manifest import FolderError
 from hpt.evaluation.metrics import Exclusive, pass_at_k
@@ -161,11 +161,11 @@ def test_folders_that_do_not_compare(tmp_path):
 def test_commands(tmp_path, capsys):
     a = results_folder(tmp_path / "a", ANSWERS)
     b = results_folder(tmp_path / "b", SINGLE, model="b")
-    assert main(["compare", str(a), str(b), "--resamples", "200", "--markdown"]) == 0
+    assert main(["eval", "compare", str(a), str(b), "--resamples", "200", "--markdown"]) == 0
     shown = capsys.readouterr().out
     assert "(avg@4)" in shown and "(pass@1)" in shown and "| tiny" in shown
-    assert main(["report", str(a), "--resamples", "200"]) == 0
+    assert main(["eval", "report", str(a), "--resamples", "200"]) == 0
     assert (a / "results.json").exists()
-    assert main(["report", str(tmp_path / "nowhere")]) == 2
+    assert main(["eval", "report", str(tmp_path / "nowhere")]) == 2
     assert "which has no manifest.json" in capsys.readouterr().err
     assert not (tmp_path / "nowhere").exists()

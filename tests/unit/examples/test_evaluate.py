@@ -92,7 +92,7 @@ def test_a_base_model_does_not_pass_for_what_was_trained(launches):
         (["run_qwen.sh"], {}, "got 'run_qwen.sh' as the script; expected one of: run_llama3.1_8b_grpo.sh"),
         (["n=8"], {}, "got 'n=8' as the script"),
         (["run_qwen2.5_math_7b_hpt.sh"], {}, "without a checkpoint; train with examples/run_qwen2.5_math_7b_hpt.sh first"),
-        (["x"], {"MODEL_PATH": "/m"}, "data/benchmarks; make them with examples/data_preprocess/benchmarks.py"),
+        (["x"], {"MODEL_PATH": "/m"}, "data/benchmarks; make them with hpt data prepare benchmarks"),
     ],
 )  # fmt: skip
 def test_what_is_missing_is_said(launches, arguments, environment, message):

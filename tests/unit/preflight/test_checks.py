@@ -248,7 +248,7 @@ def test_a_missing_model_leaves_what_needs_it_unchecked(table):
 def test_a_hub_id_that_is_not_here_has_to_be_downloaded(table, configure, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     found = line(table, "model", actor_rollout_ref__model__path="nobody/no-model")
-    assert found.status is FAIL and "prepare_model.py nobody/no-model" in found.advice
+    assert found.status is FAIL and "hpt model prepare nobody/no-model" in found.advice
     # The run leaves it to verl, which downloads it.
     described = start.admit(configure(actor_rollout_ref__model__path="nobody/no-model"))
     assert described["model"] == {"hub_id": "nobody/no-model"}

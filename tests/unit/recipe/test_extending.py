@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import OmegaConf
 
+from hpt.cli import main
 from hpt.common.errors import ConfigError, DataError
-from hpt.data.__main__ import main as data_main
 from hpt.evaluation.questions import load_benchmarks
 from hpt.evaluation.settings import EvaluationSettings
 from hpt.method.config import HPTConfig
@@ -22,7 +22,6 @@ from hpt.method.estimator import ALGORITHMS
 from hpt.method.estimator.composite import terms_of
 from hpt.method.proof.check import check_entry
 from hpt.verifier import Verdict, VerifierPool, kinds
-from hpt.verifier.__main__ import main as verifier_main
 from hpt.verl_ext import validation as preflight
 from recipe.hpt.configs import compose
 from recipe.hpt.launch import ROOT
@@ -170,7 +169,7 @@ def questions(folder, *golds):
 
 
 def test_the_verifier_from_the_command_line(capsys):
-    assert verifier_main(command("hpt.verifier check")) == 0
+    assert main(["verify", "check", *command("hpt verify check")]) == 0
     assert capsys.readouterr().out == "score 1, correct, extracted '2'\n"
 
 
@@ -188,7 +187,7 @@ def test_the_verifier_in_an_evaluation_and_its_gold_answers(tmp_path):
     assert len(error.value.problems) == 1 and error.value.problems[0].row == 1
     (benchmark,) = load_benchmarks([str(questions(tmp_path, "2", "3"))])
     assert [each.kind for each in benchmark.questions] == ["word_count"] * 2
-    assert data_main(command("hpt.data check")) == 0
+    assert main(["data", "check", *command("hpt data check")]) == 0
 
 
 def test_the_verifier_in_a_training(tmp_path):

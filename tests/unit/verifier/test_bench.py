@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from hpt.verifier.__main__ import main
+from hpt.cli import main
 from hpt.verifier.bench import ENDLESS, benign_pairs, described, measure, with_endless
 from hpt.verifier.judge import judge, screen
 
@@ -36,10 +36,10 @@ def test_figures_fit_together():
 
 
 def test_the_command(capsys):
-    assert main(["check", r"so \boxed{042}", "42"]) == 0
+    assert main(["verify", "check", r"so \boxed{042}", "42"]) == 0
     assert capsys.readouterr().out == "score 1, correct, extracted '042'\n"
     small = ["--pairs", "4", "--rounds", "1", "--hostile", "0", "--workers", "1"]
-    assert main(["bench", *small, "--json"]) == 0
+    assert main(["verify", "bench", *small, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["pairs"] == 4
 
 
@@ -53,5 +53,5 @@ def test_the_command(capsys):
     ],
 )
 def test_a_mistake_gets_one_line(arguments, capsys):
-    assert main(arguments) == 2
+    assert main(["verify", *arguments]) == 2
     assert capsys.readouterr().err.startswith("error: ")

@@ -50,8 +50,9 @@ def at_least(smallest: int) -> Callable[[str], int]:
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m recipe.hpt.reproduction.diagnose",
+        prog="hpt diagnose",
         description="Norm, variance, bias and effective sample size of every entry on a model and its rollouts.",
+        epilog="Example: hpt diagnose --questions 8 --rollouts 16 --reference-rollouts 32",
     )
 
     def number(name: str, smallest: int, default: int, text: str) -> None:

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables 2 to 6 and Figures 2 to 8 of arXiv 2509.04419 from any runs.
 
-python -m recipe.hpt.reproduction.report tables RUNS.yaml --out DIR      Markdown, CSV and LaTeX
-python -m recipe.hpt.reproduction.report figures RUNS.yaml --out DIR     SVG, and the data behind each as CSV
-python -m recipe.hpt.reproduction.report page RUNS.yaml --out FILE.html  everything on one self-contained page
-python -m recipe.hpt.reproduction.report all RUNS.yaml --out DIR         tables/, figures/ and report.html
-python -m recipe.hpt.reproduction.report runs DIR --out DIR/RUNS.yaml    names what the scripts of examples/ left in DIR
+hpt report tables RUNS.yaml --out DIR      Markdown, CSV and LaTeX
+hpt report figures RUNS.yaml --out DIR     SVG, and the data behind each as CSV
+hpt report page RUNS.yaml --out FILE.html  everything on one self-contained page
+hpt report all RUNS.yaml --out DIR         tables/, figures/ and report.html
+hpt report runs DIR --out DIR/RUNS.yaml    names what the scripts of examples/ left in DIR
 
 RUNS.yaml names the runs: see :mod:`recipe.hpt.reproduction.report.runs`, and :mod:`recipe.hpt.reproduction.report.find`.
 """
@@ -32,7 +32,9 @@ from recipe.hpt.reproduction.report.tables import make_tables
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m recipe.hpt.reproduction.report", allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog="hpt report", epilog="Example: hpt report all runs/report.yaml --out runs/report", allow_abbrev=False
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     for name, what, out in (
         ("tables", "Tables 2 to 6 as Markdown, CSV and LaTeX", "DIR"),
@@ -40,11 +42,13 @@ def _parser() -> argparse.ArgumentParser:
         ("page", "everything on one self-contained HTML page", "FILE.html"),
         ("all", "tables/, figures/ and report.html", "DIR"),
     ):
-        command = commands.add_parser(name, help=what, description=what, allow_abbrev=False)
+        example = f"Example: hpt report {name} runs/report.yaml --out runs/report{'.html' * (name == 'page')}"
+        command = commands.add_parser(name, help=what, description=what, epilog=example, allow_abbrev=False)
         command.add_argument("runs", type=Path, metavar="RUNS.yaml")
         command.add_argument("--out", type=Path, required=True, metavar=out)
     what = "the file of runs for what the scripts of examples/ left in a folder"
-    command = commands.add_parser("runs", help=what, description=what, allow_abbrev=False)
+    example = "Example: hpt report runs runs --out runs/report.yaml"
+    command = commands.add_parser("runs", help=what, description=what, epilog=example, allow_abbrev=False)
     command.add_argument("folder", type=Path, metavar="DIR")
     command.add_argument("--out", type=Path, required=True, metavar="RUNS.yaml")
     return parser

@@ -98,7 +98,7 @@ def read_evaluation(entry: RunEntry) -> Evaluated:
 
 
 def _results(file: Path) -> dict[str, Any]:
-    advice = "write it again with `python -m hpt.evaluation report`"
+    advice = "write it again with `hpt eval report`"
     try:
         results = json.loads(file.read_text())
     except (OSError, ValueError) as error:
@@ -127,7 +127,7 @@ def question_records(folder: Path, benchmark: str) -> dict[str, dict[str, Any]]:
         RunsError: no such records, or damaged ones.
     """
     file = folder / QUESTIONS
-    advice = "write it again with `python -m hpt.evaluation report`"
+    advice = "write it again with `hpt eval report`"
     try:
         records = [json.loads(line) for line in file.read_text().splitlines()]
         found = {each["question"]: each for each in records if each["benchmark"] == benchmark}

@@ -132,7 +132,7 @@ def _folders(file: Path, at: str, given: dict[str, Any], key: str, problems: lis
         elif key == "evaluation" and not (folder / RESULTS).is_file():
             problems.append(
                 f"{at}: evaluation {name} has no {RESULTS}; make it with recipe.hpt.main_eval, or, from its samples, "
-                "with `python -m hpt.evaluation report`"
+                "with `hpt eval report`"
             )
         elif key == "training" and not any(folder.glob("metrics*.jsonl")):
             problems.append(

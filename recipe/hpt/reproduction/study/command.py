@@ -55,10 +55,11 @@ def _methods(text: str) -> tuple[str, ...]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m recipe.hpt.reproduction.study",
+        prog="hpt study",
         allow_abbrev=False,
         description="Compare the methods on the built-in task. Further arguments override config/quickstart.yaml for "
         "all runs. A folder keeps its settings: leave options out to continue it.",
+        epilog="Example: hpt study --only hpt,grpo --dry-run",
     )
     default = Settings()
     rates = ",".join(f"{rate:g}" for rate in default.sweep_lrs)

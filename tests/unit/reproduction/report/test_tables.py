@@ -242,7 +242,7 @@ def test_notes_on_sampling(tmp_path):
 def test_damaged_results_are_named(tmp_path, text, message):
     run = entry(tmp_path, {"a": [1]})
     (run.evaluation[0] / "results.json").write_text(text)
-    with pytest.raises(RunsError, match=r"python -m hpt\.evaluation report") as error:
+    with pytest.raises(RunsError, match=r"hpt eval report") as error:
         read_evaluation(run)
     assert message in str(error.value)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``python -m hpt.upge``."""
+"""``hpt algorithms``."""
 
 import importlib.util
 import subprocess
@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from hpt.cli import main
 from hpt.method.estimator import ALGORITHMS, parts
 from hpt.method.proof.check import ADVANTAGES
-from hpt.upge.__main__ import main
 
 SMALL = ["--rows", "15", "--tokens", "6"]
 
@@ -23,7 +23,7 @@ def markdown_rows(text: str) -> list[list[str]]:
 def test_the_table_is_read_off_the_entries(capsys, monkeypatch):
     wrong = replace(ALGORITHMS["sft"], advantage=parts.given_advantage("[red]another"))
     monkeypatch.setitem(ALGORITHMS, "one_more", wrong)
-    assert main(["--markdown"]) == 0
+    assert main(["algorithms", "--markdown"]) == 0
     header, rule, *rows = markdown_rows(capsys.readouterr().out)
     assert header == ["algorithm", "pi_ref", "A", "1_stable", "likelihood", "factor", "source"]
     assert set("".join(rule)) == {"-"}
@@ -35,7 +35,7 @@ def test_the_table_is_read_off_the_entries(capsys, monkeypatch):
 
 
 def test_the_terminal_table_is_aligned_and_followed_by_its_legend(capsys):
-    assert main([]) == 0
+    assert main(["algorithms"]) == 0
     lines = capsys.readouterr().out.splitlines()
     column = lines[0].index("source")
     for name, line in zip(ALGORITHMS, lines[2:], strict=False):
@@ -45,7 +45,7 @@ def test_the_terminal_table_is_aligned_and_followed_by_its_legend(capsys):
 
 
 def test_check_compares_with_verl_and_succeeds(capsys):
-    assert main(["check", "--markdown", "--seed", "3", *SMALL]) == 0
+    assert main(["algorithms", "check", "--markdown", "--seed", "3", *SMALL]) == 0
     out, err = capsys.readouterr()
     header, _, *rows = markdown_rows(out)
     assert header[4:] == ["coefficient", "published loss", "verl"]
@@ -61,40 +61,38 @@ def test_check_compares_with_verl_and_succeeds(capsys):
 def test_check_says_that_verl_is_not_installed(capsys, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "verl" else find(name, *a))
-    assert main(["--markdown", "check", *SMALL]) == 0
+    assert main(["algorithms", "--markdown", "check", *SMALL]) == 0
     out = capsys.readouterr().out
     _, _, *rows = markdown_rows(out)
     assert {row[-1] for row in rows} == {"not installed"}
-    assert "verl is not installed: it was not compared with." in out
+    assert "verl is not installed" in out
 
 
 def test_check_fails_with_the_name_of_the_broken_entry(capsys, monkeypatch):
     broken = replace(ALGORITHMS["gspo"], reference=parts.old_policy)
     monkeypatch.setitem(ALGORITHMS, "gspo", broken)
-    assert main(["check", *SMALL]) == 1
+    assert main(["algorithms", "check", *SMALL]) == 1
     assert capsys.readouterr().err == "error: above the tolerance: gspo\n"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "parts"),
     [
-        (["check", "--rows", "0"], "argument --rows: got '0'; expected an integer >= 1"),
-        (["check", "--tokens", "x"], "argument --tokens: got 'x'; expected an integer >= 1"),
-        (["check", "--seed", "-1"], "argument --seed: got '-1'; expected an integer >= 0"),
-        (["chek"], "invalid choice: 'chek' (choose from"),
-        (["--latex"], "unrecognized arguments: --latex"),
+        (["check", "--rows", "0"], ["'--rows'"]),
+        (["check", "--tokens", "x"], ["'--tokens'"]),
+        (["check", "--seed", "-1"], ["'--seed'"]),
+        (["chek"], ["'chek'", "table, check"]),
+        (["table", "--latex"], ["--latex", "--markdown"]),
     ],
 )
-def test_bad_arguments_are_one_message(capsys, arguments, message):
-    with pytest.raises(SystemExit) as stop:
-        main(arguments)
-    assert stop.value.code == 2
-    errors = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
-    assert len(errors) == 1
-    assert message in errors[0]
+def test_bad_arguments_are_one_message(capsys, arguments, parts):
+    assert main(["algorithms", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("error: ") and err.count("error:") == 1
+    assert all(part in err for part in parts)
 
 
-def test_it_runs_as_a_module(interpreter):
+def test_its_old_name(interpreter):
     done = subprocess.run([interpreter, "-m", "hpt.upge"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "luffy_offline" in done.stdout

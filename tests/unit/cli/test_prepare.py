@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The preparation commands as a user runs them, from local files and from a hub on this machine."""
+"""``hpt data prepare`` and ``hpt model prepare`` as a user runs them, from local files and a hub on this machine."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hpt.data.__main__ import main
+from hpt.cli import main
 from hpt.data.openr1 import COMPLETE, SUBSET
 from hpt.data.writing import read_manifest
 from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
@@ -22,11 +22,13 @@ from tests.unit.hub import COMMIT
 
 ROOT = Path(__file__).resolve().parents[3]
 SOLUTION = "<think>\nhm\n</think>\n\n\\boxed{2}"
+OPENR1, COMPLEMENT, BENCHMARKS = (("data", "prepare", name) for name in ("openr1", "openr1-complement", "benchmarks"))
+MODEL = ("model", "prepare")
 
 
-def launch(python: str, script: str, *arguments, **environment) -> subprocess.CompletedProcess:
+def launch(python: str, *arguments, **environment) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [python, str(ROOT / "examples" / script), *map(str, arguments)],
+        [python, "-m", "hpt.cli", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         cwd="/",  # from anywhere
         capture_output=True,
@@ -101,17 +103,17 @@ def test_from_the_hub(run, hub, tmp_path, model):
     (hub.folder / "models/owner/tiny").symlink_to(model, target_is_directory=True)
     tokenizer = ("--tokenizer", model, "--max-target-length", "100")
     commands = [
-        ("data_preprocess/openr1.py", "--out", out / "subset.parquet", *tokenizer),
-        ("data_preprocess/openr1_complement.py", "--out", out / "rest.parquet", *tokenizer),
-        ("data_preprocess/benchmarks.py", "--out", out, "aime25", "--revision", "aime25=main"),
-        ("prepare_model.py", "owner/tiny", out / "model", "--preset", "qwen2.5-math"),
+        (*OPENR1, "--out", out / "subset.parquet", *tokenizer),
+        (*COMPLEMENT, "--out", out / "rest.parquet", *tokenizer),
+        (*BENCHMARKS, "--out", out, "aime25", "--revision", "aime25=main"),
+        (*MODEL, "owner/tiny", out / "model", "--preset", "qwen2.5-math"),
     ]
     for command in commands:
         done = run(*command, **hub.environment)
         assert done.returncode == 0, done.stderr
         assert f"wrote {out}" in done.stdout
-    missing = run("data_preprocess/benchmarks.py", "--out", out, "math500", **hub.environment)
-    assert main(["check", *(str(file) for file in sorted(out.glob("*.parquet")))]) == 0
+    missing = run(*BENCHMARKS, "--out", out, "math500", **hub.environment)
+    assert main(["data", "check", *(str(file) for file in sorted(out.glob("*.parquet")))]) == 0
     assert [pq.read_metadata(out / f"{name}.parquet").num_rows for name in ("subset", "rest")] == [
         3,
         2,
@@ -129,17 +131,17 @@ def test_openr1_from_local_files(run, tmp_path, model):
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "46k.parquet")
     (tmp_path / "220k.jsonl").write_text("\n".join(map(json.dumps, complete_rows(5))))
     out = tmp_path / "out.parquet"
-    done = run("data_preprocess/openr1.py", "--source", tmp_path / "46k.parquet", "--out", out)
+    done = run(*OPENR1, "--source", tmp_path / "46k.parquet", "--out", out)
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
     assert ["read", "4"] in lines and ["kept", "3"] in lines
     assert ["dropped:", "question", "occurs", "earlier", "1"] in lines
     assert "Lengths of solutions were not looked at" in done.stdout and "4/4" in done.stderr
     before = out.read_bytes()
-    again = run("data_preprocess/openr1.py", "--source", tmp_path / "46k.parquet", "--out", out)
+    again = run(*OPENR1, "--source", tmp_path / "46k.parquet", "--out", out)
     assert again.returncode == 2 and "exists" in again.stderr and out.read_bytes() == before
     rest = run(
-        "data_preprocess/openr1_complement.py",
+        *COMPLEMENT,
         *("--source", tmp_path / "220k.jsonl", "--subset", out, "--out", tmp_path / "rest.parquet"),
         *("--tokenizer", model, "--max-target-length", "5", "--overlong", "keep", "--no-progress"),
     )
@@ -153,31 +155,31 @@ def test_benchmarks_from_local_files(run, tmp_path):
     (tmp_path / "bad.json").write_text(json.dumps([{"prompt": "1+1?"}]))
     out = tmp_path / "out"
     local = [f"--local=aime24={tmp_path / 'bad.json'}", f"--local=math500={tmp_path / 'm.json'}"]
-    done = run("data_preprocess/benchmarks.py", "--out", out, *local)
+    done = run(*BENCHMARKS, "--out", out, *local)
     # One that fails does not keep the other from being made.
     assert done.returncode == 2 and "error: aime24: " in done.stderr
     assert [file.name for file in sorted(out.glob("*.parquet"))] == ["math500.parquet"]
     assert "The published set has 500 questions, this file 2." in done.stdout
     # By an interpreter that has nothing imported.
-    again = launch(sys.executable, "data_preprocess/benchmarks.py", "--out", out, *local)
+    again = launch(sys.executable, *BENCHMARKS, "--out", out, *local)
     assert again.returncode == 2 and "math500.parquet exists" in again.stderr
 
 
 @pytest.mark.parametrize(
     "command, part",
     [
-        (("data_preprocess/openr1.py", "--source", "/no.parquet"), "/no.parquet does not exist"),
-        (("data_preprocess/openr1.py", "--max-target-length", "5"), "without a tokenizer"),
-        (("data_preprocess/openr1.py", "--tokenizer", "/nowhere"), "--tokenizer /nowhere, which"),
-        (("data_preprocess/benchmarks.py", "aime26"), "Unknown benchmark 'aime26'. Available"),
-        (("data_preprocess/benchmarks.py", "--local", "aime24"), "expected NAME=VALUE"),
-        (("data_preprocess/benchmarks.py", "--local", "x=y"), "Unknown benchmark 'x'"),
+        ((*OPENR1, "--source", "/no.parquet"), "/no.parquet does not exist"),
+        ((*OPENR1, "--max-target-length", "5"), "without a tokenizer"),
+        ((*OPENR1, "--tokenizer", "/nowhere"), "--tokenizer /nowhere, which"),
+        ((*BENCHMARKS, "aime26"), "Unknown benchmark 'aime26'. Available"),
+        ((*BENCHMARKS, "--local", "aime24"), "expected NAME=VALUE"),
+        ((*BENCHMARKS, "--local", "x=y"), "Unknown benchmark 'x'"),
     ],
     ids=lambda value: str(value)[:60],
 )
 def test_bad_arguments(run, tmp_path, command, part):
     (tmp_path / "rows.json").write_text(json.dumps(subset_rows(1)))
-    source = [] if "--source" in command or "benchmarks" in command[0] else ["--source", tmp_path / "rows.json"]
+    source = [] if "--source" in command or "benchmarks" in command else ["--source", tmp_path / "rows.json"]
     done = run(*command, *source, "--out", tmp_path / "out.parquet")
     assert done.returncode == 2, done.stdout
     assert part in done.stderr and "Traceback" not in done.stderr
@@ -189,14 +191,14 @@ def test_prepare_model(run, tmp_path, model):
     template = tmp_path / "template.jinja"
     template.write_text("Q: {{ messages[-1]['content'] }}")
     arguments = (model, out, "--preset", "qwen2.5-math", "--rope-theta", "50000")
-    done = run("prepare_model.py", *arguments, "--chat-template", template, "--link")
+    done = run(*MODEL, *arguments, "--chat-template", template, "--link")
     assert done.returncode == 0, done.stderr
     assert "changed max_position_embeddings: 256 -> 16384" in done.stdout
     assert "changed rope_theta: 10000.0 -> 50000" in done.stdout
     assert "chat template, example 1: 'Q: What is 1+1?'" in done.stdout
     assert "note: EOS is <|im_end|> (1), padding <|endoftext|> (0)" in done.stdout
     assert "hard links to" in done.stdout
-    again = run("prepare_model.py", *arguments)
+    again = run(*MODEL, *arguments)
     assert again.returncode == 2 and "exists" in again.stderr and "Traceback" not in again.stderr
-    wrong = run("prepare_model.py", model, tmp_path / "llama", "--preset", "llama-3.1")
+    wrong = run(*MODEL, model, tmp_path / "llama", "--preset", "llama-3.1")
     assert wrong.returncode == 2 and "of type qwen2; expected llama" in wrong.stderr

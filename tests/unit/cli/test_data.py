@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hpt.cli import main
 from hpt.common.digests import file_sha256
-from hpt.data.__main__ import main
 from hpt.data.inspection import inspect_file
 from recipe.hpt.reproduction.task.questions import write_task
 
@@ -34,7 +34,7 @@ def write(tmp_path, rows, name="x.parquet", **options) -> str:
 
 
 def check(capsys, *arguments) -> tuple[int, str, str]:
-    status = main(["check", "--no-progress", *map(str, arguments)])
+    status = main(["data", "check", "--no-progress", *map(str, arguments)])
     printed = capsys.readouterr()
     return status, printed.out, printed.err
 
@@ -159,8 +159,8 @@ def test_as_a_command_without_torch(tmp_path):
     """A data check starts fast: nothing of the training stack is imported."""
     path = write(tmp_path, [row(0)])
     script = (
-        "import sys; from hpt.data.__main__ import main\n"
-        f"status = main(['check', {path!r}])\n"
+        "import sys; from hpt.cli import main\n"
+        f"status = main(['data', 'check', {path!r}])\n"
         "heavy = {'torch', 'verl', 'ray', 'transformers', 'datasets', 'sympy'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else status)"
     )
