@@ -10,11 +10,18 @@ from typing import Any
 
 from hpt.common.errors import ConfigError
 from hpt.method import gate
-from hpt.method.strategies import STRATEGIES, Strategy, is_number, plain, schedule_of
+from hpt.method.normalization import (
+    NORMALIZATIONS,
+    Normalization,
+    PromptNormalization,
+    ReleasedNormalization,
+)
+from hpt.method.strategies import STRATEGIES, Strategy, import_plugins, is_number, plain, schedule_of
 
-NORMALIZATIONS = ("prompt", "released")
 TRAINER_MODES = ("hpt_sync",)
 OLD_LOG_PROBS = ("always", "when_off_policy")
+RENAMED = {"offline_algorithm": "demonstration_algorithm"}
+"""Former names of settings, and today's."""
 
 
 def one_of(name: str, value: Any, options) -> None:
@@ -36,7 +43,7 @@ class HPTConfig:
         off_coef: weight of the off-policy RL term, >= 0.
         schedule: of ``strategy=soft``; see :func:`hpt.method.strategies.schedule_of`.
         rollout_algorithm: entry of ``hpt.upge.ALGORITHMS`` for rollouts; None: the strategy's.
-        offline_algorithm: the same for reinforced demonstrations; None: the strategy's.
+        demonstration_algorithm: the same for reinforced demonstrations; None: the strategy's.
         clip_ratio: PPO's clip on rollouts, a number >= 0 or (low, high); None: no clip (paper).
         shaping: LUFFY's, > 0.
         plugins: modules to import in every process, which may register algorithms and kinds of answers.
@@ -58,7 +65,7 @@ class HPTConfig:
     off_coef: float = 1.0
     schedule: Any = "type_0"
     rollout_algorithm: str | None = None
-    offline_algorithm: str | None = None
+    demonstration_algorithm: str | None = None
     clip_ratio: float | tuple[float, float] | None = None
     shaping: float = 0.1
     plugins: tuple[str, ...] = ()
@@ -109,10 +116,14 @@ class HPTConfig:
         """Build from a plain mapping or a composed configuration's section.
 
         Raises:
-            ConfigError: unknown keys (with the nearest known ones) or bad values.
+            ConfigError: unknown keys (with the nearest known ones), former names, plugins that cannot be imported,
+                or bad values.
         """
+        for name in RENAMED.keys() & section.keys():
+            raise ConfigError(f"got hpt.{name}, which is now hpt.{RENAMED[name]}; use the new name")
         check_keys("hpt", section, [field.name for field in dataclasses.fields(cls)])
         values = plain(section)
+        _import_plugins(values.get("plugins"))  # they may register the strategy
         for name in ("clip_ratio", "plugins"):
             if isinstance(values.get(name), list):
                 values[name] = tuple(values[name])
@@ -134,14 +145,31 @@ class HPTConfig:
         return self.rollout_algorithm or self.method.rollouts
 
     @property
-    def offline_entry(self) -> str:
-        """Name of the algorithm that reinforces demonstrations.
+    def normalization_class(self) -> type[Normalization]:
+        """What the terms of the loss are means over."""
+        return NORMALIZATIONS[self.normalization]
 
-        The released code shapes SRFT's probabilities as LUFFY's; Table 1 of the paper does not.
-        """
-        if self.offline_algorithm is None and self.normalization == "released":
-            return "luffy_offline"
-        return self.offline_algorithm or self.method.demonstrations
+    def normalization_with(self, questions_per_step: int, max_response_length: int, ranks: int) -> Normalization:
+        """The normalization for a training of these sizes; see :mod:`hpt.method.normalization`."""
+        if self.normalization == "released":
+            return ReleasedNormalization(questions_per_step, max_response_length, ranks)
+        return PromptNormalization(questions_per_step, max_response_length, pooled_sft=not self.method.generates)
+
+    @property
+    def demonstration_entry(self) -> str:
+        """Name of the algorithm that reinforces demonstrations."""
+        default = self.normalization_class.demonstration_entry or self.method.demonstrations
+        return self.demonstration_algorithm or default
+
+
+def _import_plugins(plugins: Any) -> None:
+    """Import the modules that ``hpt.plugins`` lists, before what they register is looked up."""
+    if not isinstance(plugins, list | None) or not all(isinstance(name, str) for name in plugins or []):
+        raise ConfigError(f"got hpt.plugins={plugins!r}; expected a list of modules to import")
+    try:
+        import_plugins(plugins or [])
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def check_keys(section: str, got: Mapping[str, Any], known: list[str]) -> None:

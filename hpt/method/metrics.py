@@ -17,15 +17,16 @@ from hpt.method.routing import Plan, RowKind
 P_CLASSES = (0.25, 0.5, 0.75)
 
 DEFINITIONS: dict[str, tuple[str, str]] = {
-    "hpt/sft_share_questions": (
+    "hpt/sft_share_questions": ("share", "questions with an SFT term on their demonstration, of all questions"),
+    "hpt/demonstration_share_questions": (
         "share",
-        "questions sent to their gold solution, for SFT or off-policy RL, of all questions",
+        "questions that train on their demonstration, by SFT or off-policy RL, of all questions",
     ),
-    "hpt/offline_ratio": (
+    "hpt/demonstration_share_rows": (
         "share",
-        "demonstrations, of all rows sent to training (also those without an advantage)",
+        "demonstrations, of all rows that the gate sends to training (also those without an advantage)",
     ),
-    "hpt/sft_share_tokens": ("share", "demonstration tokens, of all response tokens trained on"),
+    "hpt/demonstration_share_tokens": ("share", "demonstration tokens, of all response tokens trained on"),
     "hpt/p_hist/none": ("share", "questions with P = 0 (no rollout solved)"),
     "hpt/p_hist/0_to_0.25": ("share", "questions with 0 < P <= 0.25"),
     "hpt/p_hist/0.25_to_0.5": ("share", "questions with 0.25 < P <= 0.5"),
@@ -44,7 +45,7 @@ DEFINITIONS: dict[str, tuple[str, str]] = {
     ),
     "hpt/demonstrations_skipped": (
         "questions",
-        "sent to their gold solution by the gate, but without one",
+        "that the gate sends to their demonstration, but that have none",
     ),
     "hpt/coefficient_on": ("coefficient", "mean over questions, RL on rollouts"),
     "hpt/coefficient_off": ("coefficient", "mean over questions, RL on demonstrations"),
@@ -55,7 +56,7 @@ DEFINITIONS: dict[str, tuple[str, str]] = {
         "loss",
         "RL term per optimizer step: sum of weight * surrogate over its rollout tokens",
     ),
-    "hpt/loss_offline": ("loss", "RL term of the demonstrations, likewise"),
+    "hpt/loss_off": ("loss", "RL term of the demonstrations (off-policy), likewise"),
     "hpt/loss_sft": ("loss", "SFT term per optimizer step, with sft_coef: sum of weight * -log pi"),
     "hpt/loss_entropy": ("loss", "entropy term, where actor.entropy_coeff is not 0"),
     "hpt/loss_kl": ("loss", "KL term, where actor.use_kl_loss is on"),
@@ -93,7 +94,11 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values) if values else 0.0
 
 
-@dataclass
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+@dataclass(frozen=True)
 class BatchMetrics:
     """Metrics of one batch that are known before the update.
 
@@ -114,22 +119,22 @@ class BatchMetrics:
         """
         questions = len(plan.coefficients)
         kinds = [row.kind for row in plan.rows]
-        demonstrations = kinds.count(RowKind.DEMONSTRATION)
         per_question = len(self.scores) // questions if questions else 0
-        sent = len(plan.sft) + per_question * len(plan.rl)
+        sent = len(plan.demonstrated) + per_question * len(plan.rl)
         tokens = sum(lengths.values())
         return {
-            "hpt/sft_share_questions": len(plan.sft) / questions if questions else 0.0,
-            "hpt/offline_ratio": len(plan.sft) / sent if sent else 0.0,
+            "hpt/sft_share_questions": _share(len(plan.sft), questions),
+            "hpt/demonstration_share_questions": _share(len(plan.demonstrated), questions),
+            "hpt/demonstration_share_rows": _share(len(plan.demonstrated), sent),
+            "hpt/demonstration_share_tokens": _share(lengths.get(RowKind.DEMONSTRATION, 0), tokens),
             **{
                 f"hpt/coefficient_{name}": _mean([getattr(each, name) for each in plan.coefficients])
                 for name in Coefficients._fields
             },
-            "hpt/sft_share_tokens": lengths.get(RowKind.DEMONSTRATION, 0) / tokens if tokens else 0.0,
             **(self._of_rollouts(plan) if plan.means or not questions else {}),
             "hpt/demonstrations_skipped": len(plan.skipped),
             "hpt/rows_rollout": kinds.count(RowKind.ROLLOUT),
-            "hpt/rows_demonstration": demonstrations,
+            "hpt/rows_demonstration": kinds.count(RowKind.DEMONSTRATION),
         }
 
     def _of_rollouts(self, plan: Plan) -> dict[str, float]:

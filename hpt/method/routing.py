@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from hpt.method.gate import Coefficients, Feedback, mean_score
+from hpt.method.normalization import Normalization
 
 
 class RowKind(IntEnum):
@@ -41,21 +42,28 @@ class Question:
         uid: the question's id in this batch.
         rollouts: keys of its rollouts; none where a strategy does not generate.
         scores: their verifier scores, each in [0, 1]; same order.
-        demonstration_length: tokens of the gold solution with its EOS; None if there is none.
+        demonstration: token ids of its demonstration with EOS; None if there is none.
         lengths: tokens of the rollouts; same order. Needed where a term divides by them.
+        id: the question's id in its data set, for the question log.
     """
 
     uid: str
     rollouts: Sequence[str]
     scores: Sequence[float]
-    demonstration_length: int | None = None
+    demonstration: Sequence[int] | None = None
     lengths: Sequence[int] = ()
+    id: str = ""
 
     def __post_init__(self):
         if len(self.rollouts) != len(self.scores):
             raise ValueError(
                 f"got {len(self.rollouts)} rollouts and {len(self.scores)} scores; expected one score each"
             )
+
+    @property
+    def demonstration_length(self) -> int:
+        """Tokens of the demonstration; 0 without one."""
+        return len(self.demonstration or ())
 
 
 @dataclass(frozen=True)
@@ -70,47 +78,6 @@ class Term:
 
     credit: Callable[[list[float]], list[float]]
     length: str = "constant"
-
-
-@dataclass(frozen=True)
-class Denominators:
-    """What weights are divided by.
-
-    Attributes:
-        questions_per_step: N.
-        max_response_length: L_max in tokens.
-        sft_coef: lambda.
-        off_coef: coefficient of RL on demonstrations, like lambda for SFT.
-        ranks: data-parallel ranks over which the released code averages; None: ``prompt``.
-        pooled_sft: SFT is a mean over all demonstration tokens of the optimizer step, instead of a
-            mean over questions of means over their tokens.
-    """
-
-    questions_per_step: int
-    max_response_length: int
-    sft_coef: float = 1.0
-    off_coef: float = 1.0
-    ranks: int | None = None
-    pooled_sft: bool = False
-
-    def __post_init__(self):
-        if self.questions_per_step < 1:
-            raise ValueError(f"got questions_per_step={self.questions_per_step}; expected at least 1")
-
-    def of_rl(self, length: str, row_tokens: int, group_rows: int, group_tokens: int) -> float:
-        """Denominator of the RL term of a row."""
-        if self.ranks is not None:
-            return self.max_response_length * self.ranks
-        if length == "group":
-            return self.questions_per_step * group_tokens
-        per_row = self.max_response_length if length == "constant" else row_tokens
-        return self.questions_per_step * group_rows * per_row
-
-    def of_sft(self, tokens: int, tokens_of_step: int) -> float:
-        """Denominator of the SFT term of a row; the released code divides in the loss."""
-        if self.ranks is not None:
-            return self.ranks
-        return tokens_of_step if self.pooled_sft else self.questions_per_step * tokens
 
 
 @dataclass(frozen=True)
@@ -145,8 +112,9 @@ class Plan:
         dropped: keys of rollouts that are not trained on.
         means: P per question that was sampled from, in the order of the questions.
         coefficients: of each question, in their order.
-        sft: uids of the questions that the gate sent to their demonstration, to SFT or to RL (also
+        demonstrated: uids of the questions that train on their demonstration, by SFT or off-policy RL (also
             those whose demonstration has no advantage).
+        sft: uids of those among them with an SFT term.
         rl: uids of the questions whose rollouts the gate sent to RL (also unanimous ones).
         skipped: uids the gate sent to their demonstration that have none.
     """
@@ -155,6 +123,7 @@ class Plan:
     dropped: list[str] = field(default_factory=list)
     means: list[float] = field(default_factory=list)
     coefficients: list[Coefficients] = field(default_factory=list)
+    demonstrated: list[str] = field(default_factory=list)
     sft: list[str] = field(default_factory=list)
     rl: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -166,7 +135,9 @@ def route(
     *,
     rollouts: Term,
     demonstrations: Term,
-    denominators: Denominators,
+    normalization: Normalization,
+    sft_coef: float = 1.0,
+    off_coef: float = 1.0,
     keep_idle: bool,
 ) -> Plan:
     """Turn gated questions into weighted training rows.
@@ -177,7 +148,9 @@ def route(
             not sampled from.
         rollouts: how rollouts are reinforced.
         demonstrations: how demonstrations are reinforced.
-        denominators: N, L_max and the like.
+        normalization: what the terms are means over.
+        sft_coef: lambda, weight of the SFT term, >= 0.
+        off_coef: weight of RL on demonstrations, >= 0.
         keep_idle: keep a question's rollouts where all their advantages are zero. They cannot move
             the policy, so they are dropped unless an entropy or KL term acts on them.
 
@@ -185,7 +158,7 @@ def route(
         ValueError: scores outside [0, 1].
     """
     plan = Plan()
-    size = denominators.questions_per_step
+    size = normalization.questions_per_step
     for start in range(0, len(questions), size):
         of_step = []
         for question in questions[start : start + size]:
@@ -193,10 +166,10 @@ def route(
             if question.rollouts:
                 plan.means.append(mean)
             plan.coefficients.append(feedback(mean))
-            of_step.append((question, _effective(plan, question, denominators)))
-        tokens = sum(question.demonstration_length or 0 for question, c in of_step if c.sft)
+            of_step.append((question, _effective(plan, question, sft_coef, off_coef)))
+        tokens = sum(question.demonstration_length for question, c in of_step if c.sft)
         for question, coefficients in of_step:
-            group = _Group(question, coefficients, rollouts, demonstrations, denominators)
+            group = _Group(question, coefficients, rollouts, demonstrations, normalization)
             step = start // size
             kept = group.rollout_rows(step)
             if kept and (keep_idle or any(row.advantage for row in kept)):
@@ -209,16 +182,18 @@ def route(
     return plan
 
 
-def _effective(plan: Plan, question: Question, denominators: Denominators) -> Coefficients:
+def _effective(plan: Plan, question: Question, sft_coef: float, off_coef: float) -> Coefficients:
     """The question's coefficients times the settings'; without a demonstration, its terms are off."""
     on, off, sft = plan.coefficients[-1]
-    off, sft = off * denominators.off_coef, sft * denominators.sft_coef
+    off, sft = off * off_coef, sft * sft_coef
     if on > 0.0:
         plan.rl.append(question.uid)
-    if (off or sft) and question.demonstration_length is None:
+    if (off or sft) and question.demonstration is None:
         plan.skipped.append(question.uid)
         return Coefficients(on, 0.0, 0.0)
     if off or sft:
+        plan.demonstrated.append(question.uid)
+    if sft:
         plan.sft.append(question.uid)
     return Coefficients(on, off, sft)
 
@@ -232,15 +207,15 @@ class _Group:
         coefficients: Coefficients,
         rollouts: Term,
         demonstrations: Term,
-        denominators: Denominators,
+        normalization: Normalization,
     ):
-        self.question, self.coefficients, self.denominators = question, coefficients, denominators
+        self.question, self.coefficients, self.normalization = question, coefficients, normalization
         self.rollouts, self.demonstrations = rollouts, demonstrations
         scores, lengths = [], []
         if coefficients.on:
             scores, lengths = list(question.scores), list(question.lengths)
         if coefficients.off:
-            scores, lengths = [*scores, 1.0], [*lengths, question.demonstration_length or 0]
+            scores, lengths = [*scores, 1.0], [*lengths, question.demonstration_length]
         self.scores, self.tokens = scores, sum(lengths)
 
     def rollout_rows(self, step: int) -> list[Row]:
@@ -256,16 +231,16 @@ class _Group:
 
     def demonstration_row(self, step: int, tokens_of_step: int) -> Row:
         off, sft = self.coefficients.off, self.coefficients.sft
-        length = self.question.demonstration_length or 0
+        length = self.question.demonstration_length
         # Alone in its group it keeps its score, 1, as its advantage.
         advantage = self.demonstrations.credit(self.scores)[-1] if off else 1.0
         rl = off / self._of_rl(self.demonstrations, length) if off and advantage else 0.0
-        weight = sft / self.denominators.of_sft(length, tokens_of_step) if sft else 0.0
+        weight = sft / self.normalization.sft(length, tokens_of_step) if sft else 0.0
         return Row(RowKind.DEMONSTRATION, self.question.uid, None, step, advantage, rl, weight)
 
     def _of_rl(self, term: Term, row_tokens: int) -> float:
         rows = len(self.scores)
-        return self.denominators.of_rl(term.length, row_tokens, rows, self.tokens)
+        return self.normalization.rl(term.length, row_tokens, rows, self.tokens)
 
 
 def rows_per_rank(num_rows: int, ranks: int, micro_batch_size: int | None = None) -> int:

@@ -28,11 +28,12 @@ class Strategy:
         summary: what it does, in a line.
         feedback: the settings' map from P to coefficients.
         rollouts: entry that reinforces rollouts; ``hpt.rollout_algorithm`` overrides it.
-        demonstrations: entry that reinforces demonstrations; ``hpt.offline_algorithm`` overrides it.
+        demonstrations: entry that reinforces demonstrations; ``hpt.demonstration_algorithm`` overrides it.
         generates: whether the questions are sampled from at all.
         in_group: the demonstration takes the place of one of the n rollouts.
         needs_demonstrations: every question must have one.
-        entropy_weights: SRFT's, a function of a row's mean entropy.
+        reweighting: change of the rows' weights by the policy's entropy, one of
+            ``hpt.method.estimator.rows.REWEIGHTINGS``; None: none.
         length: what rollouts and reinforced demonstrations are divided by; None: as their entries say.
     """
 
@@ -43,7 +44,7 @@ class Strategy:
     generates: bool = True
     in_group: bool = False
     needs_demonstrations: bool = False
-    entropy_weights: bool = False
+    reweighting: str | None = None
     length: str | None = None
 
 
@@ -83,7 +84,7 @@ STRATEGIES: dict[str, Strategy] = {
         demonstrations="srft_offline",
         in_group=True,
         needs_demonstrations=True,
-        entropy_weights=True,
+        reweighting="srft",
         length="constant",
     ),
     "off_on": Strategy(
@@ -95,6 +96,17 @@ STRATEGIES: dict[str, Strategy] = {
         _switch(gate.Coefficients(0.0, 1.0, 1.0)),
     ),
 }
+
+
+def register_strategy(name: str, strategy: Strategy) -> None:
+    """Add a strategy, so that ``hpt.strategy=NAME`` selects it; call it from a module of ``hpt.plugins``.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    if name in STRATEGIES:
+        raise ValueError(f"Strategy '{name}' is registered already; choose another name.")
+    STRATEGIES[name] = strategy
 
 
 def schedule_of(value: Any) -> gate.Feedback:

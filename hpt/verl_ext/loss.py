@@ -73,13 +73,13 @@ def actor_loss(
         composite=composite,
         entropy=entropy,
         # The released code averages over ranks; the other terms' weights know that already.
-        entropy_coeff=config.entropy_coeff / (dp_size if composite.per_micro_batch else 1),
+        entropy_coeff=config.entropy_coeff / (dp_size if composite.normalization.averages_entropy else 1),
         kl=kl,
         kl_coef=config.kl_loss_coef if config.use_kl_loss else 0.0,
     )
     # FSDP averages gradients over ranks, the loss is a sum over them. The reported parts carry the
     # same factor, because verl averages metrics over ranks before adding up micro-batches.
-    parts = {"hpt/loss_rl": loss.rl, "hpt/loss_offline": loss.offline, "hpt/loss_sft": loss.sft}
+    parts = {"hpt/loss_rl": loss.rl, "hpt/loss_off": loss.off, "hpt/loss_sft": loss.sft}
     if config.entropy_coeff != 0.0:
         parts["hpt/loss_entropy"] = loss.entropy
     if config.use_kl_loss:

@@ -1,53 +1,56 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Plain SFT in the hybrid trainer: questions become demonstration rows without being sampled from."""
+"""The plain SFT trainer: questions become demonstration rows without being sampled from."""
 
 import torch
 from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
-from verl.trainer.ppo.v1.trainer_base import PPOTrainer
+from verl.trainer.ppo.v1.trainer_base import register_trainer
+from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.debug import marked_timer
 from verl.utils.tokenizer import normalize_token_ids
 
 from hpt.method.metrics import BatchMetrics
 from hpt.method.routing import Question
 from hpt.verl_ext import rows as row_io
+from hpt.verl_ext.routed_trainer import RoutedTrainerMixin
+
+MODE = "hpt_plain_sft"
+PARTITION = "train"  # verl's, of training rows
 
 
-class PlainSFTMixin(PPOTrainer):
-    """The steps of a strategy that generates no rollouts; base of the hybrid mixin, whose routing it uses.
+@register_trainer(MODE)
+class PlainSFTTrainer(RoutedTrainerMixin, PPOTrainerSync):
+    """For strategies that generate no rollouts.
 
     The rollout engines sleep from the first step on and are woken for validations only.
     """
 
+    base_mode = "sync"
     _engines_awake = True
 
     def prepare_step(self) -> dict:
-        if self.settings.method.generates:
-            return super().prepare_step()
-        return {}
+        return {}  # verl's asks for rollouts
 
     def _step_once(self, metrics: dict, timing_raw: dict, sample_batch_size: int) -> KVBatchMeta:
-        if self.settings.method.generates:
-            return super()._step_once(metrics, timing_raw, sample_batch_size)
         if self._engines_awake:  # they make room, as after a generation
             self.on_sample_end()
             self._engines_awake = False
         batch = self._next_train_batch(sample_batch_size)
-        self._read_demonstrations(dict(zip(batch["uid"], map(int, batch["demonstration_id"]), strict=True)))
-        questions = [Question(uid, [], [], self._demonstration_length(uid)) for uid in list(batch["uid"])]
+        questions = [
+            Question(uid, [], [], self.train_dataset.demonstration(int(number)))
+            for uid, number in zip(list(batch["uid"]), list(batch["demonstration_id"]), strict=True)
+        ]
         plan = self._plan(questions)
-        placed = self._place_demonstrations(plan.rows, self._prompt_sources(batch), "train")
-        self._batch_metrics = BatchMetrics(scores=[], response_lengths=[])
-        metrics.update(self._batch_metrics.of_plan(plan, row_io.tokens_by_kind(placed)))
+        by_uid = {question.uid: question for question in questions}
+        placed = row_io.put_demonstrations(plan.rows, by_uid, self._prompt_sources(batch), PARTITION)
         rows = KVBatchMeta(
             keys=[row.key for row in placed],
             tags=[row.tag for row in placed],
-            partition_id="train",
+            partition_id=PARTITION,
             extra_info={},
         )
-        rows = self._lay_out(placed, len(questions), rows, metrics)
-        row_io.put_zeros("old_log_probs", rows, torch.float32)  # verl's corrections read them
+        rows = self._lay_out(questions, plan, placed, BatchMetrics([], []), rows, metrics)
         rows = self._compute_advantage(rows, metrics)
         with marked_timer("update_actor", timing_raw, color="red"):
             return self._update_actor(rows, metrics)
@@ -73,7 +76,6 @@ class PlainSFTMixin(PPOTrainer):
         # Without generation the rollout engines need the weights for a validation only.
         every = self.config.trainer.test_freq
         last = self.global_steps >= self.total_training_steps
-        validates = every > 0 and (last or self.global_steps % every == 0)
-        if self.settings.method.generates or validates:
+        if every > 0 and (last or self.global_steps % every == 0):
             super().on_step_end()
             self._engines_awake = True

@@ -2,38 +2,65 @@
 # SPDX-License-Identifier: Apache-2.0
 """The advantage estimator and the policy loss ``hpt``, in verl's registries."""
 
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from verl.trainer.ppo.core_algos import register_adv_est, register_policy_loss
 
-from hpt.method.estimator import Composite, HybridLoss, group_advantages, hybrid_loss
-from hpt.method.estimator.loss import HPT, Rows
+from hpt.method.estimator import Composite, HybridLoss, hybrid_loss
+from hpt.method.estimator.rows import Rows
 from hpt.method.routing import RowKind
 
 NAME = "hpt"
 
+_row_advantages: ContextVar[Sequence[float] | None] = ContextVar("row_advantages", default=None)
+
+
+@contextlib.contextmanager
+def row_advantages(values: Sequence[float]) -> Iterator[None]:
+    """Give the estimator the advantages of the rows for which verl is about to ask it.
+
+    verl hands an estimator scores and group labels. Routing has turned both into advantages already, because it drops
+    the rows that have none.
+
+    Args:
+        values: one per row, in the order of verl's batch.
+    """
+    token = _row_advantages.set(values)
+    try:
+        yield
+    finally:
+        _row_advantages.reset(token)
+
 
 @register_adv_est(NAME)
 def hpt_advantage(
-    token_level_rewards: torch.Tensor,
-    response_mask: torch.Tensor,
-    index: Any,
-    config: Any = None,
-    **_: Any,
+    token_level_rewards: torch.Tensor, response_mask: torch.Tensor, **_: Any
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Dr. GRPO's outcome advantage per token, over groups of equal ``index`` (verl's uid).
+    """The advantages that routing gave the rows, on each of their response tokens.
 
     Args:
-        token_level_rewards: (bs, T), the verifier score on one token of each row.
-        response_mask: (bs, T).
-        index: (bs,) group labels.
+        token_level_rewards: (bs, T), for its dtype and device.
+        response_mask: (bs, T), without the tokens that verl's rejection sampling has taken out.
 
     Returns:
         advantages and returns, both (bs, T) and equal, zero outside the mask.
+
+    Raises:
+        ValueError: called outside an ``hpt_*`` trainer, or for other rows than it routed.
     """
-    scores = token_level_rewards.sum(dim=-1)
-    advantages = group_advantages(scores, list(index)).unsqueeze(-1) * response_mask
+    values = _row_advantages.get()
+    if values is None or len(values) != len(response_mask):
+        raise ValueError(
+            f"the advantage estimator 'hpt' was called for {len(response_mask)} rows and has the advantages of "
+            f"{len(values or ())}; it needs trainer.v1.trainer_mode=hpt_sync, or set algorithm.adv_estimator to one of "
+            "verl's own"
+        )
+    per_row = torch.tensor(values, dtype=token_level_rewards.dtype, device=token_level_rewards.device)
+    advantages = per_row.unsqueeze(-1) * response_mask
     return advantages, advantages
 
 
@@ -47,27 +74,22 @@ def hpt_policy_loss(
     config: Any = None,
     rollout_is_weights: torch.Tensor | None = None,
     *,
-    row_kind: torch.Tensor | None = None,
-    rl_weight: torch.Tensor | None = None,
-    sft_weight: torch.Tensor | None = None,
-    composite: Composite = HPT,
-    **terms: Any,
+    row_kind: torch.Tensor,
+    rl_weight: torch.Tensor,
+    sft_weight: torch.Tensor,
+    composite: Composite,
+    entropy: torch.Tensor | None = None,
+    entropy_coeff: float = 0.0,
+    kl: torch.Tensor | None = None,
+    kl_coef: float = 0.0,
 ) -> HybridLoss:
-    """:func:`hpt.upge.hybrid_loss` under verl's argument names.
+    """:func:`hpt.method.estimator.hybrid_loss` under verl's argument names.
 
-    ``loss_agg_mode`` has no say here: the denominators are in the weights. Importance weights of the
-    rollout engine, if there are any, multiply the rollouts' advantages, as in verl's own losses.
-
-    Raises:
-        ValueError: called without kinds and weights, which only an ``hpt_*`` trainer provides.
+    verl passes ``loss_agg_mode`` and ``config`` to every loss. This one reads neither: the denominators are in the
+    weights. Importance weights of the rollout engine multiply the rollouts' advantages, as in verl's own losses.
     """
-    if row_kind is None or rl_weight is None or sft_weight is None:
-        raise ValueError(
-            "the policy loss 'hpt' was called without row_kind, rl_weight and sft_weight; it needs "
-            "trainer.v1.trainer_mode=hpt_sync, or set actor_rollout_ref.actor.policy_loss.loss_mode=vanilla"
-        )
     if rollout_is_weights is not None:
         is_rollout = (row_kind == RowKind.ROLLOUT).unsqueeze(-1)
         advantages = torch.where(is_rollout, advantages * rollout_is_weights, advantages)
     rows = Rows(log_prob, old_log_prob, advantages, response_mask, row_kind, rl_weight, sft_weight)
-    return hybrid_loss(rows, composite, **terms)
+    return hybrid_loss(rows, composite, entropy=entropy, entropy_coeff=entropy_coeff, kl=kl, kl_coef=kl_coef)

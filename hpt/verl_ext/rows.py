@@ -23,7 +23,7 @@ from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 
-from hpt.method.routing import Row, RowKind
+from hpt.method.routing import Question, Row, RowKind
 
 KIND_TAG = "hpt_kind"
 # A prompt token and a response token: the shortest row that verl's unpadding accepts.
@@ -145,7 +145,7 @@ def sources_of(rollouts: Mapping[str, str], tags: Mapping[str, dict], partition_
 
 def put_demonstrations(
     rows: Sequence[Row],
-    tokens: Mapping[str, Sequence[int]],
+    questions: Mapping[str, Question],
     sources: Mapping[str, Source],
     partition_id: str,
 ) -> list[PlacedRow]:
@@ -155,14 +155,14 @@ def put_demonstrations(
 
     Args:
         rows: planned demonstration rows.
-        tokens: gold solution with EOS per uid.
+        questions: per uid, for the tokens of its demonstration.
         sources: what they share with their questions, per uid.
     """
     if not rows:
         return []
     placed, fields = [], []
     for row in rows:
-        source, solution = sources[row.uid], torch.tensor(tokens[row.uid], dtype=torch.int64)
+        source, solution = sources[row.uid], torch.tensor(questions[row.uid].demonstration, dtype=torch.int64)
         label = f"{row.uid}-demonstration"  # a group of its own: its score is its advantage
         tag = copy.deepcopy(source.tag)
         tag.update(_lengths(len(source.prompt), len(solution)))
@@ -184,19 +184,6 @@ def put_demonstrations(
         tags=[row.tag for row in placed],
     )
     return placed
-
-
-def put_advantages(rows: Sequence[PlacedRow], partition_id: str) -> None:
-    """Write the plan's advantages, one per row, over all response tokens of the row."""
-    if not rows:
-        return
-    values = [torch.full((row.tag["response_len"],), row.row.advantage) for row in rows]
-    fields = {"advantages": torch.nested.as_nested_tensor(values, layout=torch.jagged)}
-    tq.kv_batch_put(
-        keys=[row.key for row in rows],
-        partition_id=partition_id,
-        fields=TensorDict(fields, batch_size=len(rows)),
-    )
 
 
 def _lengths(prompt: int, response: int) -> dict:
@@ -264,21 +251,26 @@ def dtype_of(name: str, rows: KVBatchMeta) -> torch.dtype:
     return read(rows.keys[:1], str(rows.partition_id), [name])[name].dtype
 
 
-def put_zeros(name: str, rows: KVBatchMeta, dtype: torch.dtype) -> None:
-    """Give rows that had no pass of their own the token field ``name``.
+def put_tokens(rows: KVBatchMeta, fields: Mapping[str, tuple[Sequence[float], torch.dtype]]) -> None:
+    """Write token fields that hold one value over all response tokens of a row.
 
-    Their surrogates do not read it, but verl reads a field for all rows of a batch, and TransferQueue
-    wants one dtype per field.
+    verl reads a field for all rows of a batch, also for rows that have no use for it.
+
+    Args:
+        rows: the rows; none is fine.
+        fields: per name, a value for each row and the dtype, of which TransferQueue allows one per field.
     """
     if not len(rows):
         return
-    zeros = [torch.zeros(tag["response_len"], dtype=dtype) for tag in rows.tags]
-    fields = {name: torch.nested.as_nested_tensor(zeros, layout=torch.jagged)}
-    tq.kv_batch_put(
-        keys=rows.keys,
-        partition_id=rows.partition_id,
-        fields=TensorDict(fields, batch_size=len(rows)),
-    )
+    lengths = [tag["response_len"] for tag in rows.tags]
+    tokens = {
+        name: torch.nested.as_nested_tensor(
+            [torch.full((length,), value, dtype=dtype) for length, value in zip(lengths, values, strict=True)],
+            layout=torch.jagged,
+        )
+        for name, (values, dtype) in fields.items()
+    }
+    tq.kv_batch_put(keys=rows.keys, partition_id=rows.partition_id, fields=TensorDict(tokens, batch_size=len(rows)))
 
 
 def for_update(

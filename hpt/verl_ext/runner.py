@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
 from verl.trainer.main_ppo import TaskRunnerV1
 
+from hpt.method.config import HPTConfig
 from hpt.verl_ext import logs, ray_cluster
 from hpt.verl_ext.cpu.forkserver import ForkServer
 
@@ -25,7 +26,10 @@ class HybridTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
     def run(self, config: DictConfig) -> None:
         """Train; raises what the training raised."""
         import hpt.verl_ext.trainer  # noqa: F401  (registers)
+        from hpt.verl_ext import plain_sft
 
+        if not HPTConfig.from_mapping(config.hpt).method.generates:
+            config.trainer.v1.trainer_mode = plain_sft.MODE
         super().run(config)
 
 

@@ -85,13 +85,13 @@ def check_strategy(config: DictConfig, settings: HPTConfig) -> None:
             f"got actor.entropy_coeff={actor.entropy_coeff} and actor.use_kl_loss={actor.use_kl_loss}; these terms act on "
             f"rollouts, and hpt.strategy={name} has none: set them to 0 and false"
         )
-    if method.entropy_weights and actor.calculate_entropy is False:
+    if method.reweighting and actor.calculate_entropy is False:
         raise ConfigError(
-            f"got actor_rollout_ref.actor.calculate_entropy=False; hpt.strategy={name} weighs rows by their entropy: "
+            f"got actor_rollout_ref.actor.calculate_entropy=False; hpt.strategy={name} reweights rows by their entropy: "
             "leave it null or set it to true"
         )
     if actor.calculate_entropy is None:
-        actor.calculate_entropy = method.entropy_weights
+        actor.calculate_entropy = method.reweighting is not None
     if settings.normalization == "released":
         logger.warning(
             "hpt.normalization=released: the weight of SFT against RL depends on how rows are packed into "

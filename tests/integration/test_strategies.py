@@ -26,17 +26,17 @@ SHORT = (
 # What each strategy must have trained on in these steps, whatever the rollouts were.
 CASES = {
     "switch": (["hpt.gamma=0.25", "hpt.skip_grad_norm=1e-9"], {"rows_demonstration"}),
-    "soft": (["hpt.schedule=type_1"], {"loss_offline", "loss_sft"}),
+    "soft": (["hpt.schedule=type_1"], {"loss_off", "loss_sft"}),
     "rl_only": (
         # Enough questions that some are solved by some of their rollouts only.
         ["hpt.rollout_algorithm=grpo", "hpt.clip_ratio=[0.2,0.3]", "data.train_batch_size=32"],
         {"rows_rollout", "loss_rl"},
     ),
     "sft_only": ([], {"loss_sft"}),
-    "luffy": (["trainer.n_gpus_per_node=2"], {"loss_offline", "rows_rollout"}),
-    "srft": (["hpt.normalization=released"], {"loss_offline", "loss_sft", "loss_rl"}),
-    "off_on": (["hpt.gamma=0.25", "hpt.gamma_off=0.75"], {"loss_offline"}),
-    "mix_on": (["hpt.gamma=0.5", "hpt.sft_coef=0.1"], {"loss_offline", "loss_sft"}),
+    "luffy": (["trainer.n_gpus_per_node=2"], {"loss_off", "rows_rollout"}),
+    "srft": (["hpt.normalization=released"], {"loss_off", "loss_sft", "loss_rl"}),
+    "off_on": (["hpt.gamma=0.25", "hpt.gamma_off=0.75"], {"loss_off"}),
+    "mix_on": (["hpt.gamma=0.5", "hpt.sft_coef=0.1"], {"loss_off", "loss_sft"}),
 }
 
 
@@ -64,7 +64,7 @@ def test_a_strategy_trains(launch, tmp_path, strategy):
     if strategy == "sft_only":
         assert all("timing_s/gen" not in step for step in steps)
     if strategy in ("luffy", "srft"):  # n = 4: three rollouts and the demonstration
-        assert all(step["hpt/offline_ratio"] == 0.25 for step in steps)
+        assert all(step["hpt/demonstration_share_rows"] == 0.25 for step in steps)
 
 
 def test_a_batch_without_a_single_row_is_skipped_and_said_so(launch, tmp_path):

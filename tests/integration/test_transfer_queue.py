@@ -9,7 +9,8 @@ import ray
 import torch
 
 from hpt.method.gate import switch
-from hpt.method.routing import Denominators, Question, RowKind, route
+from hpt.method.normalization import PromptNormalization
+from hpt.method.routing import Question, RowKind, route
 from tests.unit.terms import DR_GRPO, LUFFY
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
@@ -69,7 +70,7 @@ def train_step(tq, rng: random.Random, step: int) -> set[RowKind]:
             uid,
             keys,
             [float(rng.random() < rng.choice((0, 0.5, 1))) for _ in keys],
-            rng.choice((None, 3, 7)),
+            rng.choice((None, [5, 5, EOS], [5] * 6 + [EOS])),
         )
         for uid, keys in groups.items()
     ]
@@ -78,16 +79,15 @@ def train_step(tq, rng: random.Random, step: int) -> set[RowKind]:
         switch(0.0),
         rollouts=DR_GRPO,
         demonstrations=LUFFY,
-        denominators=Denominators(questions_per_step=4, max_response_length=9),
+        normalization=PromptNormalization(questions_per_step=4, max_response_length=9),
         keep_idle=False,
     )
     kept = [row for row in plan.rows if row.kind == RowKind.ROLLOUT]
     added = [row for row in plan.rows if row.kind == RowKind.DEMONSTRATION]
-    lengths = {question.uid: question.demonstration_length for question in questions}
     placed = row_io.mark_rollouts(kept, tags, PARTITION, temperature=1.0)
     placed += row_io.put_demonstrations(
         added,
-        {row.uid: [5] * (lengths[row.uid] - 1) + [EOS] for row in added},
+        {question.uid: question for question in questions},
         row_io.sources_of({row.uid: groups[row.uid][0] for row in added}, tags, PARTITION),
         PARTITION,
     )

@@ -14,10 +14,9 @@ from hpt.common.errors import ConfigError
 from hpt.method.config import HPTConfig
 from hpt.method.estimator.algorithms import Algorithm, find
 from hpt.method.estimator.credit import Length, centred, signs
+from hpt.method.estimator.rows import REWEIGHTINGS
+from hpt.method.normalization import Normalization, PromptNormalization
 from hpt.method.routing import Term
-
-# SRFT (arXiv 2506.19767): w_sft = 0.5 exp(-H) on demonstrations, w_on = 0.1 exp(H) on correct rollouts.
-SFT_ENTROPY_SCALE, ON_ENTROPY_SCALE = 0.5, 0.1
 
 
 @dataclass(frozen=True)
@@ -29,25 +28,30 @@ class Composite:
         demonstrations: entry for the RL term of demonstrations.
         rollout_params: settings of the first, e.g. ``clip_ratio``.
         demonstration_params: settings of the second, e.g. ``shaping``.
-        entropy_weights: SRFT's weights by a row's mean entropy H.
-        per_micro_batch: the released code's denominators: SFT is a mean over the micro-batch's
-            demonstration tokens, the entropy term a mean over all its response tokens.
+        reweighting: name in ``REWEIGHTINGS`` of the change of the rows' weights by entropy; None: none.
+        normalization: what the terms are means over.
     """
 
     rollouts: str = "dr_grpo"
     demonstrations: str = "luffy_offline"
     rollout_params: dict[str, Any] = field(default_factory=lambda: {"clip_ratio": None})
     demonstration_params: dict[str, Any] = field(default_factory=dict)
-    entropy_weights: bool = False
-    per_micro_batch: bool = False
+    reweighting: str | None = None
+    normalization: type[Normalization] = PromptNormalization
 
 
 def composite_of(settings: HPTConfig) -> Composite:
     """The settings' composite.
 
     Raises:
-        ConfigError: an unknown entry (the message lists them), or one that cannot be trained with.
+        ConfigError: an unknown entry or reweighting (the message lists them), or an entry that cannot be trained with.
     """
+    reweighting = settings.method.reweighting
+    if reweighting is not None and reweighting not in REWEIGHTINGS:
+        raise ConfigError(
+            f"Unknown reweighting '{reweighting}' of hpt.strategy={settings.strategy}. "
+            f"Available: {', '.join(sorted(REWEIGHTINGS))}."
+        )
     chosen = {"clip_ratio": settings.clip_ratio, "shaping": settings.shaping}
 
     def params(name: str) -> dict[str, Any]:
@@ -56,26 +60,26 @@ def composite_of(settings: HPTConfig) -> Composite:
 
     return Composite(
         rollouts=settings.rollout_entry,
-        demonstrations=settings.offline_entry,
+        demonstrations=settings.demonstration_entry,
         rollout_params=params(settings.rollout_entry),
-        demonstration_params=params(settings.offline_entry),
-        entropy_weights=settings.method.entropy_weights,
-        per_micro_batch=settings.normalization == "released",
+        demonstration_params=params(settings.demonstration_entry),
+        reweighting=reweighting,
+        normalization=settings.normalization_class,
     )
 
 
 def terms_of(settings: HPTConfig) -> tuple[Term, Term]:
     """How routing credits rollouts and demonstrations."""
-    return _term(settings.rollout_entry, settings), _term(settings.offline_entry, settings)
+    return _term(settings.rollout_entry, settings), _term(settings.demonstration_entry, settings)
 
 
 def _term(name: str, settings: HPTConfig) -> Term:
     entry = _trainable(name)
     if settings.method.length is not None:
         entry = replace(entry, length=Length(settings.method.length))
-    if settings.normalization == "released" and entry.credit is not signs:
-        entry = replace(entry, credit=centred)  # no entry divides by the deviation there
     credit = entry.credit
+    if not settings.normalization_class.standardizes and credit is not signs:
+        credit = centred
     assert credit is not None
 
     def of_group(scores: list[float]) -> list[float]:

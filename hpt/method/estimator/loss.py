@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import torch
 
-from hpt.method.estimator.composite import ON_ENTROPY_SCALE, SFT_ENTROPY_SCALE, Composite
+from hpt.method.estimator.composite import Composite
+from hpt.method.estimator.rows import REWEIGHTINGS, Rows
 from hpt.method.estimator.surrogate import token_surrogate
 from hpt.method.routing import RowKind
 
@@ -19,10 +20,17 @@ HPT = Composite()
 
 
 class HybridLoss(NamedTuple):
-    """Scalars of one micro-batch; each is its part of the optimizer step's sum."""
+    """Scalars of one micro-batch; each is its part of the optimizer step's sum.
+
+    Attributes:
+        rl: RL term of the rollouts.
+        off: RL term of the demonstrations (off-policy).
+        sft: SFT term of the demonstrations.
+        entropy, kl: terms that act on rollouts.
+    """
 
     rl: torch.Tensor
-    offline: torch.Tensor
+    off: torch.Tensor
     sft: torch.Tensor
     entropy: torch.Tensor
     kl: torch.Tensor
@@ -30,32 +38,7 @@ class HybridLoss(NamedTuple):
     @property
     def total(self) -> torch.Tensor:
         """The loss to run backward on."""
-        return self.rl + self.offline + self.sft + self.entropy + self.kl
-
-
-class Rows(NamedTuple):
-    """A micro-batch.
-
-    Attributes:
-        log_prob: (bs, T) log pi_theta with gradient.
-        old_log_prob: (bs, T) log pi_theta_old.
-        advantages: (bs, T).
-        mask: (bs, T) response tokens.
-        kind: (bs,) of ``RowKind``.
-        rl_weight, sft_weight: (bs,) see :mod:`hpt.method.routing`.
-    """
-
-    log_prob: torch.Tensor
-    old_log_prob: torch.Tensor
-    advantages: torch.Tensor
-    mask: torch.Tensor
-    kind: torch.Tensor
-    rl_weight: torch.Tensor
-    sft_weight: torch.Tensor
-
-    def of(self, kind: RowKind) -> "Rows":
-        """The rows of one kind."""
-        return Rows(*(values[self.kind == kind] for values in self))
+        return self.rl + self.off + self.sft + self.entropy + self.kl
 
 
 def hybrid_loss(
@@ -73,33 +56,28 @@ def hybrid_loss(
     their RL weight, and -log pi_theta under their SFT weight. Padding rows add nothing. A term
     without rows yields a zero that can still run backward. Entropy and KL act on rollouts only, per
     token under the RL weight, so that together they are the objective
-    A * ratio + entropy_coeff * H - kl_coef * KL per token; under ``per_micro_batch`` the entropy term
-    is the released code's mean over all response tokens.
+    A * ratio + entropy_coeff * H - kl_coef * KL per token. A reweighting changes the weights of the RL and SFT
+    terms alone. Under a normalization that averages the entropy, that term is a mean over all response tokens.
 
     Args:
         rows: the micro-batch.
         composite: the method.
-        entropy: (bs, T) policy entropy in nats, needed if entropy_coeff is not 0 and for SRFT.
+        entropy: (bs, T) policy entropy in nats, needed if entropy_coeff is not 0 and by a
+            reweighting.
         kl: (bs, T) estimate of KL(pi_theta || pi_ref) in nats, needed if kl_coef is not 0.
 
     Raises:
         ValueError: entropy or kl is missing where it is needed.
     """
-    rollouts, demonstrations = rows.of(RowKind.ROLLOUT), rows.of(RowKind.DEMONSTRATION)
-    rl_weight, sft_weight = rollouts.rl_weight, demonstrations.sft_weight
-    if composite.entropy_weights:
-        mean = _row_mean(_needed(entropy, "entropy", "SRFT's weighting"), rows.mask).detach()
-        # Correct rollouts only: a is w_on if correct and -1 otherwise.
-        on_weight = ON_ENTROPY_SCALE * mean[rows.kind == RowKind.ROLLOUT].exp()
-        correct = (rollouts.advantages * rollouts.mask).sum(dim=-1) > 0
-        rl_weight = rl_weight * torch.where(correct, on_weight, 1.0)
-        on_demonstration = mean[rows.kind == RowKind.DEMONSTRATION]
-        sft_weight = sft_weight * SFT_ENTROPY_SCALE * torch.exp(-on_demonstration)
-    if composite.per_micro_batch:
-        sft_weight = sft_weight / demonstrations.mask.sum().clamp(min=1)
+    weighted = rows
+    if composite.reweighting is not None:
+        needed = _needed(entropy, "entropy", f"the reweighting '{composite.reweighting}'")
+        weighted = REWEIGHTINGS[composite.reweighting](rows, needed)
+    rollouts, demonstrations = weighted.of(RowKind.ROLLOUT), weighted.of(RowKind.DEMONSTRATION)
+    sft_weight = demonstrations.sft_weight / composite.normalization.sft_in_micro_batch(demonstrations.mask)
     return HybridLoss(
-        rl=_term(composite.rollouts, rollouts, rl_weight, composite.rollout_params),
-        offline=_term(
+        rl=_term(composite.rollouts, rollouts, rollouts.rl_weight, composite.rollout_params),
+        off=_term(
             composite.demonstrations,
             demonstrations,
             demonstrations.rl_weight,
@@ -116,13 +94,6 @@ def _weighted_sum(per_token: torch.Tensor, mask: torch.Tensor, weight: torch.Ten
     # Sums over thousands of tokens, and weights that differ by orders of magnitude, are not for bfloat16.
     wide = torch.promote_types(per_token.dtype, torch.float32)
     return (per_token.to(wide).sum(dim=-1) * weight.to(wide)).sum()
-
-
-def _row_mean(per_token: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """(bs,) mean over the response tokens of each row; 0 for a row without any."""
-    ones = torch.ones_like(mask.sum(dim=-1), dtype=torch.float32)
-    wide = torch.where(mask.bool(), per_token, 0.0).to(torch.promote_types(per_token.dtype, torch.float32))
-    return wide.sum(dim=-1) / torch.maximum(mask.sum(dim=-1), ones)
 
 
 def _term(name: str, rows: Rows, weight: torch.Tensor, params: dict) -> torch.Tensor:
@@ -149,7 +120,7 @@ def _rollout_sum(rows: Rows, per_token: torch.Tensor | None, coefficient: float,
 
 
 def _entropy_term(rows: Rows, composite: Composite, entropy: torch.Tensor | None, coefficient: float) -> torch.Tensor:
-    if not composite.per_micro_batch or coefficient == 0.0:
+    if not composite.normalization.averages_entropy or coefficient == 0.0:
         return -_rollout_sum(rows, entropy, coefficient, "entropy")
     values = _needed(entropy, "entropy", f"a coefficient of {coefficient} for the entropy term")
     tokens = rows.mask.sum().clamp(min=1)

@@ -21,7 +21,7 @@ def test_the_defaults_are_the_papers_settings():
         "off_coef": 1.0,
         "schedule": "type_0",
         "rollout_algorithm": None,
-        "offline_algorithm": None,
+        "demonstration_algorithm": None,
         "clip_ratio": None,
         "shaping": 0.1,
         "plugins": (),
@@ -115,7 +115,7 @@ def test_a_misspelt_key_is_named_with_the_nearest_known_one():
         HPTConfig.from_mapping({"gama": 0.5})
     assert str(error.value) == (
         "Unknown setting 'hpt.gama'. Did you mean hpt.gamma? Available: "
-        "clip_ratio, fork_workers, gamma, gamma_off, normalization, off_coef, offline_algorithm, old_log_probs, "
+        "clip_ratio, demonstration_algorithm, fork_workers, gamma, gamma_off, normalization, off_coef, old_log_probs, "
         "plugins, poll_interval, rollout_algorithm, schedule, sft_coef, shaping, skip_grad_norm, strategy."
     )
 
@@ -205,6 +205,6 @@ def test_a_bad_schedule_is_refused_at_construction(schedule, part):
 
 
 def test_the_released_code_shapes_demonstrations_of_srft_as_luffys():
-    assert HPTConfig(strategy="srft").offline_entry == "srft_offline"
-    assert HPTConfig(strategy="srft", normalization="released").offline_entry == "luffy_offline"
+    assert HPTConfig(strategy="srft").demonstration_entry == "srft_offline"
+    assert HPTConfig(strategy="srft", normalization="released").demonstration_entry == "luffy_offline"
     assert HPTConfig(rollout_algorithm="cispo").rollout_entry == "cispo"

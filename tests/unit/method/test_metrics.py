@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from hpt.method.gate import RL, SFT, constant, switch
 from hpt.method.metrics import DEFINITIONS, BatchMetrics, update_metrics
-from hpt.method.routing import Denominators, Plan, Question, RowKind, route
+from hpt.method.normalization import PromptNormalization
+from hpt.method.routing import Plan, Question, RowKind, route
 from tests.unit.terms import DR_GRPO, LUFFY
 
 
@@ -20,7 +21,9 @@ def average(metrics):
 
 def make_plan(*score_lists, solution=10, gamma=0.0):
     questions = [
-        Question(f"q{i}", [f"q{i}_{j}" for j in range(len(scores))], scores, solution)
+        Question(
+            f"q{i}", [f"q{i}_{j}" for j in range(len(scores))], scores, None if solution is None else [0] * solution
+        )
         for i, scores in enumerate(score_lists)
     ]
     return route(
@@ -28,7 +31,7 @@ def make_plan(*score_lists, solution=10, gamma=0.0):
         switch(gamma),
         rollouts=DR_GRPO,
         demonstrations=LUFFY,
-        denominators=Denominators(len(questions), 50),
+        normalization=PromptNormalization(len(questions), 50),
         keep_idle=False,
     )
 
@@ -46,8 +49,9 @@ def test_a_batch_by_hand():
     metrics = BatchMetrics(flat, [3, 5] * 5).of_plan(plan, {RowKind.ROLLOUT: 60, RowKind.DEMONSTRATION: 20})
     assert metrics == {
         "hpt/sft_share_questions": 2 / 5,
-        "hpt/sft_share_tokens": 20 / 80,
-        "hpt/offline_ratio": 2 / (2 + 3 * 2),
+        "hpt/demonstration_share_questions": 2 / 5,
+        "hpt/demonstration_share_tokens": 20 / 80,
+        "hpt/demonstration_share_rows": 2 / (2 + 3 * 2),
         "hpt/coefficient_on": 3 / 5,
         "hpt/coefficient_off": 0.0,
         "hpt/coefficient_sft": 2 / 5,
@@ -76,15 +80,15 @@ def test_questions_without_a_solution_are_counted_as_skipped_and_not_as_sft():
 
 def test_without_rollouts_there_are_no_metrics_of_rollouts():
     plan = route(
-        [Question("a", [], [], 5)],
+        [Question("a", [], [], [0] * 5)],
         constant(SFT),
         rollouts=DR_GRPO,
         demonstrations=LUFFY,
-        denominators=Denominators(1, 50),
+        normalization=PromptNormalization(1, 50),
         keep_idle=False,
     )
     metrics = BatchMetrics([], []).of_plan(plan, {RowKind.DEMONSTRATION: 5})
-    assert metrics["hpt/sft_share_questions"] == metrics["hpt/offline_ratio"] == 1.0
+    assert metrics["hpt/sft_share_questions"] == metrics["hpt/demonstration_share_rows"] == 1.0
     assert not any("rollout_accuracy" in name or "p_hist" in name for name in metrics)
 
 
@@ -168,7 +172,7 @@ REPORTED = {
     "mfu": [0.25, 0.75],
     "perf/max_memory_allocated_gb": [2.0, 2.0],
     "hpt/loss_rl": [0.1, 0.3],
-    "hpt/loss_offline": [0.0, 0.0],
+    "hpt/loss_off": [0.0, 0.0],
     "hpt/loss_sft": [0.0, 4.0],
     "hpt/loss_entropy": [0.0, 0.0],
     "hpt/loss_kl": [0.0, 0.0],
@@ -187,7 +191,7 @@ def test_update_metrics_by_hand():
             "actor/perf/max_memory_allocated_gb": 2.0,
             "perf/mfu/actor": 0.5,
             "hpt/loss_rl": 0.2,
-            "hpt/loss_offline": 0.0,
+            "hpt/loss_off": 0.0,
             "hpt/loss_sft": 2.0,
             "hpt/loss_entropy": 0.0,
             "hpt/loss_kl": 0.0,

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpt.method.gate import Coefficients, constant, switch
+from hpt.method.normalization import PromptNormalization, ReleasedNormalization
 from hpt.method.routing import (
-    Denominators,
     Question,
     Row,
     RowKind,
@@ -27,7 +27,8 @@ MAX_LENGTH = 96
 
 def question(uid: str, *scores: float, solution: int | None = 12, lengths=()) -> Question:
     keys = [f"{uid}_{i}" for i in range(len(scores))]
-    return Question(uid, keys, scores, solution, lengths or [7] * len(scores))
+    demonstration = None if solution is None else [0] * solution
+    return Question(uid, keys, scores, demonstration, lengths or [7] * len(scores))
 
 
 def plan_of(
@@ -39,14 +40,21 @@ def plan_of(
     keep_idle=False,
     rollouts=DR_GRPO,
     demonstrations=LUFFY,
-    **settings,
+    ranks=None,
+    pooled_sft=False,
+    **coefs,
 ):
+    n = n or max(len(questions), 1)
+    normalization = (
+        PromptNormalization(n, MAX_LENGTH, pooled_sft) if ranks is None else ReleasedNormalization(n, MAX_LENGTH, ranks)
+    )
     return route(
         questions,
         feedback or switch(gamma),
         rollouts=rollouts,
         demonstrations=demonstrations,
-        denominators=Denominators(n or max(len(questions), 1), MAX_LENGTH, **settings),
+        normalization=normalization,
+        **coefs,
         keep_idle=keep_idle,
     )
 
@@ -79,6 +87,7 @@ def test_a_batch_by_hand():
     ]
     assert plan.dropped == ["a_0", "a_1", "a_2", "c_0", "c_1", "c_2", "d_0", "d_1", "d_2"]
     assert plan.means == [0.0, 1 / 3, 1.0, 0.0]
+    assert plan.demonstrated == plan.sft
     assert (plan.sft, plan.rl, plan.skipped) == (["a"], ["b", "c"], ["d"])
 
 
@@ -173,7 +182,7 @@ def test_a_score_outside_0_and_1_is_refused(bad):
 
 def test_steps_of_no_questions_are_refused():
     with pytest.raises(ValueError, match="got questions_per_step=0; expected at least 1"):
-        Denominators(0, 1)
+        PromptNormalization(0, 1)
 
 
 # ---- the demonstration in the group ----

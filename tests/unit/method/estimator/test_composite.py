@@ -16,7 +16,8 @@ from hpt.method.estimator import Composite
 from hpt.method.estimator.composite import composite_of, terms_of
 from hpt.method.estimator.loss import Rows, hybrid_loss
 from hpt.method.gate import RL
-from hpt.method.routing import Denominators, Question, RowKind, route
+from hpt.method.normalization import PromptNormalization, ReleasedNormalization
+from hpt.method.routing import Question, RowKind, route
 
 F64 = torch.float64
 ROLLOUT, DEMONSTRATION = RowKind.ROLLOUT, RowKind.DEMONSTRATION
@@ -30,14 +31,16 @@ def plan_of(settings: HPTConfig, *questions: Question, n: int = 1, ranks: int | 
         settings.feedback,
         rollouts=rollouts,
         demonstrations=demonstrations,
-        denominators=Denominators(n, L_MAX, settings.sft_coef, settings.off_coef, ranks),
+        normalization=PromptNormalization(n, L_MAX) if ranks is None else ReleasedNormalization(n, L_MAX, ranks),
+        sft_coef=settings.sft_coef,
+        off_coef=settings.off_coef,
         keep_idle=False,
     )
 
 
 def question(uid: str, *scores: float, lengths=None) -> Question:
     keys = [f"{uid}{i}" for i in range(len(scores))]
-    return Question(uid, keys, scores, 2, lengths or [2] * len(scores))
+    return Question(uid, keys, scores, [0, 0], lengths or [2] * len(scores))
 
 
 def rows_of(plan, probabilities: list[list[float]], old: list[list[float]] | None = None) -> Rows:
@@ -87,7 +90,7 @@ def test_luffy_with_table_1s_advantages():
     loss = hybrid_loss(rows, composite_of(settings))
     a, weight = 1 / math.sqrt(3), 1 / 30
     assert loss.rl.item() == pytest.approx(-weight * (2 * a - 2 * a), abs=1e-7)
-    assert loss.offline.item() == pytest.approx(-weight * a * (0.5 + 0.8), rel=1e-5)
+    assert loss.off.item() == pytest.approx(-weight * a * (0.5 + 0.8), rel=1e-5)
     assert slopes(loss, rows) == approx(
         [[-weight * a, -weight * a], [2 * weight * a, 0], [-weight * a / 4, -weight * a * 0.16]]
     )
@@ -108,7 +111,7 @@ def test_srft_weighs_by_the_rows_entropy():
     log_half, log_ten, log_4 = math.log(0.5), math.log(0.1), math.log(0.4)
     assert loss.rl.item() == pytest.approx((-on * 2 * log_half + log_half) / 30)
     assert loss.sft.item() == pytest.approx(-sft * (log_ten + log_4) / 2)
-    assert loss.offline.item() == pytest.approx(-a * (0.1 + 0.4) / 30, rel=1e-5)
+    assert loss.off.item() == pytest.approx(-a * (0.1 + 0.4) / 30, rel=1e-5)
     assert slopes(loss, rows) == approx(
         [
             [-on / 30, -on / 30],
@@ -123,7 +126,7 @@ def test_srft_weighs_by_the_rows_entropy():
 def test_srft_without_entropy_is_refused():
     settings = HPTConfig(strategy="srft")
     rows = rows_of(plan_of(settings, question("a", 1, 0)), [[0.5, 0.5]] * 3)
-    with pytest.raises(ValueError, match="SRFT's weighting needs the entropy per token"):
+    with pytest.raises(ValueError, match="the reweighting 'srft' needs the entropy per token"):
         hybrid_loss(rows, composite_of(settings))
 
 
@@ -132,7 +135,7 @@ def test_mix_on_adds_off_policy_rl_and_sft_on_one_demonstration():
     settings = HPTConfig(strategy="mix_on", sft_coef=0.1)
     rows = rows_of(plan_of(settings, question("a", 0, 0)), [[0.1, 0.4]])
     loss = hybrid_loss(rows, composite_of(settings))
-    assert loss.offline.item() == pytest.approx(-(0.5 + 0.8) / 10)
+    assert loss.off.item() == pytest.approx(-(0.5 + 0.8) / 10)
     assert loss.sft.item() == pytest.approx(-0.1 * (math.log(0.1) + math.log(0.4)) / 2)
     assert slopes(loss, rows) == approx([[-0.25 / 10 - 0.05, -0.16 / 10 - 0.05]])
 
@@ -180,7 +183,7 @@ def test_the_released_luffy():
     rows = rows_of(plan, [[0.5, 0.5], [0.5, math.nan], [0.1, 0.4]])
     loss = hybrid_loss(rows, composite)
     assert loss.rl.item() == pytest.approx(-(1 / 3 + 1 / 3 - 2 / 3) / 10, abs=1e-12)
-    assert loss.offline.item() == pytest.approx(-(1 / 3) * (0.5 + 0.8) / 10)
+    assert loss.off.item() == pytest.approx(-(1 / 3) * (0.5 + 0.8) / 10)
     assert loss.sft.item() == 0.0
     third = 1 / 30
     assert slopes(loss, rows) == approx([[-third, -third], [2 * third, 0], [-third / 4, -third * 0.16]])
@@ -196,7 +199,7 @@ def test_the_released_srft():
     on, sft = 0.1 * math.exp(0.3), 0.5 * math.exp(-0.5)
     log_half = math.log(0.5)
     assert loss.rl.item() == pytest.approx((-on * 2 * log_half + log_half) / 10)
-    assert loss.offline.item() == pytest.approx(-(1 / 3) * (0.5 + 0.8) / 10)
+    assert loss.off.item() == pytest.approx(-(1 / 3) * (0.5 + 0.8) / 10)
     assert loss.sft.item() == pytest.approx(-sft * (math.log(0.1) + math.log(0.4)) / 2)
     third = 1 / 30
     assert slopes(loss, rows) == approx(
@@ -212,7 +215,7 @@ def test_the_released_sft_weight_depends_on_packing_and_ours_does_not():
     """
     probabilities = [[0.5, math.nan, math.nan], [0.5, 0.5, 0.5]]
     lengths = {"a": 1, "b": 3}
-    questions = [Question(uid, [f"{uid}0"], [0.0], length) for uid, length in lengths.items()]
+    questions = [Question(uid, [f"{uid}0"], [0.0], [0] * length) for uid, length in lengths.items()]
     for normalization, together, apart in (
         ("released", [[-1 / 4, 0, 0], [-1 / 4] * 3], [[-1, 0, 0], [-1 / 3] * 3]),
         ("prompt", [[-1 / 2, 0, 0], [-1 / 6] * 3], [[-1 / 2, 0, 0], [-1 / 6] * 3]),
@@ -235,7 +238,7 @@ def test_an_unknown_entry_lists_the_options():
     with pytest.raises(ConfigError, match=r"Unknown algorithm 'ppp'. Available: cispo, dr_grpo"):
         composite_of(HPTConfig(rollout_algorithm="ppp"))
     with pytest.raises(ConfigError, match="Unknown algorithm 'luffi'"):
-        composite_of(HPTConfig(offline_algorithm="luffi"))
+        composite_of(HPTConfig(demonstration_algorithm="luffi"))
 
 
 @pytest.mark.parametrize("name", ["ppo", "sft"])

@@ -17,7 +17,8 @@ from verl.workers.config import ActorConfig
 from hpt.method.estimator import Composite, HybridLoss, hybrid_loss
 from hpt.method.estimator import loss as module
 from hpt.method.gate import switch
-from hpt.method.routing import Denominators, Question, RowKind, route
+from hpt.method.normalization import PromptNormalization
+from hpt.method.routing import Question, RowKind, route
 from tests.unit.terms import DR_GRPO, LUFFY
 
 F64 = torch.float64
@@ -116,15 +117,15 @@ def make_rows(
         return garbage if only in (None, name) else 0.0
 
     questions = [
-        Question(str(i), [f"{i}_{j}" for j in range(len(x.scores))], x.scores, len(x.solution))
-        for i, x in enumerate(batch)
+        Question(str(i), [f"{i}_{j}" for j in range(len(x.scores))], x.scores, x.solution) for i, x in enumerate(batch)
     ]
     plan = route(
         questions,
         switch(GAMMA),
         rollouts=DR_GRPO,
         demonstrations=LUFFY,
-        denominators=Denominators(len(batch), L_MAX, sft_coef=LAMBDA),
+        normalization=PromptNormalization(len(batch), L_MAX),
+        sft_coef=LAMBDA,
         keep_idle=False,
     )
     tokens = []

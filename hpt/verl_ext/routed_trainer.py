@@ -1,0 +1,231 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""What every trainer of ours shares: rows that routing has weighted, from their layout to the metrics.
+
+A mixin over verl's V1 trainer. How questions become a plan is the subclass's: :mod:`hpt.verl_ext.trainer` asks the
+gate about their rollouts, :mod:`hpt.verl_ext.plain_sft` has none.
+"""
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from omegaconf import DictConfig, OmegaConf, open_dict
+from transfer_queue import KVBatchMeta
+from verl.trainer.ppo.utils import Role
+from verl.trainer.ppo.v1.trainer_base import PPOTrainer
+from verl.utils.config import omega_conf_to_dataclass
+from verl.utils.metric import reduce_metrics
+
+from hpt.common.errors import ConfigError
+from hpt.common.files import TRACKER
+from hpt.method.config import HPTConfig
+from hpt.method.estimator.composite import composite_of, terms_of
+from hpt.method.metrics import BatchMetrics, update_metrics
+from hpt.method.routing import Plan, Question, RowKind, route
+from hpt.verl_ext import rows as row_io
+from hpt.verl_ext.layout import lay_out
+from hpt.verl_ext.loss import actor_loss
+from hpt.verl_ext.registration import row_advantages
+from hpt.verl_ext.routed_batch import RoutedBatch
+from hpt.verl_ext.worker import HybridActorRolloutRefWorker
+
+logger = logging.getLogger(__name__)
+
+ACTOR_ROLES = (Role.Actor, Role.ActorRollout, Role.ActorRolloutRef)
+OTHER_KINDS = (RowKind.DEMONSTRATION, RowKind.PADDING)
+
+
+class RoutedTrainerMixin(PPOTrainer):
+    """Optimizer steps of questions, in a trainer of verl; goes before it in the bases.
+
+    ``base_mode`` names verl's own trainer mode: verl compares the configured mode with the literal
+    "sync" in several places, so the trainer shows the base mode to everything it inherits.
+    """
+
+    base_mode: str
+    routed: RoutedBatch
+    """The batch of the current step."""
+
+    def __init__(self, config: DictConfig):
+        self.settings = HPTConfig.from_mapping(config.hpt)
+        self.composite = composite_of(self.settings)
+        with open_dict(config):
+            config.trainer.v1.trainer_mode = self.base_mode
+        super().__init__(config)
+
+    # ---- what verl builds, with our parts in it ----
+
+    def _build_replay_buffer(self):
+        buffer = super()._build_replay_buffer()
+        buffer.poll_interval = self.settings.poll_interval  # verl's 2 s would be most of a short step
+        return buffer
+
+    def _init_resource_pool_mgr(self):
+        super()._init_resource_pool_mgr()
+        for role in ACTOR_ROLES:
+            if role in self.role_worker_mapping:
+                self.role_worker_mapping[role] = ray.remote(HybridActorRolloutRefWorker)
+
+    def _setup(self):
+        super()._setup()
+        actor_config = omega_conf_to_dataclass(self.config.actor_rollout_ref.actor)
+        loss = partial(actor_loss, config=actor_config, composite=self.composite, plugins=self.settings.plugins)
+        self.actor_rollout_wg.set_loss_fn(loss)
+
+    def _init_dataloader(self):
+        super()._init_dataloader()
+        data = self.train_dataset
+        lacking = data.num_without_target + data.num_overlong_targets
+        if self.settings.method.needs_demonstrations and lacking:
+            raise ConfigError(
+                f"got {lacking} of {len(data)} questions without a demonstration ({data.num_overlong_targets} of them "
+                f"with a longer one than data.max_target_length); hpt.strategy={self.settings.strategy} needs one for "
+                "every question: leave these questions out, or raise data.max_target_length"
+            )
+
+    def _data_parallel_size(self) -> int:
+        group = self.actor_rollout_wg
+        if "actor" not in group._dispatch_info:
+            group._dispatch_info["actor"] = group._query_dispatch_info("actor")
+        return max(group._dispatch_info["actor"]) + 1
+
+    # ---- from questions to rows over ranks and steps ----
+
+    def _plan(self, questions: Sequence[Question]) -> Plan:
+        actor = self.config.actor_rollout_ref.actor
+        rollouts, demonstrations = terms_of(self.settings)
+        return route(
+            questions,
+            self.settings.feedback,
+            rollouts=rollouts,
+            demonstrations=demonstrations,
+            normalization=self.settings.normalization_with(
+                actor.ppo_mini_batch_size, self.config.data.max_response_length, self._data_parallel_size()
+            ),
+            sft_coef=self.settings.sft_coef,
+            off_coef=self.settings.off_coef,
+            keep_idle=actor.entropy_coeff != 0.0 or bool(actor.use_kl_loss),
+        )
+
+    def _lay_out(
+        self,
+        questions: Sequence[Question],
+        plan: Plan,
+        placed: Sequence[row_io.PlacedRow],
+        rollouts: BatchMetrics,
+        batch: KVBatchMeta,
+        metrics: dict,
+    ) -> KVBatchMeta:
+        """Spread placed rows over ranks and optimizer steps; ``self.routed`` is this batch from here on.
+
+        Args:
+            batch: for its partition and what verl has noted beside it.
+        """
+        actor, partition_id = self.config.actor_rollout_ref.actor, str(batch.partition_id)
+        num_steps = -(-len(questions) // actor.ppo_mini_batch_size)
+        by_step = [[row for row in placed if row.row.step == step] for step in range(num_steps)]
+        filled = [step for step in by_step if step]
+        layout = lay_out(
+            filled,
+            ranks=self._data_parallel_size(),
+            micro_batch_size=None if actor.use_dynamic_bsz else actor.ppo_micro_batch_size_per_gpu,
+            partition_id=partition_id,
+            eos_token_id=self.tokenizer.eos_token_id,
+        )
+        self.routed = RoutedBatch(questions, plan, placed, layout, rollouts)
+        metrics.update(rollouts.of_plan(plan, row_io.tokens_by_kind(placed)))
+        metrics.update(layout.metrics)
+        metrics["hpt/steps_skipped"] = (num_steps - len(filled)) * actor.ppo_epochs
+        if not filled:  # verl clears the batch it gets back, and cannot clear nothing
+            return row_io.put_padding(1, batch.tags[0], partition_id, self.tokenizer.eos_token_id)
+        return KVBatchMeta(
+            keys=layout.keys, tags=layout.tags, partition_id=batch.partition_id, extra_info=batch.extra_info
+        )
+
+    # ---- advantage and update ----
+
+    def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
+        """verl's step, with its corrections, over the rollouts; a demonstration was not sampled, nothing corrects it."""
+        # verl returns what TransferQueue answers, without the tags that say what a row is.
+        rollouts = row_io.select(batch, [RowKind.ROLLOUT])
+        if len(rollouts):
+            with row_advantages(self.routed.advantages(rollouts.keys)):
+                super()._compute_advantage(rollouts, metrics)
+        others = row_io.select(batch, OTHER_KINDS)
+        advantages = self.routed.advantages(others.keys)
+        row_io.put_tokens(others, {name: (advantages, torch.float32) for name in ("advantages", "returns")})
+        if self._corrects_rollouts:
+            dtype = row_io.dtype_of("rollout_is_weights", rollouts) if len(rollouts) else torch.float32
+            row_io.put_tokens(others, {"rollout_is_weights": ([1.0] * len(others), dtype)})
+        return batch
+
+    @property
+    def _corrects_rollouts(self) -> bool:
+        """Whether verl's importance weights for rollouts go with the rows."""
+        return OmegaConf.select(self.config, "algorithm.rollout_correction.rollout_is") is not None
+
+    @property
+    def _calculates_entropy(self) -> bool:
+        actor = self.config.actor_rollout_ref.actor
+        return bool(actor.calculate_entropy or self.composite.reweighting or actor.entropy_coeff != 0.0)
+
+    def _update_fields(self) -> list[str]:
+        """Token fields that the update reads beside those that every row has."""
+        fields = ["ref_log_prob"] if self.use_reference_policy else []
+        return [*fields, "rollout_is_weights"] if self._corrects_rollouts else fields
+
+    def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
+        """One optimizer step per N questions, each over its own rows."""
+        step_rows = self.routed.layout.step_rows
+        if not step_rows:
+            logger.warning("step %d: no row to train on, the optimizer steps are skipped", self.global_steps)
+            return batch
+        extra_info = {
+            "skip_grad_norm": self.settings.skip_grad_norm,
+            "calculate_entropy": self._calculates_entropy,
+            "epochs": self.config.actor_rollout_ref.actor.ppo_epochs,
+            "step_rows": step_rows,
+        }
+        temperature = self.config.actor_rollout_ref.rollout.temperature
+        output = self.actor_rollout_wg.update_actor(
+            row_io.for_update(batch, extra_info, temperature, self._update_fields())
+        )
+        update = update_metrics(output["metrics"], reduce_metrics, self.settings.skip_grad_norm)
+        update["hpt/steps_skipped"] += metrics["hpt/steps_skipped"]
+        metrics.update(update)
+        return batch
+
+    # ---- metrics, checkpoints, the end ----
+
+    def fit(self, agent_loop_manager: Any) -> None:
+        """verl's training loop; afterwards nothing may be left in TransferQueue."""
+        super().fit(agent_loop_manager)
+        rows = row_io.all_rows()
+        if rows and self.base_mode == "sync":
+            raise RuntimeError(
+                f"{len(rows)} rows were left in TransferQueue, {sorted(rows)[:3]} among them; in synchronous "
+                "training every row leaves with its step: this is a bug, please report it"
+            )
+        print(f"TransferQueue holds {len(rows)} rows" if rows else "TransferQueue is empty")
+
+    def _compute_metrics(self, batch: KVBatchMeta, metrics: dict, timing_raw: dict, global_steps: int, epoch: int):
+        """verl's metrics over the trained rows; scores and lengths over all rollouts, dropped ones too."""
+        if self.routed.layout.step_rows:
+            super()._compute_metrics(row_io.demonstrations_as_padding(batch), metrics, timing_raw, global_steps, epoch)
+        else:
+            metrics.update({"training/global_step": global_steps, "training/epoch": epoch})
+            metrics.update({f"timing_s/{name}": seconds for name, seconds in timing_raw.items()})
+        self.routed.rollouts.replace_row_metrics(metrics)
+        metrics["hpt/leftover_rows"] = row_io.leftover_rows(batch)
+
+    def _save_checkpoint(self):
+        # The tracker file is verl's commit mark. It must not name a folder that is being rewritten.
+        tracker = Path(self.config.trainer.default_local_dir, TRACKER)
+        if tracker.exists() and tracker.read_text().strip() == str(self.global_steps):
+            tracker.unlink()
+        super()._save_checkpoint()

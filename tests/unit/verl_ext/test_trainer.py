@@ -1,0 +1,257 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""The trainers between verl's steps, with a fake queue and without workers: from finished rollouts to advantages.
+
+verl's own advantage step runs here, too: what it writes is what the actor reads.
+"""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from transfer_queue import KVBatchMeta
+
+from hpt.method.config import HPTConfig
+from hpt.method.estimator.composite import composite_of
+from hpt.method.routing import RowKind
+from hpt.verl_ext import rows as row_io
+from hpt.verl_ext.plain_sft import PlainSFTTrainer
+from hpt.verl_ext.trainer import HybridTrainerSync
+
+EOS, L_MAX = 0, 8
+SOLUTIONS = {0: [5, 6, EOS], 1: [7, EOS], 2: None, 3: [8, EOS]}
+
+
+class Data:
+    """The parts of the data set that the trainers ask."""
+
+    num_without_target, num_overlong_targets = 0, 0
+
+    def __len__(self):
+        return len(SOLUTIONS)
+
+    def demonstration(self, number):
+        return SOLUTIONS[number]
+
+    def question_id(self, number):
+        return f"question {number}"
+
+
+def config_for(tmp_path, questions_per_step=2, **algorithm):
+    return OmegaConf.create(
+        {
+            "actor_rollout_ref": {
+                "actor": {
+                    "ppo_mini_batch_size": questions_per_step, "ppo_epochs": 1, "entropy_coeff": 0.0,
+                    "use_kl_loss": False, "use_dynamic_bsz": True, "calculate_entropy": False,
+                },
+                "rollout": {"temperature": 1.0, "n": 2},
+            },
+            "algorithm": {
+                "adv_estimator": "hpt", "use_kl_in_reward": False, "gamma": 1.0, "lam": 1.0, **algorithm,
+            },
+            "data": {"max_response_length": L_MAX, "train_batch_size": 4},
+            "trainer": {"default_local_dir": str(tmp_path), "test_freq": -1},
+        }
+    )  # fmt: skip
+
+
+def trainer_of(cls, config, ranks=1, **settings):
+    """A trainer as its own steps see it, without what verl builds around it."""
+    trainer = cls.__new__(cls)
+    trainer.config, trainer.settings = config, HPTConfig(**settings)
+    trainer.composite = composite_of(trainer.settings)
+    trainer.train_dataset, trainer.tokenizer = Data(), SimpleNamespace(eos_token_id=EOS)
+    trainer.actor_rollout_wg = SimpleNamespace(_dispatch_info={"actor": list(range(ranks))})
+    trainer.global_steps, trainer.steps_per_epoch, trainer.parameter_sync_step = 1, 10, 1
+    trainer.use_reference_policy = trainer.use_critic = False
+    trainer._submitted, trainer._log_prob_dtype = [], torch.float32
+    return trainer
+
+
+SCORES = {"late": (0.0, 0.0), "early": (1.0, 0.0), "solved": (1.0, 1.0), "without": (0.0, 0.0)}
+NUMBERS = {"late": 0, "early": 1, "without": 2, "solved": 3}
+
+
+def finished_rollouts(queue) -> KVBatchMeta:
+    """Two rollouts of each question, in the order in which they finished."""
+    keys, tags = [], []
+    for uid, scores in SCORES.items():
+        for index, score in enumerate(scores):
+            key, length = f"{uid}_{index}_0", 2 + index
+            tag = {"prompt_len": 2, "response_len": length, "seq_len": 2 + length}
+            fields = {
+                **row_io.sequence_fields(torch.tensor([1, 2]), torch.full((length,), 3), score, masked=False),
+                "uid": uid,
+                "demonstration_id": torch.tensor(NUMBERS[uid]),
+                "old_log_probs": torch.full((length,), -0.5),
+                "rollout_log_probs": torch.full((length,), -0.5 - index),
+            }
+            queue.put_rows({key: fields}, {key: tag})
+            keys.append(key)
+            tags.append(tag)
+    return KVBatchMeta(keys=keys, tags=tags, partition_id="train", extra_info={})
+
+
+@pytest.fixture
+def routed(queue, tmp_path):
+    trainer = trainer_of(HybridTrainerSync, config_for(tmp_path))
+    trainer._submitted = ["early", "late", "without", "solved", "never answered"]
+    metrics: dict = {}
+    return trainer, trainer._balance_batch(finished_rollouts(queue), metrics), metrics
+
+
+def test_steps_are_cut_in_the_order_of_submission(routed):
+    trainer, _, _ = routed
+    assert [question.uid for question in trainer.routed.questions] == ["early", "late", "without", "solved"]
+    assert [question.id for question in trainer.routed.questions][:2] == ["question 1", "question 0"]
+    assert {row.row.uid: row.row.step for row in trainer.routed.rows} == {"early": 0, "late": 0}
+    assert trainer._submitted == []  # nobody waits for an answer that never came
+
+
+def test_dropped_rollouts_leave_and_demonstrations_come(routed, queue):
+    trainer, batch, metrics = routed
+    assert set(batch.keys) == {"early_0_0", "early_1_0", "late-demonstration_0_0"} == set(queue.fields)
+    assert queue.fields["late-demonstration_0_0"]["responses"].tolist() == SOLUTIONS[0]
+    assert trainer.routed.layout.step_rows == [3]
+    assert metrics["hpt/steps_skipped"] == 1  # the second step has no row
+    assert metrics["hpt/rollout_accuracy"] == 3 / 8 and metrics["hpt/demonstrations_skipped"] == 1
+    assert metrics["hpt/sft_share_questions"] == metrics["hpt/demonstration_share_questions"] == 1 / 4
+
+
+def test_the_question_log_has_every_question(routed, tmp_path):
+    line = json.loads((tmp_path / "questions.jsonl").read_text())
+    assert line["id"] == ["question 1", "question 0", "question 2", "question 3"]
+    assert line["mean"] == [0.5, 0.0, 0.0, 1.0] and line["route"] == ["rl", "sft", "sft", "rl"]
+
+
+def test_verls_advantage_step_writes_what_routing_decided(routed, queue):
+    trainer, batch, metrics = routed
+    assert trainer._compute_advantage(batch, metrics) is batch
+    written = {key: fields["advantages"].tolist() for key, fields in queue.fields.items()}
+    assert written == {
+        "early_0_0": [0.5, 0.5],
+        "early_1_0": [-0.5, -0.5, -0.5],
+        "late-demonstration_0_0": [1.0, 1.0, 1.0],
+    }
+    planned = trainer.routed.advantages(list(written))
+    assert [values[0] for values in written.values()] == planned
+
+
+def test_verls_corrections_see_rollouts_only(queue, tmp_path):
+    correction = {"rollout_is": "token", "rollout_is_threshold": 2.0, "rollout_rs": None, "bypass_mode": False}
+    trainer = trainer_of(HybridTrainerSync, config_for(tmp_path, rollout_correction=correction))
+    metrics: dict = {}
+    batch = trainer._balance_batch(finished_rollouts(queue), metrics)
+    trainer._compute_advantage(batch, metrics)
+    weights = {key: fields["rollout_is_weights"] for key, fields in queue.fields.items()}
+    # exp(log pi_old - log pi_rollout), cut at 2; the second rollout was sampled by another policy.
+    assert weights["early_0_0"].tolist() == [1.0, 1.0]
+    assert weights["early_1_0"].tolist() == [2.0, 2.0, 2.0]
+    assert weights["late-demonstration_0_0"].tolist() == [1.0, 1.0, 1.0]
+    # Over the 5 rollout tokens alone: 2 of weight 1 and 3 of weight 2.
+    assert metrics["rollout_corr/rollout_is_mean"] == pytest.approx(8 / 5)
+    assert "rollout_is_weights" in trainer._update_fields()
+
+
+def test_a_batch_without_rollouts_to_train_on_has_no_metrics_of_verls_corrections(queue, tmp_path):
+    correction = {"rollout_is": "token", "rollout_is_threshold": 2.0, "rollout_rs": None, "bypass_mode": False}
+    config = config_for(tmp_path, rollout_correction=correction)
+    trainer = trainer_of(HybridTrainerSync, config, gamma=1.0)
+    metrics: dict = {}
+    batch = trainer._balance_batch(finished_rollouts(queue), metrics)
+    trainer._compute_advantage(batch, metrics)
+    assert {row_io.kind_of(tag) for tag in batch.tags} == {RowKind.DEMONSTRATION}
+    assert not [name for name in metrics if name.startswith("rollout_corr/")]
+    assert all("rollout_is_weights" in fields for fields in queue.fields.values())
+
+
+def test_a_batch_without_a_single_row_is_one_padding_row(queue, tmp_path):
+    trainer = trainer_of(HybridTrainerSync, config_for(tmp_path), gamma=1.0, sft_coef=0.0)
+    metrics: dict = {}
+    batch = trainer._balance_batch(finished_rollouts(queue), metrics)
+    assert [row_io.kind_of(tag) for tag in batch.tags] == [RowKind.PADDING]
+    assert trainer.routed.layout.step_rows == [] and metrics["hpt/steps_skipped"] == 2
+    assert trainer._update_actor(trainer._compute_advantage(batch, metrics), metrics) is batch
+
+
+@pytest.mark.parametrize(
+    ("old_log_probs", "questions_per_step", "recomputes"),
+    [("always", 4, True), ("when_off_policy", 4, False), ("when_off_policy", 2, True)],
+)
+def test_old_log_probs_are_read_where_they_were_computed(tmp_path, old_log_probs, questions_per_step, recomputes):
+    config = config_for(tmp_path, questions_per_step)
+    trainer = trainer_of(HybridTrainerSync, config, old_log_probs=old_log_probs)
+    assert ("old_log_probs" in trainer._update_fields()) is recomputes
+    assert trainer._calculates_entropy is not recomputes  # else the update is the only place that sees it
+
+
+def test_two_ranks_hold_equally_many_rows(queue, tmp_path):
+    trainer = trainer_of(HybridTrainerSync, config_for(tmp_path), ranks=2)
+    batch = trainer._balance_batch(finished_rollouts(queue), {})
+    assert trainer.routed.layout.step_rows == [2] and len(batch) == 4
+    assert sum(row_io.kind_of(tag) == RowKind.PADDING for tag in batch.tags) == 1
+    assert trainer.routed.advantages([key for key in batch.keys if key.startswith("padding")]) == [0.0]
+
+
+# ---- plain SFT ----
+
+
+@pytest.fixture
+def plain(queue, tmp_path):
+    trainer = trainer_of(PlainSFTTrainer, config_for(tmp_path), strategy="sft_only")
+    trainer.tokenizer.apply_chat_template = lambda messages, **_: [1, len(messages[0]["content"])]
+    trainer.calls = []
+    trainer.on_sample_end = lambda: trainer.calls.append("sleep")
+    numbers = [0, 1, 3]
+    batch = {
+        "uid": ["a", "b", "c"],
+        "demonstration_id": numbers,
+        "raw_prompt": [[{"role": "user", "content": "x" * number}] for number in numbers],
+    }
+    trainer._next_train_batch = lambda count: batch
+
+    def update(request):
+        trainer.calls.append(request)
+        return {"metrics": {"grad_norm": [1.0, 1.0], "hpt/loss_sft": [2.0, 4.0]}}
+
+    trainer.actor_rollout_wg.update_actor = update
+    return trainer
+
+
+def test_plain_sft_trains_on_every_demonstration_without_a_rollout(plain, queue):
+    metrics: dict = {}
+    batch = plain._step_once(metrics, {}, 3)
+    slept, request = plain.calls
+    assert slept == "sleep"
+    assert {key: fields["input_ids"].tolist() for key, fields in queue.fields.items()} == {
+        "a-demonstration_0_0": [1, 0, 5, 6, EOS],
+        "b-demonstration_0_0": [1, 1, 7, EOS],
+        "c-demonstration_0_0": [1, 3, 8, EOS],
+    }
+    # A mean over all demonstration tokens of an optimizer step: 5 in the first, 2 in the second.
+    weights = {key: fields["sft_weight"].item() for key, fields in queue.fields.items()}
+    assert weights == pytest.approx(
+        {"a-demonstration_0_0": 1 / 5, "b-demonstration_0_0": 1 / 5, "c-demonstration_0_0": 1 / 2}
+    )
+    assert request.extra_info["step_rows"] == [2, 1] and request.keys == batch.keys
+    assert "old_log_probs" not in request.fields and set(request.fields) <= {
+        *row_io.UPDATE_FIELDS, "temperature",
+    }  # fmt: skip
+    assert metrics["hpt/sft_share_questions"] == 1.0 and metrics["hpt/loss_sft"] == 3.0
+    assert not [name for name in metrics if name.startswith("hpt/p_hist")]
+
+
+def test_plain_sft_lets_the_engines_sleep_once_and_wakes_them_for_a_validation(plain, monkeypatch):
+    from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+
+    monkeypatch.setattr(PPOTrainerSync, "on_step_end", lambda self: self.calls.append("update weights"))
+    plain.config.trainer.test_freq, plain.total_training_steps = 2, 3
+    for plain.global_steps in (1, 2, 3):
+        plain._step_once({}, {}, 3)
+        plain.on_step_end()
+    words = [call for call in plain.calls if isinstance(call, str)]
+    assert words == ["sleep", "update weights", "sleep", "update weights"]
+    assert plain.prepare_step() == {}
