@@ -9,8 +9,7 @@ trainer and loss are the same for all.
 
 import importlib
 import importlib.util
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -181,17 +180,3 @@ def import_plugins(plugins: Sequence[str], setting: str = "hpt.plugins") -> None
             raise ValueError(
                 f"got {setting} with '{name}', which cannot be imported ({error}); expected a module on PYTHONPATH"
             ) from error
-
-
-def is_number(value: Any) -> bool:
-    """A finite number that is not a bool."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def plain(value: Any) -> Any:
-    """Lists and dicts of a composed configuration as plain ones."""
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [plain(item) for item in value]
-    return value

@@ -11,8 +11,8 @@ import jinja2
 from omegaconf import DictConfig, OmegaConf
 
 from hpt.common.errors import ConfigError, first_line
+from hpt.common.settings import plain
 from hpt.common.tokenizers import load_tokenizer
-from hpt.method.strategies import plain
 from hpt.models.checkpoints import cached_checkpoint, local_checkpoint
 
 PREPARE = "hpt model prepare"

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happens between the composed configuration and Ray: every check that needs no cluster."""
 
-import dataclasses
 import difflib
 import logging
 import os
@@ -15,10 +14,11 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from hpt.common.errors import ConfigError, DataError
 from hpt.common.prompts import as_chat_template
+from hpt.common.settings import check_keys
 from hpt.common.training_log import METRICS_FILE
 from hpt.data import gold_answers
 from hpt.data.checks import check_files
-from hpt.method.config import TRAINER_MODES, HPTConfig, check_keys
+from hpt.method.config import TRAINER_MODES, HPTConfig
 from hpt.method.estimator.composite import composite_of
 from hpt.method.strategies import check_feedback, import_plugins
 from hpt.models.checkpoints import local_checkpoint
@@ -113,7 +113,7 @@ def explain(message: str) -> str:
     if not found:
         return message
     section, _, key = found[1].rpartition(".")
-    ours = {"hpt": [field.name for field in dataclasses.fields(HPTConfig)], "data": list(DATA_KEYS)}
+    ours = {"hpt": HPTConfig.known(), "data": list(DATA_KEYS)}
     known = OmegaConf.select(_verl_reference(), section) if section else _verl_reference()
     keys = [*(known if isinstance(known, DictConfig) else []), *ours.get(section, [])]
     near = [".".join(filter(None, (section, name))) for name in difflib.get_close_matches(key, keys)]
