@@ -100,7 +100,7 @@ class HPTConfig(Settings):
 
     @property
     def method(self) -> Strategy:
-        """The strategy's entry."""
+        """The entry that ``strategy`` names."""
         return STRATEGIES[self.strategy]
 
     @property

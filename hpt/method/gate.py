@@ -41,7 +41,7 @@ SFT = Coefficients(0.0, 0.0, 1.0)
 
 
 def mean_score(scores: Sequence[float]) -> float:
-    """P, the mean score of a question's rollouts.
+    """Return P, the mean score of a question's rollouts.
 
     Args:
         scores: verifier scores of the n rollouts, each in [0, 1].
@@ -61,7 +61,7 @@ def mean_score(scores: Sequence[float]) -> float:
 
 
 def constant(coefficients: Coefficients) -> Feedback:
-    """The same coefficients whatever P."""
+    """Return a feedback function that gives the same coefficients at every P."""
     return lambda mean: coefficients
 
 
@@ -93,7 +93,7 @@ def switch(gamma: float, gated: Coefficients = SFT, gamma_off: float | None = No
 
 
 def schedule(knots: Sequence[Sequence[float]]) -> Feedback:
-    """Coefficients interpolated linearly in P between knots.
+    """Return a feedback function that interpolates coefficients linearly in P between knots.
 
     Args:
         knots: rows (P, on, off, sft), P rising from 0 to 1.
@@ -128,7 +128,7 @@ def schedule(knots: Sequence[Sequence[float]]) -> Feedback:
 
 
 def check_coefficients(values: Sequence[float], mean: float) -> Coefficients:
-    """(on, off, sft) as coefficients.
+    """Turn (on, off, sft) into coefficients.
 
     Raises:
         ValueError: not three finite numbers >= 0.
@@ -141,7 +141,7 @@ def check_coefficients(values: Sequence[float], mean: float) -> Coefficients:
 
 
 def _of_eight(*coefficients: tuple[float, float, float]) -> list[Knot]:
-    """The released tables: coefficients at 1 to 8 correct rollouts of 8; P = 0 is as 1 of 8."""
+    """Build a released table from its coefficients at 1 to 8 correct rollouts of 8; P = 0 takes those at 1 of 8."""
     knots = [(count / 8, *values) for count, values in enumerate(coefficients, start=1)]
     return [(0.0, *coefficients[0]), *knots]
 

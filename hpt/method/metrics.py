@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics of a hybrid run, each defined here and nowhere else. Imports no verl.
+"""The metrics of a hybrid run; each is defined here and nowhere else. This module imports no verl.
 
 ``DEFINITIONS`` maps a metric's name to (unit, meaning); documentation and tests read it.
 """
@@ -111,7 +111,7 @@ class BatchMetrics:
     response_lengths: Sequence[int]
 
     def of_plan(self, plan: Plan, lengths: Mapping[RowKind, int]) -> dict[str, float]:
-        """What the gate decided.
+        """Return the metrics of what the gate decided.
 
         Args:
             plan: the routing plan.
@@ -138,7 +138,7 @@ class BatchMetrics:
         }
 
     def _of_rollouts(self, plan: Plan) -> dict[str, float]:
-        """Metrics that need rollouts; a strategy that does not generate has none of them."""
+        """Return the metrics that need rollouts; a strategy that does not generate has none of them."""
         classes = [_class_of(mean) for mean in plan.means]
         names = [name.removeprefix("hpt/p_hist/") for name in DEFINITIONS if name.startswith("hpt/p_hist/")]
         return {
@@ -150,9 +150,9 @@ class BatchMetrics:
         }
 
     def replace_row_metrics(self, metrics: dict[str, Any]) -> None:
-        """Make verl's own scores and lengths speak of all rollouts instead of the rows trained on.
+        """Replace verl's own scores and lengths, which cover the trained rows, by those of all rollouts.
 
-        Without rollouts there is nothing that they could speak of.
+        Without rollouts these metrics are left out.
         """
         for prefix, values in (
             ("critic/score", self.scores),
@@ -169,7 +169,7 @@ def update_metrics(
     average: Callable[[dict[str, Any]], dict[str, float]],
     skip_grad_norm: float | None = None,
 ) -> dict[str, float]:
-    """The update's metrics under their own names.
+    """Return the update's metrics under our names.
 
     Args:
         reported: what the workers reported, lists with one value per optimizer step; names of ours

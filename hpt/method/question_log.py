@@ -24,7 +24,7 @@ TERMS = ("rl", "off", "sft")
 
 
 def route_of(coefficients: Coefficients) -> str:
-    """The terms that a question's coefficients leave; empty where they leave none."""
+    """Return the names of the terms whose coefficient is not 0, joined by "+"."""
     return "+".join(term for term, c in zip(TERMS, coefficients, strict=True) if c > 0.0)
 
 
@@ -67,7 +67,7 @@ def append(
 
 
 def read(folder: str | os.PathLike[str]) -> dict[int, dict[str, Any]]:
-    """step -> its last line, in the order of the steps; half a line is left out.
+    """Return the last line of each step, in the order of the steps; half a line is left out.
 
     Raises:
         FileNotFoundError: the folder has none, as of a strategy that samples no rollouts.

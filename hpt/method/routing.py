@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Routing: from gated questions to training rows, their weights and their optimizer steps.
+"""Routing turns gated questions into training rows with weights, and cuts them into optimizer steps.
 
 Pure functions; no Ray, no TransferQueue, no torch. Everything an algorithm decides about a row is
 decided here, once, as one advantage and two weights per row: the actor only sums
@@ -144,8 +144,8 @@ def route(
 
     Args:
         questions: the batch, in the order in which it is cut into optimizer steps.
-        feedback: P -> coefficients, see :mod:`hpt.method.gate`; asked with P = 0 for a question that was
-            not sampled from.
+        feedback: P -> coefficients, see :mod:`hpt.method.gate`; P is 0 for a question that was not
+            sampled from.
         rollouts: how rollouts are reinforced.
         demonstrations: how demonstrations are reinforced.
         normalization: what the terms are means over.
@@ -183,7 +183,7 @@ def route(
 
 
 def _effective(plan: Plan, question: Question, sft_coef: float, off_coef: float) -> Coefficients:
-    """The question's coefficients times the settings'; without a demonstration, its terms are off."""
+    """Multiply the question's coefficients by the settings'; without a demonstration, its terms are off."""
     on, off, sft = plan.coefficients[-1]
     off, sft = off * off_coef, sft * sft_coef
     if on > 0.0:
@@ -244,10 +244,10 @@ class _Group:
 
 
 def rows_per_rank(num_rows: int, ranks: int, micro_batch_size: int | None = None) -> int:
-    """Rows that each rank holds of one optimizer step, padding included.
+    """Count the rows that each rank holds of one optimizer step, padding included.
 
     Every rank holds the same number, because verl deals a batch out in equal parts and FSDP's
-    collectives want the same number of micro-batches everywhere.
+    collectives need the same number of micro-batches on every rank.
 
     Args:
         num_rows: rows of the step over all ranks; 0 gives 0.
@@ -262,10 +262,10 @@ def rows_per_rank(num_rows: int, ranks: int, micro_batch_size: int | None = None
 
 
 def micro_batches(rows: int, micro_batch_size: int) -> tuple[int, int]:
-    """Equal micro-batches for at least ``rows`` rows: (rows with padding, rows per micro-batch).
+    """Cut at least ``rows`` rows into equal micro-batches; return (rows with padding, rows per micro-batch).
 
-    As few micro-batches as the size allows, then as little padding as their number allows: 13 rows
-    in micro-batches of at most 8 are 2 of 7 (one row of padding), not 2 of 8.
+    There are as few micro-batches as the size allows, and as little padding as their number allows: 13 rows
+    in micro-batches of at most 8 become 2 of 7 (one row of padding), not 2 of 8.
     """
     count = -(-rows // micro_batch_size)
     size = -(-rows // count)

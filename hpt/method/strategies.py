@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Strategies: what a question's score means for its rows. Imports no torch.
+"""A strategy says what a question's score means for its rows. This module imports no torch.
 
 A strategy is three coefficients as a function of P (:mod:`hpt.method.gate`) and the names of the entries of
 ``hpt.upge.ALGORITHMS`` by which rollouts and demonstrations are reinforced. Data, rollouts, verifier,
@@ -24,7 +24,7 @@ class Strategy:
     """One method.
 
     Attributes:
-        summary: what it does, in a line.
+        summary: what the method does, in a line.
         feedback: the settings' map from P to coefficients.
         rollouts: entry that reinforces rollouts; ``hpt.rollout_algorithm`` overrides it.
         demonstrations: entry that reinforces demonstrations; ``hpt.demonstration_algorithm`` overrides it.
@@ -109,7 +109,7 @@ def register_strategy(name: str, strategy: Strategy) -> None:
 
 
 def schedule_of(value: Any) -> gate.Feedback:
-    """The feedback function that ``hpt.schedule`` describes.
+    """Return the feedback function that ``hpt.schedule`` describes.
 
     Args:
         value: a name of ``hpt.method.gate.SCHEDULES``, rows [P, on, off, sft], or "package.module:function"

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""verl's dataset, with the gold solution of each question kept aside.
+"""verl's dataset, with the demonstration of each question beside it.
 
 verl sends a row of the dataset to the agent loop n times, and each copy comes back with a rollout.
 A gold solution in that row would travel and be stored n times, for a gate that mostly does not want
@@ -54,7 +54,7 @@ _TARGET_ADVICE = (
 
 
 class HybridDataset(RLHFDataset):
-    """Questions for rollouts, and on request the tokens of their gold solutions.
+    """Questions for rollouts, and on request the tokens of their demonstrations.
 
     A row is verl's, less the target column, plus `demonstration_id`: its position after verl's
     choice of `max_samples` rows and its filter of overlong prompts. Solutions of rows that do not
@@ -114,16 +114,16 @@ class HybridDataset(RLHFDataset):
 
     @property
     def num_without_target(self) -> int:
-        """Number of questions without a gold solution (overlong ones are not among them)."""
+        """Number of questions without a target; those with an overlong one are not among them."""
         return self._num_without_target
 
     @property
     def num_overlong_targets(self) -> int:
-        """Number of questions whose solution was dropped, longer than `max_target_length`."""
+        """Number of questions whose target was dropped because it is longer than `max_target_length`."""
         return self._num_overlong_targets
 
     def demonstration(self, demonstration_id: int) -> list[int] | None:
-        """The tokens of a question's gold solution.
+        """Return the tokens of a question's demonstration.
 
         Args:
             demonstration_id: what the question's row has under this name, in [0, len(self)).
@@ -209,7 +209,7 @@ class HybridDataset(RLHFDataset):
             )
 
     def _target_problems(self, overlong: dict[str | None, int]) -> Iterator[Problem]:
-        """Where the bad targets are in the files: verl's choice of rows does not keep track.
+        """Find the bad targets in the files; verl's choice of rows does not keep track of them.
 
         Args:
             overlong: text of an overlong solution -> its number of tokens (None is never a key).
@@ -248,7 +248,7 @@ def _settings(config: DictConfig) -> tuple[str, int, str]:
 
 
 def demonstration_tokens(tokenizer: PreTrainedTokenizer, target: object) -> list[int] | None:
-    """The tokens that a target is trained on, whatever their number; they end in exactly one EOS.
+    """Return the tokens that a target is trained on, whatever their number; they end in exactly one EOS.
 
     Returns:
         None where there is no demonstration.
@@ -265,7 +265,7 @@ def _tokenize(
     max_target_length: int,
     code_version: str,
 ) -> dict[str, list]:
-    """Token ids of a batch of targets.
+    """Tokenize a batch of targets.
 
     Args:
         batch: {target_key: one target per row}.
@@ -308,7 +308,7 @@ def _tokenize(
 
 @contextmanager
 def _progress_bars(wanted: bool) -> Iterator[None]:
-    """Within, datasets shows its progress bars only if `wanted`."""
+    """Show the progress bars of datasets inside the block only if `wanted`."""
     # A user's HF_DATASETS_DISABLE_PROGRESS_BARS has priority, and datasets warns on contradiction.
     ours = datasets.config.HF_DATASETS_DISABLE_PROGRESS_BARS is None
     if wanted or not ours or datasets.are_progress_bars_disabled():

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""How rows are laid out over ranks, optimizer steps and micro-batches; padding makes the counts equal."""
+"""Lay rows out over ranks, optimizer steps and micro-batches; padding makes the counts equal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -78,7 +78,7 @@ def lay_out(
 
 
 def pad_for_ranks(batch: KVBatchMeta, *, ranks: int, micro_batch_size: int | None, eos_token_id: int) -> KVBatchMeta:
-    """A batch for a forward pass only: balanced over ranks and padded to equal counts."""
+    """Balance a batch for a forward pass over the ranks, and pad it to equal counts."""
     dealt = _deal(
         list(zip(batch.keys, batch.tags, strict=True)),
         ranks,
@@ -105,7 +105,7 @@ def _deal(
     partition_id: str,
     eos_token_id: int,
 ) -> list[list[tuple[str, dict]]]:
-    """(key, tag) of each rank's rows, balanced by workload and padded to equal counts."""
+    """Return (key, tag) of each rank's rows, balanced by workload and padded to equal counts."""
     count = rows_per_rank(len(entries), ranks, micro_batch_size)
     padding = put_padding(count * ranks - len(entries), entries[0][1], partition_id, eos_token_id)
     entries = [*entries, *zip(padding.keys, padding.tags, strict=True)]
@@ -119,6 +119,6 @@ def _deal(
 
 
 def spread_padding(entries: Sequence[tuple[str, dict]], number: int) -> list[tuple[str, dict]]:
-    """A rank's rows in ``number`` equal micro-batches, each with a real row if there are enough."""
+    """Order a rank's rows so that each of ``number`` equal micro-batches has a real row if there are enough."""
     real_first = sorted(entries, key=lambda entry: kind_of(entry[1]) == RowKind.PADDING)
     return [entry for first in range(number) for entry in real_first[first::number]]

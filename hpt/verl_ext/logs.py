@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Our log messages, shown whatever the libraries do to the root logger."""
+"""Show our log messages, whatever the libraries do to the root logger."""
 
 import logging
 

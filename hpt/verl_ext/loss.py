@@ -33,7 +33,7 @@ def actor_loss(
     data: TensorDict,
     dp_group: Any = None,
 ) -> tuple[torch.Tensor, dict[str, Metric]]:
-    """Hybrid loss of one micro-batch and its parts as metrics.
+    """Compute the hybrid loss of one micro-batch, and its parts as metrics.
 
     Args:
         config: verl's ActorConfig; read, never written.

@@ -68,7 +68,7 @@ class Source:
 
 
 def read(keys: Sequence[str], partition_id: str, fields: Sequence[str]) -> TensorDict:
-    """Fields of rows, from the storage."""
+    """Read fields of rows from the storage."""
     return tq.kv_batch_get(keys=list(keys), partition_id=partition_id, select_fields=list(fields))
 
 
@@ -96,7 +96,7 @@ def mark_rollouts(
 
 
 def sequence_fields(prompt: torch.Tensor, response: torch.Tensor, score: float, masked: bool) -> dict:
-    """Token fields of one row as verl's agent loop writes them.
+    """Build the token fields of one row, as verl's agent loop writes them.
 
     Args:
         prompt: (P,) token ids.
@@ -123,9 +123,9 @@ def sequence_fields(prompt: torch.Tensor, response: torch.Tensor, score: float, 
 
 
 def sources_of(rollouts: Mapping[str, str], tags: Mapping[str, dict], partition_id: str) -> dict:
-    """Sources from one rollout per question, so that both are trained on the same prompt tokens.
+    """Read sources from one rollout per question, so that both are trained on the same prompt tokens.
 
-    Must be read before dropped rollouts leave.
+    Call it before dropped rollouts leave.
 
     Args:
         rollouts: key of one rollout per uid.
@@ -222,12 +222,12 @@ def put_padding(count: int, like: dict, partition_id: str, eos_token_id: int) ->
 
 
 def kind_of(tag: dict) -> RowKind:
-    """The kind of a row, from its tag."""
+    """Return the kind of a row from its tag."""
     return RowKind(tag[KIND_TAG])
 
 
 def tokens_by_kind(rows: Sequence[PlacedRow]) -> dict[RowKind, int]:
-    """Response tokens in the rows of each kind that is trained on."""
+    """Count the response tokens in the rows of each kind that is trained on."""
     return {
         kind: sum(row.tag["response_len"] for row in rows if row.row.kind == kind)
         for kind in (RowKind.ROLLOUT, RowKind.DEMONSTRATION)
@@ -235,7 +235,7 @@ def tokens_by_kind(rows: Sequence[PlacedRow]) -> dict[RowKind, int]:
 
 
 def select(batch: KVBatchMeta, kinds: Iterable[RowKind]) -> KVBatchMeta:
-    """The batch's rows of some kinds."""
+    """Select the batch's rows of some kinds."""
     wanted = set(kinds)
     return batch.select_keys([key for key, tag in zip(batch.keys, batch.tags, strict=True) if kind_of(tag) in wanted])
 
@@ -247,7 +247,7 @@ def clear(keys: Sequence[str], partition_id: str) -> None:
 
 
 def dtype_of(name: str, rows: KVBatchMeta) -> torch.dtype:
-    """The dtype of a token field, e.g. in which the actor reported log-probabilities."""
+    """Return the dtype of a token field, such as the one in which the actor reported log-probabilities."""
     return read(rows.keys[:1], str(rows.partition_id), [name])[name].dtype
 
 
@@ -276,7 +276,7 @@ def put_tokens(rows: KVBatchMeta, fields: Mapping[str, tuple[Sequence[float], to
 def for_update(
     batch: KVBatchMeta, extra_info: Mapping[str, Any], temperature: float, optional: Iterable[str]
 ) -> KVBatchMeta:
-    """The request for the update: rows, the fields it reads, and what goes with the batch as a whole."""
+    """Build the request for the update: rows, the fields that it reads, and what goes with the batch as a whole."""
     fields, info = [*UPDATE_FIELDS, *optional], dict(extra_info)
     if temperature == 1.0:
         info["temperature"] = 1.0  # one number lets the engine skip a copy of the logits
@@ -292,7 +292,7 @@ def for_update(
 
 
 def demonstrations_as_padding(batch: KVBatchMeta) -> KVBatchMeta:
-    """The batch as verl's metrics should see it: they leave out rows tagged as padding.
+    """Return the batch as verl's metrics should see it: they leave out rows that are tagged as padding.
 
     verl's scores, rewards and response lengths are about rollouts. A batch without any keeps its
     demonstrations, because those metrics fail on nothing at all; they are replaced afterwards.
@@ -308,11 +308,11 @@ def demonstrations_as_padding(batch: KVBatchMeta) -> KVBatchMeta:
 
 
 def leftover_rows(batch: KVBatchMeta) -> int:
-    """Rows in the batch's partition that do not belong to it; in synchronous training there are none."""
+    """Count rows in the batch's partition that do not belong to it; in synchronous training there are none."""
     held = (tq.kv_list(batch.partition_id) or {}).get(batch.partition_id, {})
     return len(set(held) - set(batch.keys))
 
 
 def all_rows() -> list[str]:
-    """Keys in TransferQueue, of all partitions."""
+    """List the keys in TransferQueue, of all partitions."""
     return [key for rows in (tq.kv_list() or {}).values() for key in rows]

@@ -34,7 +34,7 @@ class HybridTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
 
 
 def ray_init_arguments(config: DictConfig) -> dict[str, Any]:
-    """Arguments of ray.init: verl's runtime environment, the CPU platform's, the user's on top."""
+    """Return the arguments of ray.init: verl's runtime environment, the CPU platform's, and the user's on top."""
     user = cast(dict[str, Any], OmegaConf.to_container(config.ray_kwargs.ray_init, resolve=True))
     runtime_env = get_ppo_ray_runtime_env(config)
     variables = runtime_env.setdefault("env_vars", {})

@@ -28,7 +28,7 @@ def policy_loss(
     clip_ratio: float | tuple[float, float] | None = 0.2,
     clip_ratio_c: float | None = None,
 ) -> torch.Tensor:
-    """The loss ``mode`` of verl's registry, summed over tokens (``loss_agg_mode`` "token-sum").
+    """Call the loss ``mode`` of verl's registry, summed over tokens (``loss_agg_mode`` "token-sum").
 
     A sum is the aggregation that has no denominator of its own, so its gradient is that of
     ``token_surrogate(...).sum()``.
@@ -55,7 +55,7 @@ def policy_loss(
 
 
 def grpo_advantage(scores: torch.Tensor, groups: Sequence, *, normalize: bool = False) -> torch.Tensor:
-    """(bs,) verl's GRPO advantage, without the division by the deviation unless ``normalize``."""
+    """Return verl's GRPO advantage, (bs,); it is divided by the deviation only with ``normalize``."""
     advantages, _ = get_adv_estimator_fn("grpo")(
         scores.clone().unsqueeze(-1),
         torch.ones_like(scores).unsqueeze(-1),

@@ -39,7 +39,7 @@ class HybridTrainingWorker(TrainingWorker):
         self.engine.forward_step = partial(forward_without_padding, self.engine.forward_step)
 
     def train_mini_batch(self, data: TensorDict) -> TensorDict | None:
-        """One optimizer step per entry of ``step_rows`` and epoch; learning rate schedule once.
+        """Make one optimizer step per entry of ``step_rows`` and epoch; step the learning rate schedule once.
 
         Args:
             data: rows of all steps, in the order of the steps, with non-tensor entries
@@ -87,7 +87,7 @@ class HybridTrainingWorker(TrainingWorker):
         return {name: _over_ranks(value) for name, value in tu.get(output, "metrics").items()}
 
     def _tokens_of_all_ranks(self, batch: TensorDict) -> list[int]:
-        """Sequence lengths in tokens, as verl's throughput counter wants them."""
+        """Return sequence lengths in tokens, for verl's throughput counter."""
         group = self.engine.get_data_parallel_group()
         lengths = [None] * torch.distributed.get_world_size(group)
         torch.distributed.all_gather_object(lengths, batch["input_ids"].offsets().diff().tolist(), group)
@@ -126,7 +126,7 @@ def guarded(engine: Any, limit: float | None) -> Iterator[None]:
 
 
 def gradient_norm(module: torch.nn.Module) -> float:
-    """L2 norm of the gradient over all ranks."""
+    """Return the L2 norm of the gradient over all ranks."""
     if isinstance(module, FullyShardedDataParallel):
         return float(module.clip_grad_norm_(float("inf")))
     norm = torch.nn.utils.get_total_norm([p.grad for p in module.parameters() if p.grad is not None])
@@ -136,11 +136,11 @@ def gradient_norm(module: torch.nn.Module) -> float:
 def forward_without_padding(
     forward_step: Callable, micro_batch: TensorDict, loss_function: Any, forward_only: bool
 ) -> tuple[torch.Tensor, dict]:
-    """The engine's forward step on the micro-batch's real rows.
+    """Run the engine's forward step on the micro-batch's real rows.
 
-    A micro-batch of nothing but padding keeps one row of two tokens: FSDP's collectives want a
-    forward pass of every rank. What a forward-only pass answers has an entry for every row again,
-    zeros for padding.
+    A micro-batch of nothing but padding keeps one row of two tokens: FSDP's collectives need a
+    forward pass of every rank. The answer of a forward-only pass has an entry for every row again,
+    with zeros for padding.
 
     Args:
         forward_step: the engine's own.
@@ -164,7 +164,7 @@ def forward_without_padding(
 
 
 def _with_zero_rows(values: torch.Tensor, real: list[int], lengths: list[int]) -> torch.Tensor:
-    """Nested (rows, tokens) values of the ``real`` rows as one entry per row of the micro-batch."""
+    """Spread nested (rows, tokens) values of the ``real`` rows over all rows of the micro-batch."""
     computed = values.unbind()
     rows = [computed[0].new_zeros(length) for length in lengths]
     for row, of_row in zip(real, computed, strict=True):

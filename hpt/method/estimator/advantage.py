@@ -11,7 +11,7 @@ STD_EPSILON = 1e-6
 
 
 def group_advantages(scores: torch.Tensor, groups: Sequence, *, normalize: bool = False) -> torch.Tensor:
-    """Score minus the mean of the row's group, and with ``normalize`` divided by its deviation.
+    """Subtract the mean of each row's group from its score; with ``normalize``, divide by the group's deviation.
 
     Dr. GRPO (arXiv 2503.20783): A = R - mean(R). GRPO (arXiv 2402.03300), ``normalize=True``:
     A = (R - mean(R)) / (std(R) + STD_EPSILON), the deviation unbiased (divided by n - 1), as in verl.

@@ -117,7 +117,7 @@ ALGORITHMS: dict[str, Algorithm] = {
 
 
 def register(name: str, algorithm: Algorithm) -> Algorithm:
-    """Add an entry to ``ALGORITHMS``; everything that takes a name knows it from then on.
+    """Add an entry to ``ALGORITHMS``; everything that takes a name accepts it from then on.
 
     A stabilisation of one's own, REINFORCE on tokens that the policy has not left far behind:
 
@@ -154,7 +154,7 @@ def register(name: str, algorithm: Algorithm) -> Algorithm:
 
 
 def find(name: str) -> Algorithm:
-    """The entry of that name.
+    """Return the entry of that name.
 
     Raises:
         ValueError: there is none.

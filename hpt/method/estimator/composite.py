@@ -41,7 +41,7 @@ class Composite:
 
 
 def composite_of(settings: HPTConfig) -> Composite:
-    """The settings' composite.
+    """Build the composite that the settings describe.
 
     Raises:
         ConfigError: an unknown entry or reweighting (the message lists them), or an entry that cannot be trained with.
@@ -69,7 +69,7 @@ def composite_of(settings: HPTConfig) -> Composite:
 
 
 def terms_of(settings: HPTConfig) -> tuple[Term, Term]:
-    """How routing credits rollouts and demonstrations."""
+    """Return how routing credits rollouts and how it credits demonstrations."""
     return _term(settings.rollout_entry, settings), _term(settings.demonstration_entry, settings)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The advantage part as far as it is decided by a group's scores, and where a loss divides by length.
+"""How a group's scores become advantages, and what a loss divides by.
 
 A credit maps the scores of a question's rows, (n,), to their advantages, (n,).
 """

@@ -30,7 +30,7 @@ ClipRatio = float | tuple[float, float] | None
 
 @dataclass(frozen=True)
 class Part:
-    """A function and how Table 1 shows it. Called with settings, it takes those that are its own."""
+    """A function and how Table 1 shows it. A call takes the settings that are its own and ignores the others."""
 
     text: str
     function: Callable[..., torch.Tensor]
@@ -42,7 +42,7 @@ class Part:
 
 
 def part(text: str) -> Callable[[Callable[..., torch.Tensor]], Part]:
-    """Decorator that makes a function a part; ``text`` is its cell in Table 1."""
+    """Return a decorator that makes a function a part; ``text`` is its cell in Table 1."""
 
     def decorate(function: Callable[..., torch.Tensor]) -> Part:
         arguments = inspect.signature(function).parameters.values()
@@ -56,7 +56,7 @@ def part(text: str) -> Callable[[Callable[..., torch.Tensor]], Part]:
 
 
 def clip_bounds(clip_ratio: ClipRatio) -> tuple[float, float]:
-    """Lowest and highest ratio that ``clip_ratio`` leaves alone.
+    """Return the lowest and the highest ratio that ``clip_ratio`` leaves alone.
 
     Raises:
         ValueError: neither a number >= 0 nor a pair of them nor None.

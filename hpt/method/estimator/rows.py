@@ -73,7 +73,7 @@ def register_reweighting(name: str, function: Reweighting) -> None:
 
 
 def _row_mean(per_token: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """(bs,) mean over the response tokens of each row; 0 for a row without any."""
+    """Return (bs,) means over the response tokens of each row; 0 for a row without any."""
     ones = torch.ones_like(mask.sum(dim=-1), dtype=torch.float32)
     wide = torch.where(mask.bool(), per_token, 0.0).to(torch.promote_types(per_token.dtype, torch.float32))
     return wide.sum(dim=-1) / torch.maximum(mask.sum(dim=-1), ones)

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Does every entry compute what it claims? Its gradient three times over, on random batches.
+"""Check that every entry computes what it claims: compare its gradient with three others on random batches.
 
 1. Autograd of ``token_surrogate`` against -coefficient * grad pi_theta: the parts fit together.
 2. Against autograd of the published loss, written down independently (:mod:`hpt.method.proof.witnesses`):
@@ -90,7 +90,7 @@ def _gradient(loss: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
 
 
 def _largest(difference: torch.Tensor, scale: torch.Tensor) -> float:
-    """Largest |difference| / scale; 0 / 0 counts as 0, and what is not a number as infinite."""
+    """Return the largest |difference| / scale; 0 / 0 counts as 0, and NaN as infinite."""
     ratio = torch.where(difference == 0, 0.0, difference.abs() / scale)
     return ratio.nan_to_num(math.inf, math.inf, math.inf).max().item() if ratio.numel() else 0.0
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The published losses and advantages a second time, written from the papers, in loops.
+"""The published losses and advantages, written a second time from the papers, as plain loops.
 
 Nothing here is shared with the estimator: probabilities instead of log-probabilities, cases instead
 of masks, one token or one sequence at a time. Slow, and meant for float64. Every loss takes
