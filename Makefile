@@ -1,3 +1,5 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
 # Everything happens in .venv beside this file, whatever directory make is called from.
 # PYTHON names the interpreter that .venv is made from; ARGS is passed on to quickstart, study, report, check-run, test and test-fast.
 
@@ -26,7 +28,7 @@ help:
 	echo "make check-run    what can be known before a GPU hour, as a table (SCRIPT=examples/run_....sh, ARGS='overrides')"
 	echo "make test         all tests"
 	echo "make test-fast    the tests that do not start Ray or vLLM"
-	echo "make lint         ruff, mypy and the contract of the layers"
+	echo "make lint         ruff, mypy, the contracts of the layers, licence headers, words and shellcheck"
 	echo "make clean        remove caches; .venv and outputs stay"
 	echo "Variables: PYTHON=python3.12 (for install), ARGS='...' (passed on to quickstart, study, report, check-run, test and test-fast)"
 
@@ -99,6 +101,7 @@ lint: install
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m mypy
 	.venv/bin/lint-imports
+	.venv/bin/python tests/lint.py || true
 
 clean:
 	$(ENTER)

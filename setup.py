@@ -1,3 +1,5 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
 """Packaging. `make install` sets up the CPU stack; for a GPU: pip install torch==2.11.0, then pip install -e '.[gpu]'."""
 
 from pathlib import Path

@@ -170,7 +170,7 @@ def test_benchmarks_from_local_files(run, tmp_path):
     [
         ((*OPENR1, "--source", "/no.parquet"), "/no.parquet does not exist"),
         ((*OPENR1, "--max-target-length", "5"), "without a tokenizer"),
-        ((*OPENR1, "--tokenizer", "/nowhere"), "--tokenizer /nowhere, which"),
+        ((*OPENR1, "--tokenizer", "/nowhere"), "got --tokenizer /nowhere"),
         ((*BENCHMARKS, "aime26"), "Unknown benchmark 'aime26'. Available"),
         ((*BENCHMARKS, "--local", "aime24"), "expected NAME=VALUE"),
         ((*BENCHMARKS, "--local", "x=y"), "Unknown benchmark 'x'"),
