@@ -3,8 +3,8 @@
 """verl's dataset, with the demonstration of each question beside it.
 
 verl sends a row of the dataset to the agent loop n times, and each copy comes back with a rollout.
-A gold solution in that row would travel and be stored n times, for a gate that mostly does not want
-it. So a row carries only `demonstration_id`, and the trainer asks the dataset, which lives in its
+A demonstration in that row would travel and be stored n times, for a gate that mostly does not use it.
+So a row carries only `demonstration_id`, and the trainer asks the dataset, which lives in its
 own process, for the tokens of those questions that get a demonstration.
 """
 
@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 
 OVERLONG_POLICIES = ("drop", "error")
 
-# Solutions tokenised at a time. A fast tokenizer needs some 120 bytes per token while it works
-# (measured): 64 solutions of 8192 tokens are 60 MB.
+# Targets that are tokenised at a time. A fast tokenizer needs some 120 bytes per token while it works
+# (measured): 64 targets of 8192 tokens take 60 MB.
 TOKENIZE_BATCH = 64
 
 # Below this, tokenising takes a second or so and a progress bar is noise in the log.
@@ -57,18 +57,18 @@ class HybridDataset(RLHFDataset):
     """Questions for rollouts, and on request the tokens of their demonstrations.
 
     A row is verl's, less the target column, plus `demonstration_id`: its position after verl's
-    choice of `max_samples` rows and its filter of overlong prompts. Solutions of rows that do not
-    survive these are not tokenised. Questions of `data.val_files` never have a demonstration,
-    whether or not there are gold solutions in the file.
+    choice of `max_samples` rows and its filter of overlong prompts. Targets of rows that these leave out are
+    not tokenised. Questions of `data.val_files` never have a demonstration,
+    whether or not there are targets in the file.
 
     Settings, from verl's `data` section:
-        target_key: column with the gold solution, text or chat messages; default "target". The
+        target_key: column with the demonstration, text or chat messages; default "target". The
             column may be absent.
-        max_target_length: longest solution in tokens, EOS included; null (default) stands for
+        max_target_length: longest demonstration in tokens, EOS included; null (default) stands for
             `max_response_length`.
         target_overlong: what becomes of a longer one. "drop" (default): the question has no
-            demonstration; "error": DataError. It is never truncated: a solution without its end
-            teaches the model not to stop.
+            demonstration; "error": DataError. It is never truncated: a demonstration without its
+            end teaches the model not to stop.
 
     Args:
         data_files: path(s) of parquet file(s).

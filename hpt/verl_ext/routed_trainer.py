@@ -150,7 +150,7 @@ class RoutedTrainerMixin(PPOTrainer):
     # ---- advantage and update ----
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
-        """verl's step, with its corrections, over the rollouts; a demonstration was not sampled, nothing corrects it."""
+        """Run verl's step with its corrections over the rollouts; demonstrations were not sampled and keep theirs."""
         # verl returns what TransferQueue answers, without the tags that say what a row is.
         rollouts = row_io.select(batch, [RowKind.ROLLOUT])
         if len(rollouts):
