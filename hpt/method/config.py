@@ -20,6 +20,12 @@ TRAINER_MODES = ("hpt_sync",)
 RENAMED = {"offline_algorithm": "demonstration_algorithm"}
 """Former names of settings, and today's."""
 
+
+def renamed(name: str) -> str:
+    """Return the message on a setting's former name, a key of ``RENAMED``."""
+    return f"got hpt.{name}, which is now hpt.{RENAMED[name]}: use the new name"
+
+
 Share = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -75,7 +81,7 @@ class HPTConfig(Settings):
                 bad values.
         """
         for name in RENAMED.keys() & mapping.keys():
-            raise ConfigError(f"got hpt.{name}, which is now hpt.{RENAMED[name]}: use the new name")
+            raise ConfigError(renamed(name))
         plugins = mapping.get("plugins") or []
         try:
             import_plugins([plugins] if isinstance(plugins, str) else plugins)  # they may register the strategy

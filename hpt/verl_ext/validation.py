@@ -18,7 +18,7 @@ from hpt.common.settings import check_keys
 from hpt.common.training_log import METRICS_FILE
 from hpt.data import gold_answers
 from hpt.data.checks import check_files
-from hpt.method.config import TRAINER_MODES, HPTConfig
+from hpt.method.config import RENAMED, TRAINER_MODES, HPTConfig, renamed
 from hpt.method.estimator.composite import composite_of
 from hpt.method.strategies import check_feedback, import_plugins
 from hpt.models.checkpoints import local_checkpoint
@@ -113,6 +113,8 @@ def explain(message: str) -> str:
     if not found:
         return message
     section, _, key = found[1].rpartition(".")
+    if section == "hpt" and key in RENAMED:
+        return renamed(key)
     ours = {"hpt": HPTConfig.known(), "data": list(DATA_KEYS)}
     known = OmegaConf.select(_verl_reference(), section) if section else _verl_reference()
     keys = [*(known if isinstance(known, DictConfig) else []), *ours.get(section, [])]

@@ -229,6 +229,11 @@ def test_a_message_on_something_else_stays_as_it_is():
     assert preflight.explain("Could not load 'x'") == "Could not load 'x'"
 
 
+def test_a_former_name_on_the_command_line_says_the_new_one():
+    message = preflight.explain("Could not override 'hpt.offline_algorithm'.")
+    assert "hpt.offline_algorithm" in message and "hpt.demonstration_algorithm" in message
+
+
 def test_shipped_keys_and_our_own_are_known(shipped):
     preflight.check_verl_keys(shipped)
 
