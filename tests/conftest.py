@@ -14,26 +14,25 @@ import pytest
 import yaml
 
 from hpt.verl_ext.cpu import forkserver
-from tests.unit.hub import serving
+from tests.helpers.hub import serving
 
 # One thread per process: the tests start several processes on few cores, and OpenMP's waiting threads
 # would take the time of those that work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# OmegaConf reads YAML in Python: two thirds of the time of composing a configuration, which the tests do some hundred times.
+# OmegaConf reads YAML in Python, which takes two thirds of the time of composing a configuration. The tests compose some
+# hundred of them.
 yaml.SafeLoader = yaml.CSafeLoader
 
-# A shell starts background jobs with SIGINT ignored, and so would be what the tests start and interrupt.
+# A shell starts background jobs with SIGINT ignored. What the tests start and interrupt would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
-# What commands spend their first seconds on. None of ours, and neither verl nor vLLM, which decide by the environment
-# when they are imported. Ray has to wait for the first command.
+# What commands spend their first seconds on. Our own modules are not among them, nor are verl and vLLM, which read the
+# environment when they are imported. Ray has to wait for the first command.
 LIBRARIES = ("torch", "transformers", "tensordict", "datasets", "peft", "math_verify", "hydra")
-
-
-# Files that take longest, first: with the others behind them all workers end at about the same time.
+# The files that take longest come first: with the others behind them, all workers end at about the same time.
 LONGEST = (
     "unit/cli/test_prepare.py",
     "unit/verl_ext/test_validation.py",
@@ -57,9 +56,8 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items) -> None:
+    """Sort the longest files to the front; tests/unit/test_longest.py checks that they exist."""
     places = {ROOT / "tests" / name: place for place, name in enumerate(LONGEST)}
-    gone = [str(path) for path in places if not path.exists()]
-    assert not gone, f"no such test files: {gone}"
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
@@ -68,8 +66,8 @@ class Hub:
     """A data and model hub on this machine.
 
     Attributes:
-        folder: of its repositories, see tests/unit/hub.py.
-        environment: variables by which huggingface_hub and datasets find it, and nothing else.
+        folder: folder of its repositories, see tests/helpers/hub.py.
+        environment: variables by which huggingface_hub and datasets find this hub and no other.
     """
 
     folder: Path
@@ -78,6 +76,7 @@ class Hub:
 
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory) -> Iterator[Hub]:
+    """An empty hub; a test puts repositories into its folder."""
     root = tmp_path_factory.mktemp("hub")
     with serving(root / "repositories") as (address, _):
         variables = {"HF_ENDPOINT": address, "HF_HOME": str(root / "home")}
@@ -86,9 +85,9 @@ def hub(tmp_path_factory) -> Iterator[Hub]:
 
 @pytest.fixture(scope="session")
 def interpreter(hub) -> Iterator[str]:
-    """Path of an interpreter that has libraries imported; each of its processes is a new one to all else.
+    """Path of an interpreter that has the libraries imported already.
 
-    What they import of the hub knows only the one on this machine.
+    Each of its processes is new in every other respect. Its hub libraries know only the hub on this machine.
     """
     if sys.platform != "linux":
         yield sys.executable

@@ -2,63 +2,43 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tiny task, a half-trained base model, and a way to launch real trainings on them."""
 
-import json
-import os
-import signal
-import subprocess
 import sys
-import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from hpt.common.training_log import METRICS_FILE, read_run
+from recipe.hpt.launch import LOG_FILE, finished_steps
+from recipe.hpt.reproduction.task.base_model import train_base_model
+from recipe.hpt.reproduction.task.model import BaseModelSettings
+from recipe.hpt.reproduction.task.questions import write_task
+from tests.helpers.processes import Command, start
 
 
 @dataclass
-class Launch:
-    """A training started as a user starts it, in a session of its own."""
+class Launch(Command):
+    """A training that was started as a user starts it.
+
+    Attributes:
+        folder: the run's folder.
+    """
 
     folder: Path
-    process: subprocess.Popen
-    overrides: list[str] = field(default_factory=list)
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "train.log").read_text(errors="replace")
 
     def steps(self) -> dict[int, dict]:
-        from hpt.common.training_log import read_run
-
+        """Step -> metrics, those of earlier launches in the folder included."""
         return read_run(self.folder).steps
 
-    def wait(self, timeout: float) -> int:
-        try:
-            return self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            pytest.fail(f"no end after {timeout} s; the log's end:\n{self.log[-3000:]}")
-
     def wait_for_step(self, step: int, timeout: float) -> None:
-        deadline = time.monotonic() + timeout
-        metrics = self.folder / "metrics.jsonl"
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                pytest.fail(f"the training ended early:\n{self.log[-3000:]}")
-            lines = metrics.read_text().splitlines() if metrics.exists() else []
-            if any(json.loads(line)["step"] >= step for line in lines if line.endswith("}")):
-                return
-            time.sleep(0.2)
-        pytest.fail(f"step {step} not reached in {timeout} s:\n{self.log[-3000:]}")
+        """Wait until a training step is in the metrics."""
+        self.wait_until(lambda: finished_steps(self.folder / METRICS_FILE) >= step, timeout)
 
 
 @pytest.fixture(scope="session")
 def task(tmp_path_factory) -> Path:
     """Questions of levels 1 to 3, and a base model that solves some of levels 1 and 2."""
-    from recipe.hpt.reproduction.task.base_model import BaseModelSettings, train_base_model
-    from recipe.hpt.reproduction.task.questions import write_task
-
     folder = tmp_path_factory.mktemp("task")
     write_task(folder, seed=0, train_size=96, val_per_level=8, train_levels=(1, 2, 3), val_levels=(1, 3))
     settings = BaseModelSettings(steps=120, eval_per_level=8, hidden_size=64, num_layers=2, num_heads=2)
@@ -67,39 +47,37 @@ def task(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def launch(task):
-    """launch(folder, *overrides, extra_env) -> Launch; what still runs at the end is killed."""
+def on_task(task) -> list[str]:
+    """Overrides that train on the task in small batches."""
+    return [
+        f"data.train_files={task / 'train.parquet'}",
+        f"data.val_files={task / 'val.parquet'}",
+        f"actor_rollout_ref.model.path={task / 'base_model'}",
+        "data.train_batch_size=8",
+        "actor_rollout_ref.actor.ppo_mini_batch_size=4",
+    ]
+
+
+@pytest.fixture(scope="session")
+def launch(on_task) -> Iterator[Callable[..., Launch]]:
+    """launch(folder, *overrides, **environment) -> Launch; what still runs at the end is killed."""
     started: list[Launch] = []
 
-    def start(folder: Path, *overrides: str, **environment: str) -> Launch:
+    def begin(folder: Path, *overrides: str, **environment: str) -> Launch:
         folder.mkdir(parents=True, exist_ok=True)
-        command = [
-            sys.executable, "-m", "recipe.hpt.main_hpt", "--config-name", "quickstart",
-            f"data.train_files={task / 'train.parquet'}",
-            f"data.val_files={task / 'val.parquet'}",
-            f"actor_rollout_ref.model.path={task / 'base_model'}",
+        arguments = [
+            sys.executable, "-m", "recipe.hpt.main_hpt", "--config-name", "quickstart", *on_task,
             f"trainer.default_local_dir={folder}",
             f"hydra.run.dir={folder / 'hydra'}",
-            "data.train_batch_size=8",
-            "actor_rollout_ref.actor.ppo_mini_batch_size=4",
-            # Large steps from the first on: an update that went missing would show at once.
+            # Large steps from the first one on: an update that is lost shows at once.
             "actor_rollout_ref.actor.optim.lr=2e-3",
             "actor_rollout_ref.actor.optim.lr_warmup_steps=0",
             *overrides,
         ]  # fmt: skip
-        with open(folder / "train.log", "ab") as log:
-            process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-                start_new_session=True,
-            )
-        started.append(Launch(folder, process, list(overrides)))
+        command = start(arguments, folder / LOG_FILE, **environment)
+        started.append(Launch(command.process, command.log_file, command.mark, folder))
         return started[-1]
 
-    yield start
+    yield begin
     for run in started:
-        if run.process.poll() is None:
-            os.killpg(run.process.pid, signal.SIGKILL)
+        run.kill()

@@ -1,37 +1,33 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluation on the real stack: Ray, vLLM on this CPU, the verifier's pool. Interrupted, killed, and gone on with."""
+"""Evaluation with Ray, vLLM on this CPU and the verifier's pool. It is interrupted, killed and continued."""
 
 import json
-import os
+import shutil
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from hpt.evaluation.seeds import sample_seed
 from recipe.hpt.reproduction.task.questions import boxed_answer
-from tests.integration.conftest import ROOT
+from tests.helpers.processes import Command, start
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
 N = 48
 NAMES = ("builtin/level_1", "builtin/level_3")
 FILES = ("builtin_level_1.jsonl", "builtin_level_3.jsonl")
-MARKER = "HPT_TEST_RUN"
 
 
 @pytest.fixture(scope="module")
 def benchmarks(task, tmp_path_factory):
     """The task's validation questions, one file per level.
 
-    Those of level 3 are long, without sense: more of them than fit into a step of the engine come at once.
+    Those of level 3 are made long, without sense, so that more of them come at once than fit into an engine's step.
     """
     folder = tmp_path_factory.mktemp("benchmarks")
     rows = pq.read_table(task / "val.parquet").to_pylist()
@@ -47,43 +43,29 @@ def benchmarks(task, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def launch(task, tmp_path_factory):
-    """launch(out, files, *overrides) -> (process, log); killed in the end."""
+    """launch(out, files, *overrides) -> Command; what still runs at the end is killed."""
     logs, started = tmp_path_factory.mktemp("logs"), []
 
-    def start(out, files, *overrides, **environment):
-        command = [
+    def begin(out: Path, files: list[Path], *overrides: str) -> Command:
+        arguments = [
             sys.executable, "-m", "recipe.hpt.main_eval", "--config-name", "eval_cpu",
             f"model={task / 'base_model'}", f"benchmarks=[{','.join(map(str, files))}]", f"out={out}", *overrides,
         ]  # fmt: skip
-        log = logs / f"{len(started)}.log"
-        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-        with open(log, "wb") as file:
-            started.append(
-                subprocess.Popen(
-                    command,
-                    cwd=ROOT,
-                    env={**os.environ, "PYTHONPATH": path, MARKER: str(log), **environment},
-                    stdout=file,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            )
-        return started[-1], log
+        started.append(start(arguments, logs / f"{len(started)}.log"))
+        return started[-1]
 
-    yield start
-    for process in started:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    yield begin
+    for command in started:
+        command.kill()
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(launch, benchmarks, tmp_path_factory):
     """Two engines, from nothing to results in one launch."""
     out = tmp_path_factory.mktemp("evaluation") / "uninterrupted"
-    process, log = launch(out, benchmarks[::-1], f"n={N}", "workers=2")
-    assert process.wait(400) == 0, log.read_text()
-    return out, log
+    command = launch(out, benchmarks[::-1], f"n={N}", "workers=2")
+    assert command.wait(400) == 0, command.log
+    return out, command
 
 
 def lines(path: Path) -> list[dict]:
@@ -95,35 +77,8 @@ def written(out: Path) -> int:
     return sum(file.read_bytes().count(b"\n") for file in out.glob("samples/*.partial.jsonl"))
 
 
-def wait_until_written(out: Path, count: int, process, log: Path, timeout: float = 300) -> None:
-    deadline = time.monotonic() + timeout
-    while written(out) < count:
-        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-        time.sleep(0.02)
-
-
-def relatives(log: Path) -> list[psutil.Process]:
-    """What is left of a launch: its processes inherit a variable."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            alive = process.status() != psutil.STATUS_ZOMBIE
-            if alive and process.environ().get(MARKER) == str(log):
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
-
-
-def assert_nothing_is_left(log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while relatives(log) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert [process.cmdline() for process in relatives(log)] == []
-
-
 def test_results_are_those_of_the_samples(uninterrupted, task, benchmarks):
-    out, log = uninterrupted
+    out, command = uninterrupted
     results = json.loads((out / "results.json").read_text())
     assert list(results["benchmarks"]) == list(NAMES)
     accuracy = {}
@@ -135,7 +90,7 @@ def test_results_are_those_of_the_samples(uninterrupted, task, benchmarks):
         answers = {f"{name}/{number}": row["reward_model"]["ground_truth"] for number, row in enumerate(rows)}
         for each in samples:
             assert each["seed"] == sample_seed(0, name, each["question"], each["sample"])
-            # Answers of this task are two digits, so that text tells right from wrong.
+            # Answers of this task have two digits, so comparing texts decides.
             if each["extracted"] is not None and len(each["extracted"]) == 2:
                 assert each["extracted"] == boxed_answer(each["text"])
                 right = each["extracted"] == answers[each["question"]]
@@ -150,51 +105,51 @@ def test_results_are_those_of_the_samples(uninterrupted, task, benchmarks):
         assert (out / name).stat().st_size > 0
     assert not list(out.glob("samples/*.partial.jsonl"))
     assert {path.name for path in (out / "logs").iterdir()} == {"worker-0.log", "worker-1.log"}
-    assert_nothing_is_left(log)
+    command.assert_nothing_is_left()
 
 
 def test_resumed_is_uninterrupted(uninterrupted, launch, benchmarks, tmp_path):
-    """Ctrl-C, a TERM signal, a kill of the driver and a line cut short, and the death of an engine.
+    """Ctrl-C, a TERM signal, a kill of the driver, a line that is cut short, and the death of an engine change nothing.
 
-    On the way a benchmark is added and n raised, and engines and batches differ from the run that was not interrupted.
+    Between the launches a benchmark is added and n is raised. Engines and batches differ from the uninterrupted run.
     """
     out = tmp_path / "interrupted"
     slow = ("max_num_seqs=4", "workers=1")
-    process, log = launch(out, benchmarks[:1], "n=32", *slow)
-    wait_until_written(out, 20, process, log)
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(60) == 130, log.read_text()
-    assert "interrupted" in log.read_text() and "Traceback" not in log.read_text(), log.read_text()
-    assert_nothing_is_left(log)
+    command = launch(out, benchmarks[:1], "n=32", *slow)
+    command.wait_until(lambda: written(out) >= 20, 300, poll=0.02)
+    command.signal_all(signal.SIGINT)
+    assert command.wait(60) == 130, command.log
+    assert "interrupted" in command.log and "Traceback" not in command.log, command.log
+    command.assert_nothing_is_left()
     first = written(out)
     assert 20 <= first < 2 * 8 * 32
 
-    process, log = launch(out, benchmarks[:1], "n=32", *slow)
-    wait_until_written(out, first + 10, process, log)
-    os.killpg(process.pid, signal.SIGTERM)  # a scheduler's end
-    assert process.wait(60) == 130, log.read_text()
-    assert_nothing_is_left(log)
-    first = written(out)
+    command = launch(out, benchmarks[:1], "n=32", *slow)
+    command.wait_until(lambda: written(out) >= first + 10, 300, poll=0.02)
+    command.signal_all(signal.SIGTERM)  # how a scheduler ends a job
+    assert command.wait(60) == 130, command.log
+    command.assert_nothing_is_left()
+    second = written(out)
 
-    process, log = launch(out, benchmarks, f"n={N}", *slow)
-    wait_until_written(out, first + 50, process, log)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert_nothing_is_left(log)
-    journal = next(iter(sorted(out.glob("samples/*.partial.jsonl"))))
+    command = launch(out, benchmarks, f"n={N}", *slow)
+    command.wait_until(lambda: written(out) >= second + 50, 300, poll=0.02)
+    command.process.kill()
+    command.process.wait()
+    command.assert_nothing_is_left()
+    journal = min(out.glob("samples/*.partial.jsonl"))
     with open(journal, "ab") as file:
         file.write(b'{"question": "builtin/level_1/0", "sam')
-    second = written(out)
-    assert second >= first + 50
+    third = written(out)
+    assert third >= second + 50
 
-    process, log = launch(out, benchmarks, f"n={N}", "workers=2", "max_num_seqs=7")
-    wait_until_written(out, second + 50, process, log)
-    engines = [each for each in relatives(log) if "GenerationWorker" in " ".join(each.cmdline())]
-    assert len(engines) == 2, log.read_text()
+    command = launch(out, benchmarks, f"n={N}", "workers=2", "max_num_seqs=7")
+    command.wait_until(lambda: written(out) >= third + 50, 300, poll=0.02)
+    engines = [each for each in command.relatives() if "GenerationWorker" in " ".join(each.cmdline())]
+    assert len(engines) == 2, command.log
     engines[0].kill()
-    assert process.wait(300) == 0, log.read_text()
-    assert "cut short" in log.read_text() and "an engine has died" in log.read_text()
-    assert_nothing_is_left(log)
+    assert command.wait(300) == 0, command.log
+    assert "cut short" in command.log and "an engine has died" in command.log
+    command.assert_nothing_is_left()
 
     reference, _ = uninterrupted
     for file in FILES:
@@ -208,16 +163,14 @@ def test_resumed_is_uninterrupted(uninterrupted, launch, benchmarks, tmp_path):
 def test_a_folder_of_another_model_is_refused(uninterrupted, launch, benchmarks, task, tmp_path):
     out, _ = uninterrupted
     other = tmp_path / "other_model"
-    other.mkdir()
-    for file in (task / "base_model").iterdir():
-        (other / file.name).write_bytes(file.read_bytes())
+    shutil.copytree(task / "base_model", other)
     weights = bytearray((other / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (other / "model.safetensors").write_bytes(weights)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    process, log = launch(out, benchmarks, f"n={N + 1}", f"model={other}", "temperature=0.7")
-    assert process.wait(120) == 2
-    message = log.read_text().strip()
+    command = launch(out, benchmarks, f"n={N + 1}", f"model={other}", "temperature=0.7")
+    assert command.wait(120) == 2
+    message = command.log.strip()
     assert len(message.splitlines()) == 1 and message.startswith("error: ")
     assert str(other) in message and "temperature: 0.7 instead of 0.6" in message
     assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The fork server with all that a training imports."""
+"""The fork server, with everything that a training imports."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.ray
 
 
 def test_rays_random_ids_differ_between_children_of_the_whole_stack():
-    """No module of verl or vLLM draws one on import other than tests/unit/verl_ext/cpu/forkserver/remote_class.py does."""
+    """No module of verl or vLLM draws a random id on import, other than remote_class.py of the fork server's tests."""
     code = "import ray; print(ray.ObjectID.from_random().hex(), ray.ActorClassID.from_random().hex())"
     environment = {**os.environ, "VERL_PLATFORM": "cpu", "VLLM_TARGET_DEVICE": "cpu"}
     with serving(modules.AT_ONCE, modules.IN_CLUSTER, modules.ENVIRONMENT) as server:

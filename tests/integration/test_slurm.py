@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""A Slurm job on two nodes, with real Ray on both: two raylets of this machine, without Slurm."""
+"""A Slurm job on two nodes with real Ray. The nodes are raylets of this machine, and Slurm is a stand-in."""
 
 import os
 
@@ -12,8 +12,8 @@ from tests.slurm import ROOT, Slurm
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(2400)]
 
-PATIENCE = 900  # seconds; a minute or two on cores that do nothing else
-# Two addresses of one machine, and logical slots in place of cores and GPUs.
+PATIENCE = 900  # seconds; it takes a minute or two on idle cores
+# The nodes are two addresses of one machine; slots take the place of cores and GPUs.
 TWO_NODES = {
     "nodes": "node1,node2",
     "HEAD_IP": "127.0.0.2",
@@ -28,7 +28,7 @@ TRAINING = """
 exec "$PYTHON" -m recipe.hpt.main_hpt --config-name quickstart \\
     trainer.nnodes="$NODES" trainer.n_gpus_per_node="$GPUS_PER_NODE" hpt.fork_workers=false "$@"
 """
-# Wants more than the cluster has, is refused, and stays.
+# This training asks for more than the cluster has and is refused; the script goes on.
 TOO_LARGE = """
 status=0
 "$PYTHON" -m recipe.hpt.main_hpt --config-name quickstart trainer.nnodes="$NODES" trainer.n_gpus_per_node=2 \\
@@ -36,7 +36,7 @@ status=0
 echo "$status" >"$STAND_IN/training"
 sleep 600
 """
-# Imported in each rank's process: writes down which rank is on which node.
+# Imported in the process of each rank, it writes down which rank is on which node.
 WHERE = """
 import os, pathlib, ray
 if ray.is_initialized() and "RANK" in os.environ:
@@ -53,26 +53,20 @@ def slurm(tmp_path):
     here.close()
 
 
-def overrides(slurm: Slurm, task) -> list[str]:
-    return [
-        f"data.train_files={task / 'train.parquet'}",
-        f"data.val_files={task / 'val.parquet'}",
-        f"actor_rollout_ref.model.path={task / 'base_model'}",
-        f"trainer.default_local_dir={slurm.folder / 'run'}",
-        f"hydra.run.dir={slurm.folder / 'hydra'}",
-        "data.train_batch_size=8",
-        "actor_rollout_ref.actor.ppo_mini_batch_size=4",
-    ]
+@pytest.fixture
+def overrides(slurm, on_task) -> list[str]:
+    """Overrides that train on the tiny task in the test's folder."""
+    return [*on_task, f"trainer.default_local_dir={slurm.folder / 'run'}", f"hydra.run.dir={slurm.folder / 'hydra'}"]
 
 
-def test_a_training_on_two_nodes_is_preempted_requeued_and_goes_on(slurm, task):
+def test_a_training_on_two_nodes_is_preempted_requeued_and_goes_on(slurm, overrides):
     slurm.script("run_tiny.sh", TRAINING)
     (slurm.folder / "modules").mkdir()
     (slurm.folder / "modules" / "where_ranks_are.py").write_text(WHERE)
     run = slurm.folder / "run"
     words = (
         "run_tiny.sh",
-        *overrides(slurm, task),
+        *overrides,
         "trainer.save_freq=1",
         "trainer.test_freq=-1",
         "trainer.val_before_train=false",
@@ -111,9 +105,9 @@ def test_a_training_on_two_nodes_is_preempted_requeued_and_goes_on(slurm, task):
     assert slurm.leftovers() == []
 
 
-def test_a_node_that_dies_is_named_and_ends_the_job(slurm, task):
+def test_a_node_that_dies_is_named_and_ends_the_job(slurm, overrides):
     slurm.script("run_long.sh", TOO_LARGE)
-    job = slurm.sbatch("several_nodes.sbatch", "run_long.sh", *overrides(slurm, task), **TWO_NODES)
+    job = slurm.sbatch("several_nodes.sbatch", "run_long.sh", *overrides, **TWO_NODES)
     job.wait_until(lambda: slurm.records("training"), PATIENCE)
     assert slurm.records("training") == ["2"], job.log[-6000:]
     assert "whose nodes have [1, 1] GPUs; expected 2 x 2: change trainer.nnodes" in job.log

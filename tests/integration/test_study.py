@@ -5,17 +5,16 @@
 import json
 import os
 import signal
-import subprocess
 import sys
-import time
 
 import pytest
 
 from hpt.common.files import TRACKER
 from recipe.hpt.reproduction.report.runs import read_runs
 from recipe.hpt.reproduction.study import data
-from recipe.hpt.reproduction.task.base_model import BaseModelSettings, train_base_model
-from tests.integration.conftest import ROOT
+from recipe.hpt.reproduction.task.base_model import train_base_model
+from recipe.hpt.reproduction.task.model import BaseModelSettings
+from tests.helpers.processes import ROOT, Command, start
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
@@ -24,7 +23,7 @@ SECOND_STAGE = "sft_grpo-seed0-2-grpo"
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """Few questions and a half-trained model of 0.1 M parameters."""
+    """A few questions, and a half-trained model of 0.1 M parameters."""
     folder = tmp_path_factory.mktemp("tiny") / "task"
     data.write_splits(folder, seed=0, train_size=48, per_level=2)
     settings = BaseModelSettings(steps=120, eval_per_level=2, hidden_size=64, num_layers=2, num_heads=2)
@@ -34,54 +33,37 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture
 def launch(tiny, tmp_path):
-    """launch() -> process; killed in the end, and its training with it."""
+    """launch() -> Command; what still runs at the end is killed, and its training with it."""
     started = []
 
-    def start():
-        command = [
-            sys.executable, str(ROOT / "tests" / "integration" / "tiny_study.py"), str(tiny),
-            "--full", "--only", "base,sft_grpo", "--samples", "2", "--seeds", "0", "--steps", "2", "--sweep-lrs", "1e-3",
-            "--out", str(tmp_path / "out"),
+    def begin() -> Command:
+        arguments = [
+            sys.executable, str(ROOT / "tests" / "helpers" / "tiny_study.py"), str(tiny),
+            "--full", "--only", "base,sft_grpo", "--samples", "2", "--seeds", "0", "--steps", "2",
+            "--sweep-lrs", "1e-3", "--out", str(tmp_path / "out"),
             "data.train_batch_size=16", "actor_rollout_ref.actor.ppo_mini_batch_size=8",
         ]  # fmt: skip
-        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-        with open(tmp_path / "study.log", "ab") as log:
-            started.append(
-                subprocess.Popen(
-                    command,
-                    cwd=ROOT,
-                    env={**os.environ, "PYTHONPATH": path},
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                )
-            )
+        started.append(start(arguments, tmp_path / "study.log"))
         return started[-1]
 
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-def wait_for(path, process, log, timeout=400):
-    deadline = time.monotonic() + timeout
-    while not path.exists():
-        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-        time.sleep(0.1)
+    yield begin
+    for command in started:
+        command.kill()
 
 
 def test_a_study_goes_on_after_an_interruption(launch, tmp_path):
-    out, log = tmp_path / "out", tmp_path / "study.log"
-    process = launch()
-    # The checkpoint of the last batch is complete, its validation is not.
-    wait_for(out / "runs" / SECOND_STAGE / TRACKER, process, log)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(120) == 130, log.read_text()
+    out = tmp_path / "out"
+    study = launch()
+    # Then the checkpoint of the last batch is complete, and its validation is not.
+    study.wait_until((out / "runs" / SECOND_STAGE / TRACKER).exists, 400)
+    study.process.send_signal(signal.SIGINT)
+    assert study.wait(120) == 130, study.log
     before = [json.loads(line)["name"] for line in (out / "results.jsonl").read_text().splitlines()]
     assert before == ["base-seed0", "sft_grpo-seed0-1-sft"]
     untouched = {name: os.stat(out / "runs" / name / "metrics.jsonl").st_mtime_ns for name in before}
 
-    assert launch().wait(400) == 0, log.read_text()
+    study = launch()
+    assert study.wait(400) == 0, study.log
     results = {line["name"]: line for line in map(json.loads, (out / "results.jsonl").read_text().splitlines())}
     assert list(results) == [*before, SECOND_STAGE]
     assert untouched == {name: os.stat(out / "runs" / name / "metrics.jsonl").st_mtime_ns for name in before}

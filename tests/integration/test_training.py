@@ -2,32 +2,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real stack end to end: verl, Ray, FSDP2 over gloo, TransferQueue and vLLM on this CPU."""
 
-import json
-import os
-import signal
-import time
-from pathlib import Path
-
-import psutil
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
 
 from hpt.method import question_log
 from hpt.method.metrics import DEFINITIONS
-from recipe.hpt.reproduction.task.base_model import BaseModelSettings, train_base_model
+from recipe.hpt.reproduction.task.base_model import train_base_model
+from recipe.hpt.reproduction.task.model import BaseModelSettings
+from tests.helpers.checkpoints import parameters
+from tests.helpers.processes import ROOT, python_path
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 TWO_RANKS = ("trainer.n_gpus_per_node=2",)
-# verl then compares the probabilities that vLLM and the actor give to the same sampled tokens.
+# With it, verl compares the probabilities that vLLM and the actor give to the same sampled tokens.
 COMPARE = ("actor_rollout_ref.rollout.calculate_log_probs=true",)
 PROBABILITY_GAP = "training/rollout_probs_diff_mean"
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A base model that solves some of level 1 whatever is sampled: both kinds of rows come up in two steps."""
+    """A base model that solves some of level 1, whatever is sampled. So two steps have both kinds of rows."""
     folder = tmp_path_factory.mktemp("model") / "base_model"
     settings = BaseModelSettings(steps=240, eval_per_level=8, hidden_size=64, num_layers=2, num_heads=2)
     train_base_model(folder, settings, progress=False)
@@ -36,7 +31,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first_half(launch, model, tmp_path_factory):
-    """Two ranks, two steps, a checkpoint."""
+    """A run on two ranks: two steps, then a checkpoint."""
     folder = tmp_path_factory.mktemp("two_ranks")
     run = launch(
         folder,
@@ -53,7 +48,7 @@ def first_half(launch, model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def second_half(launch, model, first_half):
-    """The same command with more steps: resumes."""
+    """The same command with more steps, which resumes."""
     run, _ = first_half
     resumed = launch(
         run.folder,
@@ -68,10 +63,6 @@ def second_half(launch, model, first_half):
     return resumed
 
 
-def parameters(folder: Path) -> dict[str, torch.Tensor]:
-    return dict(AutoModelForCausalLM.from_pretrained(folder).state_dict())
-
-
 def test_both_kinds_of_rows_are_trained_and_the_weights_change(first_half, model):
     run, steps = first_half
     assert all(steps[step]["hpt/rows_rollout"] + steps[step]["hpt/rows_demonstration"] > 0 for step in (1, 2))
@@ -84,7 +75,7 @@ def test_both_kinds_of_rows_are_trained_and_the_weights_change(first_half, model
 
 
 def test_vllm_answers_with_the_actors_weights(first_half, second_half):
-    """After updates with a large learning rate, and after a resume, both engines agree."""
+    """Both engines agree after updates with a large learning rate, and after a resume."""
     steps = second_half.steps()
     gaps = {step: steps[step][PROBABILITY_GAP] for step in steps if PROBABILITY_GAP in steps[step]}
     assert gaps
@@ -92,7 +83,7 @@ def test_vllm_answers_with_the_actors_weights(first_half, second_half):
 
 
 def test_a_lost_weight_update_is_seen(launch, tmp_path):
-    """The check above has the power to fail: a rollout engine that throws updates away."""
+    """The check above can fail: it does with a rollout engine that throws updates away."""
     run = launch(
         tmp_path / "lost",
         *COMPARE,
@@ -102,7 +93,7 @@ def test_a_lost_weight_update_is_seen(launch, tmp_path):
         "trainer.test_freq=-1",
         "trainer.val_before_train=false",
         "actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls=lost_updates.LosesUpdates",
-        PYTHONPATH=os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]),
+        PYTHONPATH=python_path(ROOT / "tests" / "helpers"),
     )
     assert run.wait(300) == 0, run.log[-3000:]
     steps = run.steps()
@@ -122,7 +113,7 @@ def test_a_checkpoint_resumes_and_no_metric_is_lost(first_half, second_half):
     steps = second_half.steps()
     assert sorted(steps) == [0, 1, 2, 3, 4]
     assert steps[1] == before[1]
-    # Validation is greedy: the resumed weights are the saved ones only if it gives the same again.
+    # Validation is greedy, so it repeats its result only if the resumed weights are the saved ones.
     accuracies = {name: value for name, value in before[2].items() if name.startswith("val-core/")}
     assert accuracies
     assert {name: steps[2][name] for name in accuracies} == accuracies
@@ -149,44 +140,3 @@ def test_every_metric_of_ours_is_defined(second_half):
         "hpt/grad_norm",
         "hpt/entropy_rollout",
     } <= names
-
-
-def relatives(marker: str) -> list[psutil.Process]:
-    """Processes of a run: they inherit an environment variable of its launch."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get("HPT_TEST_RUN") == marker:
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
-
-
-@pytest.mark.parametrize("whole_group", [True, False], ids=["terminal", "kill"])
-def test_ctrl_c_leaves_no_process_and_no_half_checkpoint(launch, tmp_path, whole_group):
-    marker = str(tmp_path)
-    run = launch(
-        tmp_path / "interrupted",
-        "trainer.total_training_steps=50",
-        "trainer.save_freq=1",
-        "trainer.test_freq=-1",
-        "trainer.val_before_train=false",
-        HPT_TEST_RUN=marker,
-    )
-    run.wait_for_step(1, 300)
-    if whole_group:  # a terminal sends the signal to every process of the foreground group
-        os.killpg(run.process.pid, signal.SIGINT)
-    else:
-        run.process.send_signal(signal.SIGINT)
-    assert run.wait(90) == 130, run.log[-3000:]
-    deadline = time.monotonic() + 20
-    while relatives(marker) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert [process.cmdline() for process in relatives(marker)] == []
-    tracker = run.folder / "latest_checkpointed_iteration.txt"
-    if tracker.exists():  # what it names is complete
-        folder = run.folder / f"global_step_{tracker.read_text().strip()}"
-        assert (folder / "data.pt").exists()
-        assert json.loads((folder / "actor" / "fsdp_config.json").read_text())["world_size"] == 1
-        assert parameters(folder / "actor" / "huggingface")

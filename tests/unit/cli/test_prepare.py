@@ -18,7 +18,7 @@ from hpt.cli import main
 from hpt.data.openr1 import COMPLETE, SUBSET
 from hpt.data.writing import read_manifest
 from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
-from tests.unit.hub import COMMIT
+from tests.helpers.hub import COMMIT
 
 ROOT = Path(__file__).resolve().parents[3]
 SOLUTION = "<think>\nhm\n</think>\n\n\\boxed{2}"

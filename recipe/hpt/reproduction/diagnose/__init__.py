@@ -1,12 +1,12 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Estimator diagnostics: what an entry of ``hpt.upge.ALGORITHMS`` does to the gradient, measured.
+"""Estimator diagnostics: measure what an entry of ``hpt.upge.ALGORITHMS`` does to the gradient.
 
     reference = reference_gradient(model, on_policy_questions, group_size=8)
     diagnosis = diagnose(model, questions, group_size=8, max_response_length=64, reference=reference)
 
-``python -m recipe.hpt.reproduction.diagnose`` does it on the built-in task; :mod:`recipe.hpt.reproduction.diagnose.estimate` says what
-is estimated, :mod:`recipe.hpt.reproduction.diagnose.claims` compares it with what the paper argues.
+``python -m recipe.hpt.reproduction.diagnose`` does this on the built-in task. The module ``estimate`` defines what is
+estimated, and ``claims`` compares it with what the paper argues.
 """
 
 from recipe.hpt.reproduction.diagnose.claims import Claim, claims

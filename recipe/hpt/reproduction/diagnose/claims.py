@@ -1,10 +1,10 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the paper argues about the four parts (arXiv 2509.04419, Section 3), against what was measured.
+"""Compare what the paper argues about the four parts (arXiv 2509.04419, Section 3) with the measurements.
 
-The paper gives no measurements. Each claim is tested on two variants that differ in the part in question
-and in nothing else, on the same rollouts. A difference counts where it exceeds ``SIGNIFICANT`` standard
-errors. Where no standard error is at hand (variances over questions), it counts from ``MATERIAL`` on.
+The paper gives no measurements. Each claim is tested on the same rollouts, with two variants that differ only in the
+part in question. A difference counts if it exceeds ``SIGNIFICANT`` standard errors. Variances over questions have no
+standard error; there a difference counts from ``MATERIAL`` on.
 """
 
 import math
@@ -20,23 +20,23 @@ from recipe.hpt.reproduction.diagnose.variants import (
     PI_OLD,
     PI_ONE,
     PI_THETA,
-    PI_THETA_OFFLINE,
+    PI_THETA_ON_DEMONSTRATIONS,
     REINFORCE,
     STD,
     Variant,
 )
 
 SIGNIFICANT = 2.0
-# Of a ratio of variances: a judgement, not an error estimate.
 MATERIAL = 0.1
-# Variances that agree this closely are the same computation.
+"""Relative difference of two variances; a judgement, not an error estimate."""
 IDENTICAL = 1e-6
-# A slope known no better than this says nothing about bias.
+"""Variances that agree this closely come from the same computation."""
 LARGEST_SLOPE_ERROR = 0.25
-# At a cosine below this, more than three quarters of the gradient's square point elsewhere.
+"""A slope with a larger error says nothing about bias."""
 HEAVILY_BIASED = 0.5
-# A question's mean score outside this range makes it an easy or a hard one.
+"""At a cosine below this, more than three quarters of the gradient's square point elsewhere."""
 MEDIUM = (0.25, 0.75)
+"""A question whose mean score is below this range is hard, one above it is easy."""
 HOLDS, FAILS, OPEN = "holds", "does not hold", "not resolved"
 
 
@@ -47,7 +47,7 @@ class Claim:
     Attributes:
         argument: what the paper argues.
         measured: the numbers.
-        verdict: `holds`, `does not hold`, or `not resolved` by these data.
+        verdict: `holds`, `does not hold`, or `not resolved` (by these data).
     """
 
     argument: str
@@ -56,14 +56,14 @@ class Claim:
 
 
 def claims(on_policy: Diagnosis, off_policy: Diagnosis) -> list[Claim]:
-    """The paper's arguments, each with numbers and verdict.
+    """The paper's arguments, each with its numbers and its verdict.
 
     Args:
-        on_policy: with ``CONTRASTS`` and a reference, on rollouts of the model itself.
+        on_policy: a diagnosis with ``CONTRASTS`` and a reference, on rollouts of the model itself.
         off_policy: the same on rollouts of another policy.
 
     Returns:
-        The claims whose variants were measured and resolved from their noise.
+        The claims whose variants were measured and can be told from their noise.
     """
     tests = (
         (_unbiased, on_policy, (PI_THETA,)),
@@ -72,9 +72,9 @@ def claims(on_policy: Diagnosis, off_policy: Diagnosis) -> list[Claim]:
         (_lower_variance, off_policy, (PI_OLD, PI_THETA)),
         (_lower_relative_variance, off_policy, (PI_OLD, PI_THETA)),
         (_as_published, on_policy, (GRPO, REINFORCE)),
-        (_stable, on_policy, (PI_ONE, PI_THETA_OFFLINE)),
-        (_heavily_biased, on_policy, (PI_ONE, PI_THETA_OFFLINE)),
-        (_biased_by_reference, on_policy, (PI_ONE, PI_THETA_OFFLINE)),
+        (_stable, on_policy, (PI_ONE, PI_THETA_ON_DEMONSTRATIONS)),
+        (_heavily_biased, on_policy, (PI_ONE, PI_THETA_ON_DEMONSTRATIONS)),
+        (_biased_by_reference, on_policy, (PI_ONE, PI_THETA_ON_DEMONSTRATIONS)),
         (_clip_absolute, off_policy, (CLIPPED, PI_OLD)),
         (_clip_relative, off_policy, (CLIPPED, PI_OLD)),
         (_clip_biased, off_policy, (CLIPPED, PI_OLD)),
@@ -96,7 +96,7 @@ def _measured(diagnosis: Diagnosis, variants: tuple[Variant, ...]) -> list[Entry
 
 
 def _verdict(difference: float, error: float) -> str:
-    """For the claim that the difference is negative."""
+    """The verdict on the claim that the difference is negative."""
     if abs(difference) <= SIGNIFICANT * error or not math.isfinite(error):
         return OPEN
     return HOLDS if difference < 0 else FAILS
@@ -106,7 +106,7 @@ def _verdict(difference: float, error: float) -> str:
 
 
 def _unbiased(diagnosis: Diagnosis, entry: Entry) -> Claim:
-    """R - mean shrinks the gradient by (n - 1) / n, and L_max divides it; nothing else may."""
+    """R - mean shrinks the gradient by (n - 1) / n, and L_max divides it. Nothing else may change its scale."""
     n, longest = diagnosis.group_size, diagnosis.max_response_length
     expected = (n - 1) / (n * longest)
     assert entry.slope is not None and entry.slope_error is not None
@@ -144,7 +144,7 @@ def _lower_relative_variance(diagnosis: Diagnosis, old: Entry, theta: Entry) -> 
 
 
 def _as_published(diagnosis: Diagnosis, grpo: Entry, reinforce: Entry) -> Claim:
-    """Differs in the advantage as well: what the reader of Table 1 would compare."""
+    """This pair differs in the advantage as well. A reader of Table 1 would compare it."""
     argument = "as published, grpo has lower relative variance than reinforce, on-policy"
     return _less_relative_variance(argument, grpo, reinforce)
 
@@ -219,7 +219,7 @@ def _std_biased(diagnosis: Diagnosis, normalised: Entry, plain: Entry) -> Claim:
 
 
 def _less_variance(argument: str, left: Entry, right: Entry, note: str = "") -> Claim:
-    """In absolute terms: for two entries with the same advantages and denominators."""
+    """Compare absolute variances, for two entries with the same advantages and denominators."""
     pair = (left.variance_rollouts, right.variance_rollouts)
     difference, error = paired_difference(_variances(left, 1.0), _variances(right, 1.0))
     measured = f"variance {pair[0]:.2e} against {pair[1]:.2e}, difference {difference:+.1e} +- {error:.1e}"
@@ -255,7 +255,7 @@ def _number(value: float | None) -> str:
 
 
 def _variances(entry: Entry, over: float) -> torch.Tensor:
-    """V_q of a step's gradient, over a squared norm. (Q,)"""
+    """V_q of a step's gradient over a squared norm, (Q,)."""
     values = torch.tensor(entry.variance_per_question, dtype=DTYPE)
     return values / (len(values) * over)
 
@@ -263,8 +263,8 @@ def _variances(entry: Entry, over: float) -> torch.Tensor:
 def _relative_difference(left: Entry, right: Entry) -> tuple[float, float]:
     """Difference of the relative variances over rollouts, and its standard error.
 
-    Two sources of noise, taken as independent: the variances (paired over questions, norms as known)
-    and the norms (paired over folds, variances as known).
+    Two sources of noise are taken as independent. The variances are paired over questions with the norms as known, and
+    the norms are paired over folds with the variances as known.
     """
     pairs = (_variances(each, each.squared_norm) for each in (left, right))
     difference, of_variances = paired_difference(*pairs)
@@ -277,7 +277,7 @@ def _relative_difference(left: Entry, right: Entry) -> tuple[float, float]:
 
 
 def _cosine_difference(left: Entry, right: Entry) -> tuple[float, float]:
-    """cosine(left) - cosine(right) and its standard error, paired by fold of groups and of reference."""
+    """cosine(left) - cosine(right) and its standard error, paired by folds of the groups and of the reference."""
     assert left.folds is not None and right.folds is not None
     assert left.cosine is not None and right.cosine is not None
 
@@ -292,7 +292,7 @@ def _cosine_difference(left: Entry, right: Entry) -> tuple[float, float]:
 
 
 def _extreme_share(entry: Entry, diagnosis: Diagnosis) -> float:
-    """Share of the weight on questions whose mean score is outside ``MEDIUM``."""
+    """Share of the weight that falls on questions with a mean score outside ``MEDIUM``."""
     low, high = MEDIUM
     total = sum(entry.weight_per_question)
     pairs = zip(entry.weight_per_question, diagnosis.accuracy, strict=True)

@@ -1,9 +1,9 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""How good are the estimators? Norm, variance, direction and effective sample size of each entry.
+"""Norm, variance, direction and effective sample size of each entry: how good are the estimators?
 
-What is estimated (the estimand). One optimizer step of a model on Q questions, with one group of n
-rollouts and one demonstration each, moves it along
+The estimand. One optimizer step of a model on Q questions, with one group of n rollouts and one demonstration each,
+moves it along
 
     g = (1 / Q) sum_q g_q,    g_q = sum over tokens of weight * coefficient * grad pi_theta
 
@@ -13,19 +13,18 @@ with the library's denominators (:mod:`hpt.method.routing`, whose N is Q here):
                                               tokens is not applied: entries differ in their parts only
     demonstration token   1 / |tau*|          for every entry on demonstrations: mean over its tokens
 
-Rollouts are drawn M per question and cut into K = M // n disjoint groups, which are independent: no
-bootstrap, since drawing with replacement puts the same rollout into a group twice and so changes its
-mean and deviation, which are what group-relative advantages are made of. What is left over of M is unused.
+M rollouts per question are drawn and cut into K = M // n disjoint groups, which are independent. There is no bootstrap:
+drawing with replacement would put the same rollout into a group twice. This changes the group's mean and deviation,
+which group-relative advantages are made of. The remainder of M is unused.
 
-The objective is expected reward, J = (1 / Q) sum_q E_{pi_theta}[R]. Its gradient is estimated from
-rollouts of the model itself by REINFORCE with the mean of the group's *other* rollouts as baseline,
-which is unbiased: sum_i (R_i - mean_{-i}) grad log pi_theta(tau_i) / n over many groups.
+The objective is expected reward, J = (1 / Q) sum_q E_{pi_theta}[R]. Its gradient is estimated from rollouts of the
+model itself by REINFORCE. The baseline is the mean of the group's *other* rollouts, which makes it unbiased:
+sum_i (R_i - mean_{-i}) grad log pi_theta(tau_i) / n over many groups.
 
-Variances are traces over a block's parameters. In absolute terms they depend on an entry's scale
-(L_max; std), so they are given relative to the squared norm of the mean gradient as well: the
-noise-to-signal ratio of a step, which no constant factor changes. Squared norms have the variance of
-the mean they were computed from subtracted (``NestedMoments``), and so have those in cosines: noise
-alone neither raises a norm nor lowers a cosine.
+Variances are traces over a block's parameters. Their absolute values depend on an entry's scale (L_max; std). So they
+are given relative to the squared norm of the mean gradient as well. This noise-to-signal ratio of a step does not
+change with a constant factor. The variance of the mean is subtracted from squared norms (``NestedMoments``), also from
+those in cosines. So noise alone neither raises a norm nor lowers a cosine.
 """
 
 import math
@@ -34,6 +33,7 @@ from dataclasses import dataclass
 
 import torch
 
+from hpt.common.errors import ConfigError
 from hpt.method.estimator.parts import CLIP_RATIO
 from recipe.hpt.reproduction.diagnose.gradients import evaluation_mode, response_log_probs
 from recipe.hpt.reproduction.diagnose.questions import Question, check
@@ -55,8 +55,8 @@ class Reference:
     """The gradient of expected reward, from rollouts of the model itself.
 
     Attributes:
-        moments: of the groups' estimates of it.
-        folds: means of folds of those groups.
+        moments: moments of the groups' estimates.
+        folds: means of folds of the same groups.
         prompts: the questions it belongs to.
     """
 
@@ -66,20 +66,17 @@ class Reference:
 
     @property
     def direction(self) -> torch.Tensor:
-        """(P,)"""
+        """The estimated gradient, (P,)."""
         return self.moments.mean
 
     @property
     def squared_norm(self) -> float:
-        """Of the gradient without the noise of its estimate."""
+        """Squared norm of the gradient without the noise of its estimate."""
         return self.moments.squared_norm.sum().item()
 
     @property
     def reliability(self) -> float | None:
-        """Cosine expected between the estimate and the gradient; near 1 is good.
-
-        None where the noise is all there is.
-        """
+        """Expected cosine between the estimate and the gradient; near 1 is good, None if noise is all there is."""
         raw = self.direction.square().sum().item()
         return cosine(self.squared_norm, raw, self.squared_norm)
 
@@ -89,21 +86,21 @@ def reference_gradient(
 ) -> Reference:
     """The gradient of expected reward over these questions, from rollouts that the model sampled.
 
-    Use rollouts of their own for it: a pool shared with ``diagnose`` shares its noise with the
-    gradients that are compared with it, and their cosines come out too high.
+    Sample separate rollouts for it. A pool that is shared with ``diagnose`` shares its noise with the gradients that
+    are compared with it, and their cosines come out too high.
 
     Args:
         model: a Hugging Face causal language model.
-        questions: with pools of M rollouts sampled by ``model`` at temperature 1 (``log_probs`` None).
-        group_size: n >= 2; larger is a little less noisy.
+        questions: questions with pools of M rollouts that ``model`` sampled at temperature 1 (``log_probs`` None).
+        group_size: n >= 2; a larger group is a little less noisy.
         progress: (items, label) -> items, a progress bar.
 
     Raises:
-        ValueError: rollouts of another policy, or as ``diagnose``.
+        ConfigError: rollouts of another policy, or what ``diagnose`` refuses.
     """
     check(questions, group_size)
     if any(each.pool.log_probs is not None for each in questions):
-        raise ValueError(
+        raise ConfigError(
             "got rollouts with log_probs of another policy; the reference needs rollouts that the "
             "model itself sampled, without log_probs"
         )
@@ -128,32 +125,31 @@ def diagnose(
 ) -> Diagnosis:
     """Norm, variance, direction and effective sample size of entries of ``ALGORITHMS``.
 
-    The module's docstring says what is estimated and with which denominators. Gradients are taken at
-    the model's parameters that require one, its forward pass in the model's dtype, sums in float64.
+    The module's docstring defines the estimand and its denominators. Gradients are taken with respect to the parameters
+    that require one. The forward pass is in the model's dtype, sums are in float64.
 
-    Memory beside the model, P parameters: per entry two vectors in float64 and up to ``MAX_FOLDS`` in
-    float32, 48 P bytes, as much again for the reference; per backward pass P numbers in the model's
-    dtype for as many entries as are not parallel (``RowGradients``); the activations of a group's n rows
-    and of one demonstration. Nothing grows with the number of questions or rollouts. Twelve entries of a
-    model of 0.65 M parameters take 0.4 GB; one entry of a model of 1.5 B takes 72 GB, so for a large
-    model train few parameters (``requires_grad``).
+    Memory besides the model, with P parameters: each entry takes two vectors in float64 and up to ``MAX_FOLDS`` in
+    float32, 48 P bytes, and the reference as much again. A backward pass takes P numbers in the model's dtype for each
+    entry that is not parallel to another (``RowGradients``). The activations of a group's n rows and of one
+    demonstration come on top. Nothing grows with the number of questions or rollouts. Twelve entries of a model of
+    0.65 M parameters take 0.4 GB. One entry of a model of 1.5 B takes 72 GB, so train only few parameters of a large
+    model (``requires_grad``).
 
     Args:
         model: a Hugging Face causal language model.
-        questions: Q of them, with pools of equal size M >= 2 n.
+        questions: Q questions, with pools of equal size M >= 2 n.
         group_size: n >= 2, rollouts in a group.
         max_response_length: L_max in tokens, Dr. GRPO's constant denominator.
-        algorithms: names of entries, or variants; None is every entry that the data allow, the
-            others being listed with the reason.
+        algorithms: names of entries, or variants. None stands for every entry that the data allow; the others are
+            listed with the reason.
         contrasts: further variants, as far as the data allow them.
-        reference: from ``reference_gradient`` on the same model and questions; without it there are
-            no cosines.
+        reference: from ``reference_gradient`` on the same model and questions; without it there are no cosines.
         progress: (items, label) -> items, a progress bar.
-        label: what the bar says.
+        label: label of the bar.
 
     Raises:
-        ValueError: an unknown entry; an entry asked for that the data do not allow; n < 2; fewer than
-            two groups of rollouts; responses longer than L_max; a reference for other questions.
+        ValueError: an unknown entry; an entry asked for that the data do not allow; n < 2; fewer than two groups of
+            rollouts; responses longer than L_max; a reference for other questions.
     """
     check(questions, group_size)
     _check_lengths(questions, max_response_length)
@@ -164,7 +160,7 @@ def diagnose(
     variants, reasons = applicable(choose([*wanted, *contrasts]), has_demonstrations, has_values)
     refused = [each.label for each in wanted if each.label in reasons]
     if algorithms is not None and refused:
-        raise ValueError(f"cannot diagnose '{refused[0]}': {reasons[refused[0]]}")
+        raise ConfigError(f"cannot diagnose '{refused[0]}': {reasons[refused[0]]}")
     denominator = float(group_size * max_response_length)
     with evaluation_mode(model):
         tracks = run(model, questions, variants, group_size, denominator, progress, label)
@@ -190,7 +186,7 @@ def diagnose(
 def _check_lengths(questions: Sequence[Question], max_response_length: int) -> None:
     longest = max(len(row) for question in questions for row in question.pool.responses)
     if longest > max_response_length:
-        raise ValueError(
+        raise ConfigError(
             f"got a response of {longest} tokens; expected at most max_response_length = {max_response_length}"
         )
 
@@ -198,7 +194,7 @@ def _check_lengths(questions: Sequence[Question], max_response_length: int) -> N
 def _check_reference(reference: Reference | None, questions: Sequence[Question]) -> None:
     prompts = tuple(tuple(each.prompt) for each in questions)
     if reference is not None and reference.prompts != prompts:
-        raise ValueError(
+        raise ConfigError(
             "got a reference gradient for other questions; compute it with reference_gradient on "
             "the same questions in the same order"
         )
@@ -206,7 +202,7 @@ def _check_reference(reference: Reference | None, questions: Sequence[Question])
 
 @torch.no_grad()
 def policy_gap(model, questions: Sequence[Question]) -> PolicyGap | None:
-    """Distance of the model from the policy that sampled the pools; None where they are the same."""
+    """Distance of the model from the policy that sampled the pools; None if they are the same."""
     if questions[0].pool.log_probs is None:
         return None
     tokens, sums = [], []
@@ -306,10 +302,10 @@ def _errors(
     folds: FoldMeans,
     reference_folds: FoldMeans,
 ) -> dict:
-    """Standard errors by leaving out a fold of the entry's groups, and one of the reference's.
+    """Standard errors from leaving out a fold of the entry's groups, and a fold of the reference's groups.
 
-    The two are independent, so their squares add up. A fold without which a squared norm is not
-    positive leaves no error that could be trusted.
+    The two are independent, so their squares add up. If a squared norm is not positive without some fold, no error can
+    be trusted, and none is returned.
     """
     squares = leave_one_out_squares(folds.gram())
     targets = leave_one_out_squares(reference_folds.gram())

@@ -1,10 +1,12 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Gradients of a causal language model by weighted sums of its tokens' log-probabilities.
+"""Gradients of a causal language model as weighted sums of its tokens' log-probabilities.
 
-Any entry of ``ALGORITHMS`` is such a sum: its gradient per token is coefficient * grad pi_theta =
-(coefficient * pi_theta) * grad log pi_theta. So the model runs forward once per batch of rows, and
-backward once per set of weights. Shapes: (bs, T) rows by response tokens, P parameters.
+Any entry of ``ALGORITHMS`` is such a sum: its gradient per token is
+coefficient * grad pi_theta = (coefficient * pi_theta) * grad log pi_theta. So the model runs forward once per batch of
+rows, and backward once per set of weights.
+
+Shapes: (bs, T) rows by response tokens, P parameters.
 """
 
 import contextlib
@@ -14,22 +16,22 @@ from functools import cached_property
 
 import torch
 
+from hpt.common.errors import ConfigError
 from hpt.method.estimator.surrogate import token_surrogate
 from recipe.hpt.reproduction.diagnose.statistics import DTYPE, Layout
 
-# Weights that agree up to a factor this closely have gradients that agree as closely, which is far
-# below the rounding of a float32 model.
 PARALLEL_TOLERANCE = 1e-9
+"""Weights that agree this closely up to a factor have gradients that agree as closely. A float32 model rounds more."""
 _LAYER = re.compile(r"(?:^|\.)(?:layers|layer|h|blocks|block)\.(\d+)\.(.+)")
 _NORM = re.compile(r"norm|(?:^|\.)ln_")
 
 
 def block_name(parameter: str, tied: bool = False) -> str:
-    """The block a parameter counts to: `embedding`, `layer 0 attention`, `layer 0 MLP`, `norms`, ...
+    """The block a parameter belongs to: `embedding`, `layer 0 attention`, `layer 0 MLP`, `norms`, ...
 
     Args:
         parameter: its name in ``named_parameters``.
-        tied: the embedding is the output layer too.
+        tied: whether the embedding is the output layer, too.
     """
     if _NORM.search(parameter):
         return "norms"
@@ -46,21 +48,21 @@ def block_name(parameter: str, tied: bool = False) -> str:
 
 
 def trainable(model: torch.nn.Module) -> list[torch.nn.Parameter]:
-    """The parameters that gradients are taken by, in the order of the flat vectors."""
+    """The parameters with a gradient, in the order of the flat vectors."""
     return [each for each in model.parameters() if each.requires_grad]
 
 
 def layout_of(model) -> Layout:
-    """Blocks of a model's trainable parameters.
+    """The blocks of a model's trainable parameters.
 
     Raises:
-        ValueError: there are none.
+        ConfigError: the model has none.
     """
     outputs = model.get_output_embeddings()
     tied = outputs is not None and outputs.weight is model.get_input_embeddings().weight
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     if not named:
-        raise ValueError("got a model without trainable parameters; set requires_grad on some")
+        raise ConfigError("got a model without trainable parameters; set requires_grad on some")
     blocks = [block_name(name, tied) for name, _ in named]
     names = tuple(dict.fromkeys(blocks))
     index = tuple(names.index(block) for block in blocks)
@@ -69,7 +71,7 @@ def layout_of(model) -> Layout:
 
 @contextlib.contextmanager
 def evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
-    """Without dropout, which would make two policies of one."""
+    """Turn off dropout, which would turn one policy into two."""
     before = model.training
     model.eval()
     try:
@@ -83,8 +85,7 @@ def response_log_probs(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """log pi_theta of each response token at temperature 1, in nats.
 
-    All rows share the prompt, so that padding stands on the right only, where nothing that is scored
-    attends to it.
+    All rows share the prompt, so padding is on the right only. No scored token attends to it there.
 
     Args:
         model: a Hugging Face causal language model.
@@ -92,8 +93,8 @@ def response_log_probs(
         responses: bs rows of at least one token id each.
 
     Returns:
-        log-probabilities (bs, T), with gradient where it is enabled, in float32 at least; mask (bs, T),
-        true on response tokens.
+        Log-probabilities (bs, T) in float32 or more, with gradient if it is enabled; and the mask (bs, T), true on
+        response tokens.
     """
     longest = max(len(row) for row in responses)
     ids = torch.zeros(len(responses), len(prompt) + longest, dtype=torch.long)
@@ -118,9 +119,10 @@ def token_weights(
     response_mask: torch.Tensor,
     **params,
 ) -> torch.Tensor:
-    """coefficient * pi_theta per token: what multiplies grad log pi_theta in an entry's ascent direction.
+    """coefficient * pi_theta per token, the factor of grad log pi_theta in an entry's ascent direction.
 
-    Formed in float64. Arguments and errors as in ``token_surrogate``; (bs, T), zero outside the mask.
+    It is (bs, T), computed in float64, and zero outside the mask. Arguments and errors are those of
+    ``token_surrogate``.
     """
     leaf = log_prob.detach().to(DTYPE).requires_grad_()
     surrogate = token_surrogate(name, leaf, old_log_prob, advantages, response_mask, **params)
@@ -128,11 +130,11 @@ def token_weights(
 
 
 class RowGradients:
-    """Gradients by weighted log-probabilities of one batch of rows: one forward pass, on first use.
+    """Gradients of weighted log-probabilities of one batch of rows, with one forward pass on first use.
 
-    A repeated call with weights parallel to earlier ones reuses that backward pass: on-policy, all
-    entries with group-relative advantages differ by a factor only. Memory: the activations of the
-    rows, and P numbers in the model's dtype per set of weights that is not parallel to another.
+    A call with weights parallel to earlier ones reuses their backward pass. On-policy, all entries with group-relative
+    advantages differ by a factor only. Memory holds the activations of the rows, and P numbers in the model's dtype
+    per set of weights that is not parallel to another.
     """
 
     def __init__(self, model, prompt: Sequence[int], responses: Sequence[Sequence[int]]):
@@ -145,16 +147,16 @@ class RowGradients:
 
     @property
     def log_prob(self) -> torch.Tensor:
-        """(bs, T), with gradient."""
+        """Log-probabilities (bs, T), with gradient."""
         return self._forward[0]
 
     @property
     def mask(self) -> torch.Tensor:
-        """(bs, T)"""
+        """The mask (bs, T), true on response tokens."""
         return self._forward[1]
 
     def gradient(self, weights: torch.Tensor) -> torch.Tensor:
-        """sum_t weights_t * grad log pi_theta(t), flat (P,), in float64.
+        """sum_t weights_t * grad log pi_theta(t), flat (P,) in float64.
 
         Args:
             weights: (bs, T), zero outside the mask.

@@ -1,8 +1,8 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rollouts by plain Hugging Face generation, and the few steps of SFT that move one policy off another.
+"""Rollouts by plain Hugging Face generation, and the steps of SFT that move one policy away from another.
 
-Needs transformers; nothing else in ``hpt.upge`` does.
+This is the only module of the diagnosis, besides the command, that needs transformers.
 """
 
 from collections.abc import Sequence
@@ -10,14 +10,15 @@ from collections.abc import Sequence
 import torch
 from transformers import GenerationConfig
 
+from hpt.common.errors import ConfigError
 from recipe.hpt.reproduction.diagnose.gradients import evaluation_mode, response_log_probs
 from recipe.hpt.reproduction.diagnose.questions import Question
 from recipe.hpt.reproduction.diagnose.stream import Progress, no_progress
 
-# Rows that are generated together. A wider batch waits longer for its longest row.
 BATCH_ROWS = 512
+"""Rows that are generated together. A wider batch waits longer for its longest row."""
 BETAS = (0.9, 0.95)
-"""AdamW's, those of the quickstart."""
+"""AdamW's betas, as in the quickstart."""
 MAX_GRADIENT_NORM = 1.0
 
 
@@ -25,11 +26,13 @@ def end_tokens(model) -> tuple[int, ...]:
     """Ids of the tokens that end a response.
 
     Raises:
-        ValueError: the model names none.
+        ConfigError: the model names none.
     """
     ids = model.generation_config.eos_token_id
     if ids is None:
-        raise ValueError("got a model without an end-of-sequence token; set eos_token_id in its generation_config.json")
+        raise ConfigError(
+            "got a model without an end-of-sequence token; set eos_token_id in its generation_config.json"
+        )
     return tuple(ids) if isinstance(ids, list | tuple) else (ids,)
 
 
@@ -81,13 +84,16 @@ def sample(
     progress: Progress = no_progress,
     label: str = "rollouts",
 ) -> list[list[list[int]]]:
-    """``count`` independent responses to each prompt, at temperature 1 without truncation of the distribution.
+    """``count`` independent responses to each prompt, at temperature 1 from the whole distribution.
 
     Args:
         model: a Hugging Face causal language model.
-        prompts: token ids.
-        max_new_tokens: a response that has not ended by then stays without end token.
-        seed: of the sampling; the caller's random state is left as it was.
+        prompts: token ids of each prompt.
+        count: responses per prompt.
+        max_new_tokens: longest response; one that has not ended by then stays without an end token.
+        seed: seed of the sampling; the caller's random state is left as it was.
+        progress: (items, label) -> items, a progress bar.
+        label: label of the progress bar.
 
     Returns:
         Token ids by prompt and response, the end token included.
@@ -104,7 +110,7 @@ def sample(
 
 @torch.no_grad()
 def log_probs(model, prompt: Sequence[int], responses: Sequence[Sequence[int]]) -> list[list[float]]:
-    """log pi of each response's tokens under the model, in nats, as plain lists."""
+    """Log-probabilities of each response's tokens under the model, in nats, as plain lists."""
     with evaluation_mode(model):
         rows, _ = response_log_probs(model, prompt, responses)
     pairs = zip(rows.tolist(), responses, strict=True)

@@ -1,10 +1,10 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Statistics of gradient estimators, streamed: no list of gradients is kept.
+"""Streamed statistics of gradient estimators, which keep no list of gradients.
 
-Shapes: P parameters in B blocks, Q questions with K groups of rollouts each; vectors are flat (P,), in
-float64. A gradient of question q and group k is g_qk; an optimizer step on the Q questions is
-mean_q g_qk. Variances are traces: summed over the parameters of a block.
+Shapes: P parameters in B blocks, Q questions with K groups of rollouts each. Vectors are flat (P,), in float64. The
+gradient of question q and group k is g_qk, and an optimizer step on the Q questions is mean_q g_qk. Variances are
+traces: they are summed over the parameters of a block.
 """
 
 import math
@@ -15,7 +15,7 @@ import torch
 
 DTYPE = torch.float64
 MAX_FOLDS = 8
-"""Vectors per entry that standard errors are made from; a jackknife of fewer is itself uncertain."""
+"""Vectors per entry that standard errors are computed from. With fewer, a jackknife is itself uncertain."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,15 @@ class Layout:
 
     @property
     def total(self) -> int:
-        """P."""
+        """P, the number of parameters."""
         return sum(self.sizes)
 
     def zeros(self) -> torch.Tensor:
-        """(P,)"""
+        """A vector of zeros, (P,)."""
         return torch.zeros(self.total, dtype=DTYPE, device=self.device)
 
     def block_dots(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        """Inner product within each block of two vectors (P,). (B,) on the CPU"""
+        """Inner product of two vectors (P,) within each block; (B,) on the CPU."""
         pairs = zip(left.split(self.sizes), right.split(self.sizes), strict=True)
         per_parameter = torch.stack([torch.dot(a, b) for a, b in pairs]).cpu()
         result = torch.zeros(len(self.names), dtype=DTYPE)
@@ -52,9 +52,9 @@ class Layout:
 
 
 class Welford:
-    """Streaming mean of vectors and their squared deviations, the latter summed within blocks.
+    """Streaming mean of vectors, and their squared deviations summed within blocks.
 
-    Welford 1962: no difference of two large sums, so a variance far below the squared mean survives.
+    Welford (1962) takes no difference of two large sums, so a variance far below the squared mean survives.
     """
 
     def __init__(self, layout: Layout):
@@ -71,7 +71,7 @@ class Welford:
         self._squared_deviations += self.layout.block_dots(before, vector - self.mean)
 
     def variance(self) -> torch.Tensor:
-        """Unbiased (divided by count - 1), summed within each block. (B,)"""
+        """Unbiased variance (divided by count - 1), summed within each block, (B,)."""
         assert self.count > 1, "a variance needs two vectors"
         return self._squared_deviations / (self.count - 1)
 
@@ -85,8 +85,8 @@ class NestedMoments:
         variance over questions  (Var_q g_q - W / K) / Q       fresh questions, no rollout noise
         squared norm             |mean_qk g_qk|^2 - W / (Q K)  of the expected step on these questions
 
-    The first two add up to the variance of the gradient of a step on Q fresh questions with one group
-    each. All three are unbiased where groups are independent; the last two may come out negative.
+    The first two add up to the variance of a step's gradient on Q fresh questions with one group each. All three are
+    unbiased if groups are independent. The last two may come out negative.
     """
 
     def __init__(self, layout: Layout):
@@ -96,7 +96,7 @@ class NestedMoments:
         self._within: list[torch.Tensor] = []
 
     def add(self, question: Welford) -> None:
-        """Take in one question's groups; each question has the same number of them."""
+        """Take in one question's groups. Each question has the same number of them."""
         assert self.groups in (0, question.count), "unequal numbers of groups"
         self.groups = question.count
         self._questions.add(question.mean)
@@ -104,27 +104,27 @@ class NestedMoments:
 
     @property
     def mean(self) -> torch.Tensor:
-        """mean_qk g_qk. (P,)"""
+        """mean_qk g_qk, (P,)."""
         return self._questions.mean
 
     @property
     def questions(self) -> int:
-        """Q."""
+        """Q, the number of questions."""
         return self._questions.count
 
     @cached_property
     def within(self) -> torch.Tensor:
-        """V_q per question and block. (Q, B)"""
+        """V_q per question and block, (Q, B)."""
         return torch.stack(self._within)
 
     @property
     def rollout_variance(self) -> torch.Tensor:
-        """(B,)"""
+        """Variance over rollouts per block, (B,)."""
         return self.within.mean(0) / self.questions
 
     @property
     def question_variance(self) -> torch.Tensor | None:
-        """(B,); None for a single question."""
+        """Variance over questions per block, (B,); None for a single question."""
         if self.questions < 2:
             return None
         between = self._questions.variance() - self.within.mean(0) / self.groups
@@ -132,7 +132,7 @@ class NestedMoments:
 
     @property
     def squared_norm(self) -> torch.Tensor:
-        """(B,)"""
+        """Squared norm per block without its noise, (B,)."""
         raw = self.layout.block_dots(self.mean, self.mean)
         return raw - self.rollout_variance / self.groups
 
@@ -140,7 +140,7 @@ class NestedMoments:
 class FoldMeans:
     """Mean gradients of F = min(K, MAX_FOLDS) folds of the groups, group k in fold k mod F.
 
-    For standard errors only, and kept in float32: F P numbers.
+    They serve standard errors only and are kept in float32, F P numbers.
     """
 
     def __init__(self, layout: Layout, groups: int):
@@ -149,7 +149,7 @@ class FoldMeans:
         self._counts = [0] * folds
 
     def add(self, group: int, vector: torch.Tensor) -> None:
-        """Take in g_qk of group number ``group``. (P,)"""
+        """Take in g_qk (P,) of group number ``group``."""
         fold = group % len(self._counts)
         self._sums[fold] += vector
         self._counts[fold] += 1
@@ -159,24 +159,24 @@ class FoldMeans:
         return 1.0 / torch.tensor(self._counts, dtype=DTYPE)
 
     def projections(self, vector: torch.Tensor) -> torch.Tensor:
-        """Inner product of each fold's mean with a vector (P,). (F,)"""
+        """Inner product of each fold's mean with a vector (P,); (F,)."""
         found = torch.stack([torch.dot(row.to(DTYPE), vector) for row in self._sums])
         return found.cpu() * self._scale
 
     def gram(self) -> torch.Tensor:
-        """Inner products of the folds' means. (F, F)"""
+        """Inner products of the folds' means, (F, F)."""
         rows = [self.projections(row.to(DTYPE)) for row in self._sums]
         return torch.stack(rows) * self._scale.unsqueeze(-1)
 
 
 @dataclass
 class WeightMass:
-    """Sums over tokens of |w|, the weight of grad log pi_theta; streamed.
+    """Streamed sums over tokens of |w|, the weight of grad log pi_theta.
 
     Attributes:
         total: sum of |w|.
         squares: sum of w^2.
-        tokens: number of tokens, those of weight 0 included.
+        tokens: number of tokens, including those of weight 0.
         largest: max |w|.
     """
 
@@ -186,7 +186,7 @@ class WeightMass:
     largest: float = 0.0
 
     def add(self, weights: torch.Tensor) -> None:
-        """Take in the weights of some tokens, of any shape, padding left out."""
+        """Take in the weights of some tokens, in any shape and without padding."""
         weights = weights.detach().to(DTYPE).abs()
         self.total += weights.sum().item()
         self.squares += weights.square().sum().item()
@@ -196,14 +196,14 @@ class WeightMass:
 
     @property
     def effective_sample_size(self) -> float:
-        """(sum |w|)^2 / sum w^2, in tokens; 0 where every weight is 0."""
+        """(sum |w|)^2 / sum w^2 in tokens; 0 if every weight is 0."""
         return self.total**2 / self.squares if self.squares > 0 else 0.0
 
 
 def cosine(dot: float, left_squared: float, right_squared: float) -> float | None:
-    """dot / sqrt(left_squared * right_squared); None where a squared norm is not positive.
+    """dot / sqrt(left_squared * right_squared), or None if a squared norm is not positive.
 
-    With unbiased estimates of the three it may leave [-1, 1] by their noise.
+    If the three are unbiased estimates, their noise may take the cosine out of [-1, 1].
     """
     if left_squared <= 0 or right_squared <= 0:
         return None
@@ -211,21 +211,21 @@ def cosine(dot: float, left_squared: float, right_squared: float) -> float | Non
 
 
 def paired_difference(left: torch.Tensor, right: torch.Tensor) -> tuple[float, float]:
-    """Mean of left - right over questions and its standard error over them; (Q,) each, Q > 1."""
+    """Mean of left - right over questions, and its standard error; both are (Q,), with Q > 1."""
     difference = left - right
     error = difference.std(correction=1).item() / math.sqrt(len(difference))
     return difference.mean().item(), error
 
 
 def leave_one_out_means(values: torch.Tensor) -> torch.Tensor:
-    """Mean of all values but one, for each of them. (F,)"""
+    """The mean of all values but one, for each value, (F,)."""
     return (values.sum() - values) / (len(values) - 1)
 
 
 def leave_one_out_squares(gram: torch.Tensor) -> torch.Tensor:
-    """Squared norm of the mean of independent vectors, leaving one out at a time. (F,)
+    """Squared norm of the mean of independent vectors, with one vector left out at a time, (F,).
 
-    Unbiased: the mean inner product of two different vectors, in which no noise meets itself.
+    It is unbiased, because it is the mean inner product of two different vectors: no noise is multiplied with itself.
 
     Args:
         gram: (F, F) inner products, F >= 3.
@@ -236,7 +236,7 @@ def leave_one_out_squares(gram: torch.Tensor) -> torch.Tensor:
 
 
 def jackknife_error(*estimates: torch.Tensor) -> float:
-    """Standard error from leave-one-out estimates (F,), one tensor per independent source of noise."""
+    """Standard error from leave-one-out estimates; one tensor (F,) per independent source of noise."""
     squares = 0.0
     for each in estimates:
         size = len(each)

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Questions stream past, and each variant keeps its statistics: the loop of a diagnosis."""
+"""The loop of a diagnosis: questions stream past, and each variant keeps its statistics."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -23,12 +23,12 @@ Progress = Callable[[Iterable, str], Iterable]
 
 
 def no_progress(items: Iterable, label: str) -> Iterable:
-    """The items as they are."""
+    """A progress bar that shows nothing: the items as they are."""
     return items
 
 
 class Track:
-    """One variant while questions stream past; see ``run``."""
+    """The statistics of one variant while questions stream past; see ``run``."""
 
     def __init__(self, layout: Layout, groups: int):
         self.layout = layout
@@ -40,34 +40,34 @@ class Track:
         self._groups = Welford(layout)
 
     def add_group(self, gradient: torch.Tensor, weights: torch.Tensor, factor: torch.Tensor) -> None:
-        """Take in g_qk (P,), and of its tokens the weights and 1_stable, of one shape."""
+        """Take in g_qk (P,), and the weights and 1_stable of its tokens, in one shape."""
         self.folds.add(self._groups.count, gradient)
         self._groups.add(gradient)
         self.mass.add(weights)
         self.stabilised += int((factor != 1).sum())
 
     def end_question(self) -> None:
-        """The next group is of another question."""
+        """Close the current question: the next group belongs to another one."""
         self.moments.add(self._groups)
         self._groups = Welford(self.layout)
         self.weight_per_question.append(self.mass.total - sum(self.weight_per_question))
 
 
 def groups_of(pool: Rollouts, size: int) -> list[Rollouts]:
-    """Disjoint groups; what is left over at the end is left out."""
+    """Disjoint groups of ``size`` rollouts. The remainder at the end is not used."""
     starts = range(0, len(pool.responses) - size + 1, size)
     return [pool.part(start, start + size) for start in starts]
 
 
 def old_log_prob(rollouts: Rollouts, log_prob: torch.Tensor) -> torch.Tensor:
-    """log pi_old of the rollouts' tokens: as given, or the model's own. (n, T) as ``log_prob``, float64"""
+    """log pi_old of the rollouts' tokens: as given, or the model's own; (n, T) like ``log_prob``, in float64."""
     if rollouts.log_probs is None:
         return log_prob.detach().to(DTYPE)
     return padded(rollouts.log_probs, log_prob)
 
 
 def _add_group(track: Track, variant: Variant, rows: RowGradients, group: Rollouts, denominator: float) -> None:
-    """One group's gradient and weights into the variant's track."""
+    """Add one group's gradient and weights to the variant's track."""
     log_prob, mask = rows.log_prob.detach().to(DTYPE), rows.mask
     on_rollouts = not variant.rule.on_demonstrations
     old = old_log_prob(group, log_prob) if on_rollouts else log_prob
@@ -89,15 +89,15 @@ def _add_question(
     group_size: int,
     rollout_denominator: float,
 ) -> None:
-    solution = question.demonstration or ()
-    offline = RowGradients(model, question.prompt, [solution])
+    demonstration = question.demonstration or ()
+    on_demonstration = RowGradients(model, question.prompt, [demonstration])
     for group in groups_of(question.pool, group_size):
-        online = RowGradients(model, question.prompt, group.responses)
+        on_rollouts = RowGradients(model, question.prompt, group.responses)
         for track, variant in zip(tracks, variants, strict=True):
             if variant.rule.on_demonstrations:
-                _add_group(track, variant, offline, group, float(len(solution)))
+                _add_group(track, variant, on_demonstration, group, float(len(demonstration)))
             else:
-                _add_group(track, variant, online, group, rollout_denominator)
+                _add_group(track, variant, on_rollouts, group, rollout_denominator)
     for track in tracks:
         track.end_question()
 
@@ -111,9 +111,13 @@ def run(
     progress: Progress,
     label: str,
 ) -> list[Track]:
-    """The statistics of each variant, over all groups of all questions.
+    """The statistics of each variant over all groups of all questions.
 
     Args:
+        model: a Hugging Face causal language model.
+        questions: questions with pools of equal size.
+        variants: what to measure; the result has the same order.
+        group_size: n.
         rollout_denominator: divides the weight of every rollout token.
         progress, label: see ``no_progress``.
     """

@@ -1,53 +1,26 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Estimator diagnostics as tables, JSON and a figure with the data behind it."""
+"""Estimator diagnostics as tables on standard output."""
 
-import csv
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import fmean
 
 from rich.table import Table
 
 from hpt.common.terminal import print_table
 from recipe.hpt.reproduction.diagnose.claims import Claim
+from recipe.hpt.reproduction.diagnose.figure import OFF
+from recipe.hpt.reproduction.diagnose.report import Report
 from recipe.hpt.reproduction.diagnose.results import Diagnosis, Entry
 
-ON, OFF = "on-policy", "off-policy"
-# Okabe and Ito's blue and vermillion: told apart by colour-blind readers, and in grey by lightness.
-COLOURS = {ON: "#0072B2", OFF: "#D55E00"}
-MARKERS = {ON: "o", OFF: "s"}
 LEGEND = (
-    "norm: of the mean gradient g of a step on these questions. var: its variance with fresh rollouts.",
-    "var/norm2: relative, over fresh rollouts (r) and what fresh questions add (q). cos: g to the gradient of",
-    "expected reward, +- standard error; step: of a single step, noise included. ESS: effective",
-    "sample size of w = coefficient * pi_theta * denominator, share of the tokens. 1_s: share with 1_stable != 1.",
-    "norm, var/norm2 and cos are corrected for the noise of finite pools; a cosine may exceed 1 by that noise.",
+    "norm is the norm of the mean gradient g of a step on these questions; var is its variance with fresh rollouts.",
+    "var/norm2 is the relative variance: r over fresh rollouts, q what fresh questions add. cos is the cosine of g",
+    "to the gradient of expected reward, +- its standard error; step is that of a single step, with its noise.",
+    "ESS is the effective sample size of w = coefficient * pi_theta * denominator, as a share of the tokens.",
+    "1_s is the share of tokens with 1_stable != 1. norm, var/norm2 and cos are corrected for the noise of finite",
+    "pools; a cosine may exceed 1 by that noise.",
 )
-
-
-@dataclass(frozen=True)
-class Report:
-    """What one call of the command found.
-
-    Attributes:
-        settings: option -> value.
-        seconds: what took how long.
-        on_policy, off_policy: on rollouts of the model, and of the policy it was before.
-        claims: the paper's arguments against these numbers.
-    """
-
-    settings: dict[str, str]
-    seconds: dict[str, float]
-    on_policy: Diagnosis
-    off_policy: Diagnosis
-    claims: Sequence[Claim]
-
-    @property
-    def pools(self) -> dict[str, Diagnosis]:
-        return {ON: self.on_policy, OFF: self.off_policy}
 
 
 def _number(value: float | None, digits: int = 3) -> str:
@@ -63,7 +36,7 @@ def _cosine(entry: Entry) -> str:
 
 
 def entry_table(diagnosis: Diagnosis) -> Table:
-    """One row per variant."""
+    """A table with one row per variant."""
     columns = ("norm", "var", "var/norm2 r", "var/norm2 q", "cos", "step", "ESS", "1_s")
     table = Table("entry", "rows", *columns)
     for each in diagnosis.entries.values():
@@ -102,6 +75,7 @@ def relative(entry: Entry, block: str) -> float | None:
 
 
 def claim_table(claims: Sequence[Claim]) -> Table:
+    """A table with one row per claim of the paper."""
     table = Table("what the paper argues", "what was measured", "verdict")
     for each in claims:
         table.add_row(each.argument, each.measured, each.verdict)
@@ -109,7 +83,7 @@ def claim_table(claims: Sequence[Claim]) -> Table:
 
 
 def heading(label: str, diagnosis: Diagnosis) -> list[str]:
-    """The pool in a few lines."""
+    """A few lines on the pool."""
     lines = [
         f"{label}: {diagnosis.questions} questions, {diagnosis.groups} groups of "
         f"{diagnosis.group_size} rollouts each, mean score {fmean(diagnosis.accuracy):.2f}; cosine expected "
@@ -126,7 +100,7 @@ def heading(label: str, diagnosis: Diagnosis) -> list[str]:
 
 
 def show(report: Report, markdown: bool = False) -> None:
-    """Print everything."""
+    """Print the report's tables, notes and times."""
     for label, diagnosis in report.pools.items():
         print(*heading(label, diagnosis), sep="\n")
         print_table(entry_table(diagnosis), (), markdown)
@@ -138,89 +112,3 @@ def show(report: Report, markdown: bool = False) -> None:
     print()
     print_table(claim_table(report.claims), (), markdown)
     print("\n" + ", ".join(f"{name} {value:.0f} s" for name, value in report.seconds.items()))
-
-
-def figure_rows(report: Report) -> list[dict[str, str | float | None]]:
-    """What the figure shows, one row per pool and entry."""
-    return [
-        {
-            "pool": pool,
-            "entry": each.label,
-            "relative_variance_rollouts": each.relative_rollouts,
-            "relative_variance_questions": each.relative_questions,
-            "cosine": each.cosine,
-            "cosine_error": each.cosine_error,
-            "ess_share": each.ess_share,
-        }
-        for pool, diagnosis in report.pools.items()
-        for each in diagnosis.entries.values()
-    ]
-
-
-def write(report: Report, folder: Path) -> list[Path]:
-    """diagnosis.json (everything), .csv (what the figure shows), .png and .svg; returns their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"diagnosis.{ending}" for ending in ("json", "csv", "png", "svg")]
-    paths[0].write_text(json.dumps(asdict(report), indent=1) + "\n")
-    rows = figure_rows(report)
-    with open(paths[1], "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    plot(report, paths[2:])
-    return paths
-
-
-def plot(report: Report, paths: Sequence[Path]) -> None:
-    """Relative variance, cosine and effective sample size per entry, both pools; one file per path."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, 3, figsize=(13, 5), layout="constrained", sharey=True)
-    labels = list(report.on_policy.entries)
-    for pool, diagnosis in report.pools.items():
-        shift = -0.15 if pool == ON else 0.15
-        entries = [each for each in diagnosis.entries.values() if each.label in labels]
-        places = [labels.index(each.label) + shift for each in entries]
-        _draw(axes, pool, entries, places)
-    axes[0].set(xscale="log", title="Variance of a step / squared norm", xlabel="relative variance")
-    axes[1].set(title="Direction of the mean gradient", xlabel="cosine to the gradient of expected reward")
-    axes[2].set(title="Weights", xlabel="effective sample size, share of tokens", xlim=(-0.03, 1.03))
-    axes[1].axvline(1.0, color="0.6", linewidth=0.8)
-    axes[0].set_yticks(range(len(labels)), labels)
-    axes[0].invert_yaxis()
-    # Below the panels: inside one it would hide points.
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
-    for each in axes:
-        each.grid(axis="y", color="0.9")
-        each.set_axisbelow(True)
-    for path in paths:
-        figure.savefig(path, dpi=150)
-    pyplot.close(figure)
-
-
-def _draw(axes, pool: str, entries: Sequence[Entry], places: Sequence[float]) -> None:
-    """One pool into the three panels. Filled: rollouts; hollow: questions."""
-    variance, direction, weights = axes
-    style = {"marker": MARKERS[pool], "color": COLOURS[pool], "linestyle": "none", "markersize": 5}
-    for attribute, fill, what in (
-        ("relative_rollouts", COLOURS[pool], "rollouts"),
-        ("relative_questions", "white", "questions"),
-    ):
-        points = [(getattr(each, attribute), y) for each, y in zip(entries, places, strict=True)]
-        # A logarithmic axis has no place for the variance 0 of SFT over rollouts.
-        shown = [(x, y) for x, y in points if x is not None and x > 0]
-        variance.plot(
-            [x for x, _ in shown], [y for _, y in shown], markerfacecolor=fill,
-            label=f"{pool}, over {what}", **style,
-        )  # fmt: skip
-    known = [(each, y) for each, y in zip(entries, places, strict=True) if each.cosine is not None]
-    direction.errorbar(
-        [each.cosine for each, _ in known],
-        [y for _, y in known],
-        xerr=[each.cosine_error or 0.0 for each, _ in known],
-        **style,
-    )
-    weights.plot([each.ess_share for each in entries], list(places), **style)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpt.common.errors import ConfigError
 from hpt.data.checks import check_files, iter_rows, solution_text
 from hpt.verifier import VerifierPool
 from recipe.hpt.reproduction.diagnose.questions import Question, Rollouts
@@ -21,35 +22,39 @@ class TaskQuestion:
 
     Attributes:
         prompt: token ids.
-        solution: token ids of the gold solution, one end token last.
-        answer: what the verifier compares with.
+        demonstration: token ids, with one end token at the end.
+        answer: the gold answer, which the verifier compares with.
     """
 
     prompt: tuple[int, ...]
-    solution: tuple[int, ...]
+    demonstration: tuple[int, ...]
     answer: str
 
     def question(self, pool: Rollouts = NO_ROLLOUTS) -> Question:
-        return Question(self.prompt, pool, self.solution)
+        """The question with a pool of rollouts."""
+        return Question(self.prompt, pool, self.demonstration)
 
 
 def read_questions(path: Path, tokenizer, count: int, max_response_length: int, seed: int) -> list[TaskQuestion]:
-    """``count`` questions of a file in verl's format, distinct, drawn and ordered by ``seed``.
+    """``count`` distinct questions from a file in verl's format; ``seed`` decides which, and their order.
 
-    Questions without a gold solution, and with one longer than ``max_response_length``, are passed over.
+    Questions without a demonstration, or with one longer than ``max_response_length``, are passed over.
 
     Args:
         path: a parquet file with the columns prompt, target and reward_model.
-        tokenizer: the model's, with a chat template and an end-of-sequence token.
+        tokenizer: the model's tokenizer, with a chat template and an end-of-sequence token.
+        count: number of questions.
+        max_response_length: longest demonstration in tokens, end token included.
+        seed: seed of the draw.
 
     Raises:
-        ValueError: a file that cannot be used, or that has too few such questions.
+        HPTError: a file that cannot be used or has too few such questions, or a tokenizer without an end token.
     """
     check_files(path, require_target=True)
     if tokenizer.eos_token_id is None:
-        raise ValueError(
-            "got a tokenizer without an end-of-sequence token, with which solutions have to end; "
-            "set eos_token in its tokenizer_config.json"
+        raise ConfigError(
+            "got a tokenizer without an end-of-sequence token; demonstrations have to end with one: set eos_token in "
+            "its tokenizer_config.json"
         )
     found: dict[tuple[int, ...], TaskQuestion] = {}
     for _, row in iter_rows(str(path), COLUMNS):
@@ -57,15 +62,14 @@ def read_questions(path: Path, tokenizer, count: int, max_response_length: int, 
         if text is None:
             continue
         prompt = tuple(_prompt_ids(tokenizer, row["prompt"]))
-        solution = (*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id)
-        if len(solution) <= max_response_length:
+        demonstration = (*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id)
+        if len(demonstration) <= max_response_length:
             answer = row["reward_model"]["ground_truth"]
-            found.setdefault(prompt, TaskQuestion(prompt, solution, answer))
+            found.setdefault(prompt, TaskQuestion(prompt, demonstration, answer))
     if len(found) < count:
-        raise ValueError(
-            f"{path} has {len(found)} distinct questions with a gold solution of at most "
-            f"{max_response_length} tokens; {count} are needed: take fewer (--questions, "
-            "--warmup-steps, --drift-steps) or another file"
+        raise ConfigError(
+            f"got {path} with {len(found)} distinct questions whose demonstration has at most {max_response_length} "
+            f"tokens; {count} are needed: take fewer (--questions, --warmup-steps, --drift-steps) or another file"
         )
     return random.Random(f"{seed}/diagnose").sample(list(found.values()), count)
 
@@ -76,7 +80,7 @@ def _prompt_ids(tokenizer, messages: Sequence[dict]) -> list[int]:
 
 
 def scored(tokenizer, questions: Sequence[TaskQuestion], responses: Sequence[Sequence[list[int]]]) -> list[Rollouts]:
-    """The responses of each question with the verifier's scores."""
+    """The responses to each question, with the verifier's scores."""
     texts = [tokenizer.batch_decode(each, skip_special_tokens=True) for each in responses]
     items = [(text, question.answer, "math") for question, rows in zip(questions, texts, strict=True) for text in rows]
     with VerifierPool() as pool:

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is diagnosed: entries of ``ALGORITHMS`` with their advantages, and contrasts of a single part.
+"""What is diagnosed: entries of ``ALGORITHMS`` with their advantages, and contrasts that change a single part.
 
 Shapes: n rollouts in a group; (bs, T) rows by response tokens.
 """
@@ -18,7 +18,7 @@ DEMONSTRATION_SCORE = 1.0
 
 
 class Group(NamedTuple):
-    """What an advantage may look at: scores (n,); values (n, T) of a critic, or None."""
+    """What an advantage is computed from: scores (n,), and a critic's values (n, T) or None."""
 
     scores: torch.Tensor
     values: torch.Tensor | None
@@ -26,12 +26,12 @@ class Group(NamedTuple):
 
 @dataclass(frozen=True)
 class AdvantageRule:
-    """How Table 1's column A is computed here.
+    """How column A of Table 1 is computed here.
 
     Attributes:
-        on_demonstrations: the entry's rows are demonstrations, not rollouts.
+        on_demonstrations: whether the entry's rows are demonstrations instead of rollouts.
         compute: Group -> (n, 1) or (n, T); (1, 1) for the demonstration.
-        needs_values: a critic's values have to be given.
+        needs_values: whether a critic's values have to be given.
     """
 
     on_demonstrations: bool
@@ -48,16 +48,16 @@ def _group_relative(normalize: bool) -> Callable[[Group], torch.Tensor]:
 
 
 def _mixed_group(group: Group) -> torch.Tensor:
-    """The demonstration's advantage among the rollouts, its own score being 1. (1, 1)"""
+    """The demonstration's advantage among the rollouts, (1, 1); its own score is 1."""
     own = group.scores.new_tensor([DEMONSTRATION_SCORE])
     scores = torch.cat([group.scores, own])
     return group_advantages(scores, [0] * len(scores), normalize=True)[-1:].unsqueeze(-1)
 
 
 def _generalised_advantage(group: Group) -> torch.Tensor:
-    """GAE at gamma = lambda = 1, where it is the return minus the value: R - V_t. (n, T)
+    """GAE at gamma = lambda = 1, which is the return minus the value: R - V_t. (n, T)
 
-    Without whitening, which divides by a deviation of the whole batch and would tie questions together.
+    There is no whitening: it divides by a deviation of the whole batch and would tie questions together.
     """
     assert group.values is not None
     return group.scores.unsqueeze(-1) - group.values
@@ -73,7 +73,7 @@ ADVANTAGES: Mapping[str, AdvantageRule] = {
     UNIT: AdvantageRule(True, lambda group: group.scores.new_ones(1, 1)),
     MIXED: AdvantageRule(True, _mixed_group),
 }
-"""Keyed by the text in an entry's advantage. R = +-1 is 2 R - 1, for scores R in [0, 1]."""
+"""The keys are the texts in the entries' advantages. R = +-1 is 2 R - 1 for scores R in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,9 @@ class Variant:
     """One line of the diagnosis.
 
     Attributes:
-        label: its name there; unique.
+        label: its unique name.
         entry: a key of ``ALGORITHMS``.
-        advantage: a key of ``ADVANTAGES``; the entry's own if empty.
+        advantage: a key of ``ADVANTAGES``; by default the entry's own.
         params: settings of the entry, as for ``token_surrogate``.
     """
 
@@ -102,7 +102,7 @@ class Variant:
 
     @property
     def rows(self) -> str:
-        """`demonstrations` or `rollouts`."""
+        """Which rows it acts on: `demonstrations` or `rollouts`."""
         return "demonstrations" if self.rule.on_demonstrations else "rollouts"
 
 
@@ -112,14 +112,17 @@ PI_OLD = Variant("dr_grpo, no clip", "dr_grpo", RELATIVE, NO_CLIP)
 CLIPPED = Variant("dr_grpo", "dr_grpo")
 GRPO, REINFORCE = Variant("grpo", "grpo"), Variant("reinforce", "reinforce")
 STD = Variant("dr_grpo, no clip, A / std", "dr_grpo", NORMALISED, NO_CLIP)
-PI_THETA_OFFLINE = Variant("reinforce on demonstrations", "reinforce", MIXED)
+PI_THETA_ON_DEMONSTRATIONS = Variant("reinforce on demonstrations", "reinforce", MIXED)
 PI_ONE = Variant("srft_offline", "srft_offline")
-CONTRASTS = (PI_THETA, PI_OLD, STD, PI_THETA_OFFLINE)
-"""Beside the entries: each pair that a claim of the paper compares then differs in one part only."""
+CONTRASTS = (PI_THETA, PI_OLD, STD, PI_THETA_ON_DEMONSTRATIONS)
+"""Variants besides the entries. With them, each pair that a claim of the paper compares differs in one part only."""
 
 
 def choose(algorithms: Sequence[str | Variant] | None) -> list[Variant]:
-    """The variants of a diagnosis: names of entries, variants, or (None) every entry.
+    """The variants of a diagnosis.
+
+    Args:
+        algorithms: names of entries, or variants; None stands for every entry.
 
     Raises:
         ValueError: an unknown entry, or a label that occurs twice.
@@ -137,12 +140,12 @@ def choose(algorithms: Sequence[str | Variant] | None) -> list[Variant]:
 def applicable(
     variants: Sequence[Variant], has_demonstrations: bool, has_values: bool
 ) -> tuple[list[Variant], dict[str, str]]:
-    """The variants that the data allow, and for every other one its label -> the reason."""
+    """The variants that the data allow, and label -> reason for the others."""
     chosen: list[Variant] = []
     reasons: dict[str, str] = {}
     for each in variants:
         if each.advantage not in ADVANTAGES:
-            # Of an entry that was registered elsewhere.
+            # The entry was registered elsewhere.
             known = ", ".join(ADVANTAGES)
             reasons[each.label] = f"its advantage is '{each.advantage}'; known here: {known}"
         elif each.rule.needs_values and not has_values:

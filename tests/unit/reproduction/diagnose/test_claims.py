@@ -14,12 +14,12 @@ from recipe.hpt.reproduction.diagnose.variants import (
     PI_OLD,
     PI_ONE,
     PI_THETA,
-    PI_THETA_OFFLINE,
+    PI_THETA_ON_DEMONSTRATIONS,
     REINFORCE,
     STD,
 )
 
-EVERY = (CLIPPED, GRPO, PI_OLD, PI_ONE, PI_THETA, PI_THETA_OFFLINE, REINFORCE, STD)
+EVERY = (CLIPPED, GRPO, PI_OLD, PI_ONE, PI_THETA, PI_THETA_ON_DEMONSTRATIONS, REINFORCE, STD)
 N, L_MAX = 8, 10
 UNBIASED = (N - 1) / (N * L_MAX)
 # Three folds and questions that differ by 1 %: errors of about that size.
@@ -90,7 +90,7 @@ def test_relative_variance_counts_the_noise_of_the_norm():
 @pytest.mark.parametrize(
     ("argument", "left", "right"),
     [
-        ("due to pi_ref = 1", PI_ONE, PI_THETA_OFFLINE),
+        ("due to pi_ref = 1", PI_ONE, PI_THETA_ON_DEMONSTRATIONS),
         ("clipping adds bias", CLIPPED, PI_OLD),
         ("dividing by std adds bias", STD, PI_OLD),
         ("1/pi_old is less biased", PI_THETA, PI_OLD),

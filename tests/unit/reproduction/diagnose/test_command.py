@@ -29,7 +29,7 @@ SMALL = ["--questions", "2", "--rollouts", "6", "--group", "2", "--reference-rol
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory):
-    """A task and a model of one layer that never saw it."""
+    """A task, and a model of one layer that was not trained on it."""
     folder = tmp_path_factory.mktemp("task")
     write_task(folder, train_size=60, val_per_level=1)
     tokenizer = build_tokenizer()
@@ -55,7 +55,7 @@ def test_the_command_prints_and_writes_everything(task, tmp_path, capsys):
     printed = capsys.readouterr().out
     labels = {*ALGORITHMS, *(each.label for each in CONTRASTS)} - {"ppo"}
     for label in labels:
-        # Two pools, and the blocks of one.
+        # There are two pools, and the blocks of one of them.
         assert sum(line.strip().startswith(label + "  ") for line in printed.splitlines()) == 3
     assert "not applicable: ppo: its advantage is GAE" in printed
     assert "log pi_old - log pi_theta per token: mean" in printed
@@ -79,14 +79,14 @@ def test_the_command_prints_and_writes_everything(task, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--rollouts", "4", "--group", "8"], "got --rollouts 4 with --group 8; a variance needs two groups: expected at least 16"),
+        (["--rollouts", "4", "--group", "8"], "got --rollouts 4 with --group 8"),
         (["--reference-rollouts", "4", "--group", "3"], "got --reference-rollouts 4 with --group 3"),
-        (["--task", "nowhere"], "--task nowhere is no folder; expected one with train.parquet"),
-        (["--model", "nowhere"], "--model nowhere has no config.json; expected a folder with a Hugging Face"),
+        (["--task", "nowhere"], "got --task nowhere"),
+        (["--model", "nowhere"], "got --model nowhere"),
         (["--algorithms", "grpo,grop"], "Unknown algorithm 'grop'. Available: cispo"),
-        (["--learning-rate", "-1"], "got --learning-rate -1.0; expected a number between 0 and 1"),
+        (["--learning-rate", "-1"], "got --learning-rate -1.0"),
     ],
-)  # fmt: skip
+)
 def test_bad_settings_are_one_message_at_once(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert diagnosed(*arguments) == 2
@@ -98,10 +98,10 @@ def test_bad_settings_are_one_message_at_once(arguments, message, tmp_path, monk
 def test_a_group_of_one_and_an_out_that_is_a_file_are_refused(tmp_path, capsys):
     with pytest.raises(SystemExit):
         diagnosed("--group", 1)
-    assert "argument --group: got '1'; expected an integer >= 2" in capsys.readouterr().err
+    assert "argument --group: got '1'" in capsys.readouterr().err
     (tmp_path / "file").touch()
     assert diagnosed("--out", tmp_path / "file") == 2
-    assert "file is a file; expected a folder" in capsys.readouterr().err
+    assert f"got --out {tmp_path / 'file'}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -121,11 +121,11 @@ def test_bad_files_are_one_message(rows, message, task, tmp_path, capsys):
 def test_a_task_without_a_model_is_refused(task, tmp_path, capsys):
     (tmp_path / "train.parquet").write_bytes((task / "train.parquet").read_bytes())
     assert diagnosed("--task", tmp_path) == 2
-    assert "base_model has no config.json; name a Hugging Face checkpoint" in capsys.readouterr().err
+    assert f"got {tmp_path / 'base_model'}" in capsys.readouterr().err
 
 
 def test_the_estimator_needs_torch_only():
-    """Neither the package nor its diagnosis imports what comes with the data or with verl."""
+    """Neither the package nor its command imports what comes with the data or with verl."""
     blocked = (
         "transformers",
         "pyarrow",
@@ -135,6 +135,7 @@ def test_the_estimator_needs_torch_only():
         "tqdm",
         "verl",
         "math_verify",
+        "pandas",
     )
     code = (
         f"import sys\nfor name in {blocked}: sys.modules[name] = None\n"

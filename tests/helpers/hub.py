@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""A data and model hub on this machine: the requests of huggingface_hub, answered from a folder.
+"""A data and model hub on this machine, which answers the requests of huggingface_hub from a folder.
 
 It stands in for the network only; the clients are the real ones. A repository is a folder ``owner/name`` below
 ``datasets/`` or ``models/``, with one commit.
@@ -21,13 +21,9 @@ _API = re.compile(r"/api/(datasets|models)/([^/]+/[^/]+)(?:/(revision|tree|paths
 _FILE = re.compile(r"/(?:(datasets)/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
 
 
-def serving(root: Path):
-    """A context with the address of a hub over ``root`` and the list of the paths asked for."""
-    return _serving(root)
-
-
 @contextmanager
-def _serving(root: Path) -> Iterator[tuple[str, list[str]]]:
+def serving(root: Path) -> Iterator[tuple[str, list[str]]]:
+    """Serve a hub over ``root``; gives its address, and the list of the paths that were asked for."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):

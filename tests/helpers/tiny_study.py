@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The study's command on a tiny task, made beforehand: python tiny_study.py TASK [arguments]."""
+"""The study's command on a tiny task that was made before: python tiny_study.py TASK [arguments]."""
 
 import shutil
 import sys

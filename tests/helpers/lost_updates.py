@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""A rollout worker extension that receives weight updates and throws them away."""
+"""A rollout worker extension that receives weight updates and discards them."""
 
 from verl.workers.rollout.vllm_rollout.bucketed_weight_transfer import BucketedWeightReceiver
 
