@@ -63,7 +63,7 @@ def claims(on_policy: Diagnosis, off_policy: Diagnosis) -> list[Claim]:
         off_policy: the same on rollouts of another policy.
 
     Returns:
-        The claims whose variants were measured and can be told from their noise.
+        The claims whose variants were measured and stand out from their noise.
     """
     tests = (
         (_unbiased, on_policy, (PI_THETA,)),

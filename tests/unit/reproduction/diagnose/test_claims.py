@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Verdicts follow the numbers: each claim on made-up measurements that speak for it, against it, or not at all."""
+"""Verdicts follow the numbers. Each claim gets made-up measurements that support it, refute it, or decide nothing."""
 
 import re
 
@@ -22,12 +22,12 @@ from recipe.hpt.reproduction.diagnose.variants import (
 EVERY = (CLIPPED, GRPO, PI_OLD, PI_ONE, PI_THETA, PI_THETA_ON_DEMONSTRATIONS, REINFORCE, STD)
 N, L_MAX = 8, 10
 UNBIASED = (N - 1) / (N * L_MAX)
-# Three folds and questions that differ by 1 %: errors of about that size.
+# Three folds and questions differ by 1 %, so errors are about that large.
 SPREAD = (0.99, 1.0, 1.01)
 
 
 def entry(variant, variance=1.0, cosine=0.9, questions=1.0, weights=(1.0, 1.0, 1.0), turn=0, **fields):
-    """Squared norm 1; ``variance`` of a step on three questions. ``turn`` makes the noise another one."""
+    """An entry with squared norm 1 and ``variance`` of a step on three questions; ``turn`` changes the noise."""
     spread = SPREAD[turn:] + SPREAD[:turn]
     defaults = {
         "label": variant.label, "entry": variant.entry, "advantage": variant.advantage,
@@ -81,7 +81,7 @@ def test_the_same_computation_has_no_lower_variance():
 
 
 def test_relative_variance_counts_the_noise_of_the_norm():
-    """Variances known to 1 % do not tell 1 from 2 where the norm is not known."""
+    """Variances that are known to 1 % do not separate 1 from 2 if the norm is unknown."""
     noisy = Folds([0.3, 1.0, 3.0], [0.9] * 3, [0.9] * 3)
     entries = entry(GRPO, 1.0, folds=noisy), entry(REINFORCE, 2.0)
     assert verdict("as published", *entries) == OPEN

@@ -154,7 +154,7 @@ def test_a_response_ends_with_its_first_end_token():
 
 
 def test_samples_are_of_the_model_at_temperature_one(model):
-    """Frequencies of the first token, after prompts of two lengths, against the model's probabilities."""
+    """After prompts of two lengths, the frequencies of the first token agree with the model's probabilities."""
     prompts, count = ([5, 6, 7], [8]), 3000
     state = torch.get_rng_state()
     responses = sample(model, prompts, count, 1, seed=0)

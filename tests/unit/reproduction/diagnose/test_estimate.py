@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The diagnosis of a tiny random Qwen2 whose expected reward can be enumerated."""
+"""The diagnosis of a tiny random Qwen2, whose expected reward can be enumerated."""
 
 import itertools
 
@@ -41,7 +41,7 @@ def model():
 
 
 def every_response() -> list[list[int]]:
-    """All responses: two tokens, or the end token 0 alone."""
+    """All responses there are: two tokens, or the end token 0 alone."""
     return [[0], *(list(row) for row in itertools.product(range(1, VOCABULARY), range(VOCABULARY)))]
 
 
@@ -50,7 +50,7 @@ def reward(response) -> float:
 
 
 def exact_gradient(model) -> torch.Tensor:
-    """grad of mean_q sum_tau pi(tau) R(tau), by enumeration. (P,)"""
+    """The gradient of mean_q sum_tau pi(tau) R(tau) by enumeration, (P,)."""
     total = 0.0
     for prompt in PROMPTS:
         log_prob, mask = response_log_probs(model, prompt, every_response())
@@ -83,7 +83,7 @@ def measure(model, questions, **options):
 
 @pytest.mark.parametrize("groups", [25, 150])
 def test_the_reference_tends_to_the_exact_gradient_as_groups_grow(model, groups):
-    """Its squared error is what its own variance says: W / (Q K), which falls with K."""
+    """Its squared error is what its own variance predicts: W / (Q K), which falls with K."""
     reference = reference_gradient(model, sampled(model, groups * N, seed=1), N)
     exact = exact_gradient(model)
     error = (reference.direction - exact).square().sum().item()
@@ -95,7 +95,7 @@ def test_the_reference_tends_to_the_exact_gradient_as_groups_grow(model, groups)
 
 
 def test_on_policy_estimators_are_unbiased_up_to_their_scale(model):
-    """R - mean has (n - 1) / (n L_max) of the objective's gradient, +-1 twice its 1 / L_max."""
+    """R - mean gives (n - 1) / (n L_max) of the objective's gradient, and +-1 gives twice its 1 / L_max."""
     questions = sampled(model, 80 * N, seed=2)
     reference = reference_gradient(model, sampled(model, 80 * N, seed=3), N)
     variants = ["dr_grpo", "reinforce", PI_THETA]
@@ -114,7 +114,7 @@ def test_on_policy_estimators_are_unbiased_up_to_their_scale(model):
 
 
 def test_standard_errors_cover_the_scatter_over_repetitions(model):
-    """Pools small enough that the reference's noise counts as well. A cosine's error is conservative."""
+    """The pools are so small that the reference's noise counts as well. A cosine's error is conservative."""
     found = [
         measure(
             model,
@@ -144,7 +144,7 @@ def test_the_cosine_of_a_step_counts_its_noise(model):
 
 
 def test_a_biased_estimator_is_seen(model):
-    """Rewards turned upside down: the same variance, the opposite direction."""
+    """With inverted rewards, the variance is the same and the direction is opposite."""
     questions = sampled(model, 40 * N, seed=4)
     turned = [Question(q.prompt, Rollouts(q.pool.responses, [1 - x for x in q.pool.scores])) for q in questions]
     reference = reference_gradient(model, sampled(model, 40 * N, seed=5), N)
@@ -157,7 +157,7 @@ def test_a_biased_estimator_is_seen(model):
     assert wrong.relative_rollouts == pytest.approx(right.relative_rollouts)
 
 
-def test_every_entry_is_reported_or_said_not_to_apply(model):
+def test_every_entry_is_reported_or_listed_as_not_applicable(model):
     diagnosis = measure(model, sampled(model, 5 * N + 1, seed=6), contrasts=CONTRASTS)
     assert set(diagnosis.entries) == (set(ALGORITHMS) - {"ppo"}) | {c.label for c in CONTRASTS}
     assert diagnosis.not_applicable == {"ppo": "its advantage is GAE, and no critic's values are given"}
@@ -171,7 +171,7 @@ def test_every_entry_is_reported_or_said_not_to_apply(model):
 
 
 def test_ppo_applies_where_values_are_given(model):
-    """A = R - 1/2 is half of +-1: on-policy the same gradient, at half the scale."""
+    """A = R - 1/2 is half of +-1, so on-policy it has the same gradient at half the scale."""
     questions = sampled(model, 8 * N, seed=7, values=lambda _, rows: [[0.5] * len(r) for r in rows])
     entries = measure(model, questions, algorithms=["ppo", "reinforce"]).entries
     assert entries["ppo"].variance_rollouts == pytest.approx(entries["reinforce"].variance_rollouts / 4)
@@ -202,7 +202,7 @@ def test_scale_changes_the_variance_but_not_the_relative_one(model):
 
 
 def shifted(model, by: float):
-    """log-probs of a policy that is e^by times as likely as the model on every sampled token."""
+    """Log-probabilities under a policy that gives every sampled token e^by times the model's probability."""
 
     @torch.no_grad()
     def make(prompt, rows):
@@ -224,7 +224,7 @@ def test_another_sampling_policy_is_seen_in_gap_clip_and_scale(model):
     ratio = torch.tensor(-0.5).exp().item()
     plain, theta = entries["dr_grpo, no clip"], entries["reinforce, A = R - mean"]
     assert plain.variance_rollouts == pytest.approx(theta.variance_rollouts * ratio**2)
-    # 0.61 is below the clip, which stops the tokens of negative advantage.
+    # The ratio 0.61 is below the clip, which stops tokens with a negative advantage.
     assert 0 < entries["dr_grpo"].stabilised < 1
     assert entries["dr_grpo"].ess_share < plain.ess_share
 
@@ -236,7 +236,7 @@ def test_the_model_is_left_as_it_was(model):
     model.eval()
 
 
-def test_an_entry_with_an_advantage_of_its_own_is_said_not_to_apply(model, monkeypatch):
+def test_an_entry_with_an_advantage_of_its_own_is_listed_as_not_applicable(model, monkeypatch):
     strange = Algorithm(
         parts.unstabilised,
         parts.current_policy,
@@ -251,7 +251,7 @@ def test_an_entry_with_an_advantage_of_its_own_is_said_not_to_apply(model, monke
 
 
 def test_groups_of_one_advantage_have_no_gradient_and_no_ratios(model):
-    """All wrong: exactly 0 where the advantage is relative, and no number where 0 is divided."""
+    """If all rollouts are wrong, relative advantages are exactly 0, and a division by 0 gives no number."""
     questions = [Question(q.prompt, Rollouts(q.pool.responses, [0.0] * 8)) for q in sampled(model, 8, seed=13)]
     entry = measure(model, questions, algorithms=["grpo"]).entries["grpo"]
     assert (entry.variance_rollouts, entry.effective_sample_size) == (0, 0)
@@ -260,6 +260,9 @@ def test_groups_of_one_advantage_have_no_gradient_and_no_ratios(model):
 
 def pool(count: int, **fields) -> Rollouts:
     return Rollouts([[1, 2]] * count, [0.0, 1.0] * (count // 2), **fields)
+
+
+VALUED = pool(8, values=[[0.0, 0.0]] * 8)
 
 
 @pytest.mark.parametrize(
@@ -273,11 +276,11 @@ def pool(count: int, **fields) -> Rollouts:
         ([Question([], pool(8))], {}, "got a question without prompt tokens"),
         ([Question([1], pool(8))], {"max_response_length": 1}, "got a response of 2 tokens"),
         ([Question([1], pool(8))], {"algorithms": ["grop"]}, "Unknown algorithm 'grop'. Available: cispo, .*sft"),
-        ([Question([1], pool(8))], {"algorithms": ["sft"]}, "cannot diagnose 'sft': .*demonstrations, and none are given"),
+        ([Question([1], pool(8))], {"algorithms": ["sft"]}, "cannot diagnose 'sft': .*demonstrations"),
         ([Question([1], pool(8))], {"algorithms": ["ppo"]}, "cannot diagnose 'ppo': .*GAE, and no critic's values"),
         ([Question([1], pool(8))], {"algorithms": ["sft", "sft"]}, "got two variants labelled 'sft'"),
         ([Question([1], pool(8), [2]), Question([1], pool(8))], {}, "got demonstrations for 1 of 2 questions"),
-        ([Question([1], pool(8, values=[[0.0, 0.0]] * 8)), Question([1], pool(8))], {}, "got values for 1 of 2 questions"),
+        ([Question([1], VALUED), Question([1], pool(8))], {}, "got values for 1 of 2 questions"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_message(model, questions, options, message):

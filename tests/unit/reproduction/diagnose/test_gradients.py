@@ -26,12 +26,12 @@ PROMPT = [1, 4, 2]
 RESPONSES = [[3, 5, 1, 0], [2], [6, 6], [4, 1, 3]]
 SCORES = [1.0, 0.0, 0.0, 1.0]
 SHIFT = [0.5, -0.3, 0.05, 0.0]
-"""log pi_old - log pi_theta per row: on either side of the clip, within it, and on-policy."""
+"""log pi_old - log pi_theta per row: outside the clip on either side, within it, and on-policy."""
 DEMONSTRATION = [5, 2, 0]
 VALUES = [[0.1, 0.2, 0.3, 0.4], [0.5], [0.2, 0.9], [0.6, 0.1, 0.0]]
 L_MAX = 8
 ROUNDING = 1e-5
-"""Of gradients, relative: Qwen2 computes its norms in float32 in a float64 model too."""
+"""Relative error of gradients: Qwen2 computes its norms in float32 in a float64 model, too."""
 
 
 def tiny_model(tied: bool = True, dtype=F64, seed: int = 0):
@@ -67,7 +67,7 @@ def test_padded_rows_equal_single_rows():
 
 
 def naive(model, entry, rows, old_rows, advantages, denominator) -> torch.Tensor:
-    """sum coefficient * grad pi_theta / denominator, one row and one token at a time."""
+    """The sum of coefficient * grad pi_theta / denominator, one row and one token at a time."""
     total = torch.zeros(layout_of(model).total, dtype=F64)
     for response, old, advantage in zip(rows, old_rows, advantages, strict=True):
         log_prob = one_row(model, response)
@@ -79,7 +79,7 @@ def naive(model, entry, rows, old_rows, advantages, denominator) -> torch.Tensor
 
 
 def advantages_by_hand(entry: str) -> list[torch.Tensor]:
-    """Of each row of a group of two rollouts, or of the demonstration; rollouts 0, 1 score 1, 0."""
+    """The advantage of each row of a group of two rollouts that score 1 and 0, or of the demonstration."""
     scores = torch.tensor(SCORES[:2], dtype=F64)
     if entry in ("luffy_offline", "srft_offline"):
         mixed = group_advantage(torch.tensor([*SCORES[:2], 1.0]), [0, 0, 0], normalize=True)
@@ -94,7 +94,7 @@ def advantages_by_hand(entry: str) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("entry", ALGORITHMS)
 def test_an_entrys_gradient_is_the_loop_over_its_tokens(entry):
-    """Advantages, denominators and gradient of a group, from the question to the mean gradient."""
+    """This covers a group's advantages, denominators and gradient, from the question to the mean gradient."""
     model = tiny_model()
     rows = RESPONSES[:2]
     with torch.no_grad():
@@ -182,7 +182,7 @@ def test_the_layout_covers_every_trainable_parameter_once(tied):
     assert set(layout.names) == head | layers | {"norms"}
     norms = [size for size, block in zip(layout.sizes, layout.block, strict=True)
              if layout.names[block] == "norms"]  # fmt: skip
-    assert norms == [8] * 4  # two per layer; the last one is frozen
+    assert norms == [8] * 4  # there are two per layer; the last one is frozen
 
 
 def test_a_frozen_model_is_refused():

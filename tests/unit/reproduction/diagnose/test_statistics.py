@@ -1,6 +1,9 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Streamed statistics against direct computation. Q questions, K groups, P parameters in B blocks."""
+"""Streamed statistics agree with direct computation.
+
+Shapes: Q questions, K groups, P parameters in B blocks.
+"""
 
 import itertools
 import math
@@ -23,7 +26,7 @@ from recipe.hpt.reproduction.diagnose.statistics import (
 )
 
 F64 = torch.float64
-# Block 0 is not contiguous: elements 0, 1 and 5.
+# Block 0 is not contiguous: it has the elements 0, 1 and 5.
 LAYOUT = Layout(sizes=(2, 3, 1), block=(0, 1, 0), names=("a", "b"))
 BLOCKS = ([0, 1, 5], [2, 3, 4])
 
@@ -41,7 +44,7 @@ def one_block(size: int) -> Layout:
 
 
 def nested(layout: Layout, gradients: torch.Tensor) -> NestedMoments:
-    """Of g_qk, (Q, K, P)."""
+    """The moments of g_qk, (Q, K, P)."""
     moments = NestedMoments(layout)
     for question in gradients:
         groups = Welford(layout)
@@ -82,7 +85,7 @@ def test_components_by_their_formulas():
 
 
 def test_components_of_a_known_estimator():
-    """g_qk = mu + a_q + e_qk with known variances; P independent elements average the chance away."""
+    """Here g_qk = mu + a_q + e_qk with known variances. P independent elements average chance away."""
     size, questions, groups, of_a, of_e = 200_000, 5, 3, 0.5, 2.0
     signal = 0.3 * normal(size, seed=1)
     a = of_a * normal(questions, 1, size, seed=2)
@@ -90,7 +93,7 @@ def test_components_of_a_known_estimator():
     moments = nested(one_block(size), gradients)
     assert moments.rollout_variance.item() == pytest.approx(size * of_e**2 / questions, rel=0.02)
     assert moments.question_variance is not None
-    # The noise of the groups is 5 times the question's own variance here: uncorrected, it would be 6 times too large.
+    # The groups' noise is 5 times the question's own variance here. Uncorrected, the result would be 6 times too large.
     assert moments.question_variance.item() == pytest.approx(size * of_a**2 / questions, rel=0.1)
     truth = (signal + a.mean((0, 1))).square().sum().item()
     assert moments.squared_norm.item() == pytest.approx(truth, rel=0.05)
