@@ -2,24 +2,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """``hpt data``: prepare question files, validate them, and compare training with benchmarks."""
 
+import json
 import sys
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
 
+import pyarrow.parquet as pq
 import typer
 from rich.table import Table
+from typer.core import TyperCommand
 
-from hpt.cli import contamination, prepare
-from hpt.cli.options import NO_PROGRESS, OK, PLUGIN, REFUSED, WORKERS, epilog, group, load_plugins
+from hpt.cli import prepare
+from hpt.cli.options import NO_PROGRESS, OK, OVERWRITE, PLUGIN, REFUSED, WORKERS, epilog, group, load_plugins
+from hpt.common.digests import file_sha256
 from hpt.common.errors import DataError
+from hpt.common.files import write_whole
 from hpt.common.terminal import print_table
-from hpt.data.checks import ADVICE
+from hpt.data import contamination as overlapping
+from hpt.data.checks import ADVICE, check_files, iter_rows
+from hpt.data.contamination import BenchmarkIndex, Overlap, Settings
+from hpt.data.counts import Counts, Rejected
 from hpt.data.inspection import Inspection, inspect_file, most_common
+from hpt.data.writing import QuestionWriter, check_free
 
+SHOWN = 20
+OVERLAPS = "overlaps with a benchmark"
+OVERLAP = (
+    "hpt data contamination data/train.parquet --against data/aime24.parquet data/math500.parquet",
+    "--report overlaps.json --write data/clean.parquet",
+)
 CHECK = "hpt data check data/openr1_math_46k.parquet data/benchmarks/aime24.parquet"
 commands = group("Prepare question files, validate them, and compare training with benchmarks.", CHECK)
 commands.add_typer(prepare.commands, name="prepare")
-contamination.add_to(commands)
 
 
 @commands.command(epilog=epilog(CHECK))
@@ -42,14 +58,14 @@ def check(
     inspections = [
         inspect_file(file, kind, gold=not no_gold, workers=workers, progress=not no_progress) for file in files
     ]
-    print_table(_table(inspections), ["Lengths are in characters: smallest / median / largest."], False)
+    print_table(_file_table(inspections), ["Lengths are in characters: smallest / median / largest."], False)
     bad = [inspection for inspection in inspections if inspection.problems]
     for inspection in bad:
         print(f"error: {DataError(inspection.problems, ADVICE)}", file=sys.stderr)
     return REFUSED if bad else OK
 
 
-def _table(inspections: Sequence[Inspection]) -> Table:
+def _file_table(inspections: Sequence[Inspection]) -> Table:
     """One row per file."""
     result = Table()
     for name in ("file", "kind", "data_source", "verifier_kind", "question", "answer", "solution"):
@@ -66,3 +82,130 @@ def _table(inspections: Sequence[Inspection]) -> Table:
             *(f"{count:,}" for count in (found.rows, found.with_target, len(found.problems))),
         )
     return result
+
+
+class Against(TyperCommand):
+    """``--against A B`` stands for ``--against A --against B``, so that the shell can expand a pattern after it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        words: list[str] = []
+        inside = False
+        for word in args:
+            if word.startswith("-"):
+                inside = word == "--against"
+            elif inside and words[-1] != "--against":
+                words.append("--against")
+            words.append(word)
+        return super().parse_args(ctx, words)
+
+
+@commands.command(cls=Against, epilog=epilog(*OVERLAP))
+def contamination(
+    train: Path = typer.Argument(metavar="TRAIN", help="training file, parquet"),
+    against: list[Path] = typer.Option(metavar="BENCH...", help="benchmark files, parquet"),
+    report: Path | None = typer.Option(None, help="JSON file for all overlaps"),
+    write: Path | None = typer.Option(None, help="parquet file for the other training questions"),
+    n: int = typer.Option(Settings.n, "--n", min=1, help="words of a run"),
+    min_share: float = typer.Option(
+        Settings.min_share, help="share of a benchmark question's words that shared runs must cover"
+    ),
+    common_benchmark: int = typer.Option(
+        Settings.common_benchmark, min=2, help="a run that this many benchmark questions have is a phrase"
+    ),
+    common_train: int = typer.Option(
+        Settings.common_train, min=1, help="a run that more training questions have is a phrase"
+    ),
+    overwrite: bool = OVERWRITE,
+    no_progress: bool = NO_PROGRESS,
+) -> int:
+    """Find training questions that overlap with benchmarks.
+
+    Questions overlap if they share runs of n words. --report lists all overlaps; --write leaves these questions out.
+    """
+    settings = Settings(n, min_share, common_benchmark, common_train)
+    _check_outputs(train, against, report, write, overwrite)
+    (checked,) = check_files(str(train), require_answer=False)
+    check_files([str(file) for file in against], require_answer=False)
+    questions = [question for file in against for question in overlapping.load_questions(str(file), file.stem)]
+    index = BenchmarkIndex(questions, settings)
+    overlaps = overlapping.find_overlaps(str(train), index, checked.rows, not no_progress)
+    print_table(_summary_table(index, overlaps), [], False)
+    if overlaps:
+        print_table(_overlap_table(overlaps[:SHOWN]), [], False)
+    if len(overlaps) > SHOWN:
+        print(f"... and {len(overlaps) - SHOWN:,} more; --report has all of them")
+    rows = {overlap.row for overlap in overlaps}
+    print(f"{len(rows):,} of {checked.rows:,} training questions overlap")
+    if report:
+        write_whole(
+            report, json.dumps(overlapping.report_record(train, checked.rows, index, overlaps), indent=2) + "\n"
+        )
+        print(f"wrote {report}")
+    if write:
+        counts = _write_clean(train, against, write, overwrite, rows, settings)
+        print(f"wrote {write}: {counts.kept:,} questions")
+    return OK
+
+
+def _check_outputs(
+    train: Path, against: Sequence[Path], report: Path | None, write: Path | None, overwrite: bool
+) -> None:
+    """Refuse outputs that exist or are the input, before minutes are spent."""
+    if write:
+        check_free(write, overwrite)
+        if train.expanduser().resolve() == write.resolve():
+            raise ValueError(f"got --write {write}, the training file itself; name another")
+    if report and report.exists() and not overwrite:
+        raise ValueError(f"{report} exists; name another file, or use --overwrite")
+    stems = [file.stem for file in against]
+    if len(set(stems)) < len(stems):
+        raise ValueError(f"got --against {', '.join(stems)}; expected files of different names")
+
+
+def _write_clean(
+    train: Path, against: Sequence[Path], write: Path, overwrite: bool, left_out: set[int], settings: Settings
+) -> Counts:
+    """The training file less the overlapping rows, all columns as they were, with a manifest."""
+    source = train.expanduser()
+    schema = pq.read_schema(source)
+    counts = Counts()
+    with QuestionWriter(write, schema, overwrite) as writer:
+        for row, values in iter_rows(str(source), schema.names):
+            counts.read += 1
+            if row in left_out:
+                counts.drop(row, Rejected(OVERLAPS))
+                continue
+            writer.add(values)
+            counts.kept += 1
+        if not counts.kept:
+            raise ValueError(f"every question of {train} overlaps; nothing was written")
+        benchmarks = {file.name: file_sha256(file.expanduser()) for file in against}
+        writer.finish(
+            {
+                "source": {"file": source.name, "sha256": file_sha256(source)},
+                "settings": {**asdict(settings), "against": benchmarks},
+                "counts": counts.as_record(),
+            }
+        )
+    return counts
+
+
+def _summary_table(index: BenchmarkIndex, overlaps: Sequence[Overlap]) -> Table:
+    """Per benchmark: questions, those that training questions overlap with, and how many these are."""
+    table = Table("benchmark")
+    for name in ("questions", "overlapped", "training questions"):
+        table.add_column(name, justify="right")
+    for name, counts in overlapping.per_benchmark(index, overlaps).items():
+        table.add_row(name, *(f"{counts[each]:,}" for each in ("questions", "met", "by")))
+    return table
+
+
+def _overlap_table(overlaps: Sequence[Overlap]) -> Table:
+    """One row per pair of questions."""
+    table = Table()
+    for name in ("training row", "id", "benchmark", "question", "share", "shared words"):
+        table.add_column(name, overflow="fold")
+    for each in overlaps:
+        question = each.question
+        table.add_row(str(each.row), each.id, question.benchmark, question.id, f"{each.share:.2f}", each.run)
+    return table
