@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks of the sources that no linter has. ``python tests/lint.py [FILE...]`` prints ``FILE:LINE: what``.
 
-The exit status is 1 if there is anything. Licence headers, docstrings that begin with "Of", private words, long modules, large files, and shell scripts by
-shellcheck. CONTRIBUTING.md gives the reasons.
+It looks for missing licence headers, docstrings that begin with "Of", private words, long modules and large files, and
+runs shellcheck. The exit status is 1 if there is a finding. CONTRIBUTING.md gives the reasons.
 """
 
 import ast
