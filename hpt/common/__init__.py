@@ -1,3 +1,3 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""What every other package may use: files, errors, terminal output, training logs. Imports nothing of HPT."""
+"""What every other package may use; it imports nothing else of HPT."""

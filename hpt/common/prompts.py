@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The prompt template: a text with ``{prompt}`` in place of the question, instead of a chat template."""
+"""The prompt template: a text with ``{prompt}`` in place of the question, used instead of a chat template."""
 
 PLACEHOLDER = "{prompt}"
 

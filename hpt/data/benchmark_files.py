@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Benchmark files from their sources."""
+"""Makes benchmark files from their sources."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from hpt.common.errors import DataError, Problem, SourceError
 from hpt.data.benchmarks import INFO, SIMPLE_COLUMNS, Benchmark, Item, Row, simple_item
 from hpt.data.choices import INSTRUCTION as CHOICE_INSTRUCTION
 from hpt.data.counts import Counts, Rejected
-from hpt.data.gold_answers import Gold, unverifiable
+from hpt.data.gold_answers import GoldAnswer, unverifiable
 from hpt.data.ids import UniqueIds
 from hpt.data.sources import Source
-from hpt.data.writing import QuestionWriter, question_schema
+from hpt.data.writing import QuestionWriter, question_row, question_schema
 from hpt.verifier.pool import DEFAULT_WORKERS
 
 UNVERIFIABLE_POLICIES = ("error", "drop", "keep")
 UNVERIFIABLE = "gold answer cannot be verified"
 UNVERIFIABLE_KEPT = "gold answer cannot be verified, kept: always scored 0"
 BAD_ROWS_ADVICE = "Nothing was written for this benchmark. Correct the source, or take it from another place."
-BAD_GOLDS_ADVICE = (
-    "Nothing was written for this benchmark. --unverifiable drop makes a smaller one, --unverifiable keep keeps "
-    "these questions, whose score will always be 0."
+BAD_ANSWERS_ADVICE = (
+    "Nothing was written for this benchmark. --unverifiable drop leaves these questions out; --unverifiable keep keeps "
+    "them, and their score will always be 0."
 )
 
 
@@ -34,9 +34,9 @@ class Settings:
     """How benchmark files are made; part of their manifests.
 
     Attributes:
-        instruction: text appended to each question after an empty line; None: nothing for mathematics,
+        instruction: text appended to each question after an empty line. None: nothing for mathematics and
             `hpt.data.choices.INSTRUCTION` for choice questions; empty: nothing for either.
-        unverifiable: what becomes of a question whose gold answer cannot be verified: ``error``, ``drop`` or ``keep``.
+        unverifiable: what to do with a question whose gold answer cannot be verified: ``error``, ``drop`` or ``keep``.
 
     Raises:
         ValueError: another policy.
@@ -47,12 +47,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.unverifiable not in UNVERIFIABLE_POLICIES:
-            raise ValueError(
-                f"got unverifiable={self.unverifiable!r}; expected one of {', '.join(UNVERIFIABLE_POLICIES)}"
-            )
+            expected = ", ".join(UNVERIFIABLE_POLICIES)
+            raise ValueError(f"got unverifiable={self.unverifiable!r}; expected one of {expected}")
 
     def instruction_for(self, kind: str) -> str:
-        """What is appended to questions of this verifier kind."""
+        """The text appended to questions of a verifier kind."""
         if self.instruction is not None:
             return self.instruction.strip()
         return CHOICE_INSTRUCTION if kind == "choice" else ""
@@ -68,80 +67,74 @@ def write_benchmark(
     workers: int = DEFAULT_WORKERS,
     progress: bool = True,
 ) -> Counts:
-    """Write one benchmark file with its manifest; every question is kept, or the policy says what happens.
+    """Write one benchmark file and its manifest; it keeps every question unless the policy drops some.
 
     Args:
-        source: rows in the hub's layout or the simple one.
+        source: rows in the hub's layout or in the simple one.
         out: the parquet file.
-        overwrite: replace an existing one.
+        overwrite: replace an existing file.
         workers: verifier processes.
         progress: show a progress bar.
 
     Returns:
-        The counts, with a remark if they are not those of the published set.
+        The counts, with a remark if the published set has another number of questions.
 
     Raises:
-        SourceError: columns of neither layout.
-        DataError: rows without question or answer; under ``error`` gold answers that cannot be verified.
-        ValueError: ``out`` exists or is no name for a parquet file.
+        SourceError: the columns fit neither layout.
+        DataError: rows have no question or answer; under ``error`` gold answers that cannot be verified.
+        ValueError: ``out`` exists or is no parquet file's name.
     """
     read = _layout(benchmark, source)
+    instruction = settings.instruction_for(benchmark.kind)
     counts = Counts()
     with QuestionWriter(out, question_schema(INFO, with_target=False), overwrite) as writer:
-        rows = tqdm(
-            source.rows(),
-            total=source.count,
-            desc=benchmark.name,
-            unit="row",
-            disable=not progress,
-        )
+        rows = tqdm(source.rows(), total=source.count, desc=benchmark.name, unit="row", disable=not progress)
         items = list(_items(read, source, rows))
-        golds = [(item.answer, benchmark.kind) for item in items]
-        bad = unverifiable(golds, workers=workers, progress=progress)
-        _refuse(source, golds, bad, settings)
+        answers = [(item.answer, benchmark.kind) for item in items]
+        bad = unverifiable(answers, workers=workers, progress=progress)
+        _refuse(source, answers, bad, settings)
         ids = UniqueIds()
         for row, item in enumerate(items):
             counts.read += 1
-            if _is_used(row, golds[row], bad, settings, counts):
-                writer.add(_row(benchmark, item, counts.kept, ids, settings))
+            if _is_used(row, answers[row], bad, settings, counts):
+                writer.add(_row(benchmark, item, counts.kept, ids, instruction))
                 counts.kept += 1
         if counts.kept != benchmark.size:
             counts.remarks.append(f"The published set has {benchmark.size:,} questions, this file {counts.kept:,}.")
-        writer.finish(_record(benchmark, source, settings, counts))
+        writer.finish(
+            {
+                "benchmark": benchmark.name,
+                "source": source.description,
+                "settings": {"instruction": instruction, "unverifiable": settings.unverifiable},
+                "counts": counts.as_record(),
+            }
+        )
     return counts
 
 
-def _refuse(source: Source, golds: list[Gold], bad: dict[Gold, str], settings: Settings) -> None:
-    """Raise DataError if gold answers cannot be verified and the policy does not allow for that."""
+def _detail(answer: GoldAnswer, bad: dict[GoldAnswer, str]) -> str:
+    return f"{answer[0][:80]!r}: {bad[answer]}"
+
+
+def _refuse(source: Source, answers: list[GoldAnswer], bad: dict[GoldAnswer, str], settings: Settings) -> None:
+    """Raise DataError if gold answers cannot be verified and the policy does not allow it."""
     problems = [
-        Problem(source.name, row, f"{UNVERIFIABLE}: {gold[0][:80]!r}: {bad[gold]}")
-        for row, gold in enumerate(golds)
-        if gold in bad
+        Problem(source.name, row, f"{UNVERIFIABLE}: {_detail(answer, bad)}")
+        for row, answer in enumerate(answers)
+        if answer in bad
     ]
-    if problems and (settings.unverifiable == "error" or len(problems) == len(golds)):
-        raise DataError(problems, BAD_GOLDS_ADVICE)
+    if problems and (settings.unverifiable == "error" or len(problems) == len(answers)):
+        raise DataError(problems, BAD_ANSWERS_ADVICE)
 
 
-def _is_used(row: int, gold: Gold, bad: dict[Gold, str], settings: Settings, counts: Counts) -> bool:
-    if gold not in bad:
+def _is_used(row: int, answer: GoldAnswer, bad: dict[GoldAnswer, str], settings: Settings, counts: Counts) -> bool:
+    if answer not in bad:
         return True
     if settings.unverifiable == "keep":
-        counts.note(UNVERIFIABLE_KEPT)
+        counts.notes[UNVERIFIABLE_KEPT] += 1
         return True
-    counts.drop(row, Rejected(UNVERIFIABLE, f"{gold[0][:80]!r}: {bad[gold]}"))
+    counts.drop(row, Rejected(UNVERIFIABLE, _detail(answer, bad)))
     return False
-
-
-def _record(benchmark: Benchmark, source: Source, settings: Settings, counts: Counts) -> dict[str, Any]:
-    return {
-        "benchmark": benchmark.name,
-        "source": source.description,
-        "settings": {
-            "instruction": settings.instruction_for(benchmark.kind),
-            "unverifiable": settings.unverifiable,
-        },
-        "counts": counts.as_record(),
-    }
 
 
 def _layout(benchmark: Benchmark, source: Source) -> Callable[[Row], Item]:
@@ -164,8 +157,7 @@ def _items(read: Callable[[Row], Item], source: Source, rows: Iterator[Row]) -> 
         except UnicodeEncodeError:
             problems.append(Problem(source.name, row, "text that is no Unicode (lone surrogates)"))
         except (ValueError, KeyError, TypeError) as error:
-            missing = isinstance(error, KeyError)
-            reason = f"has no {error.args[0]!r}" if missing else str(error)
+            reason = f"has no {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
             problems.append(Problem(source.name, row, reason))
         else:
             yield item
@@ -173,19 +165,14 @@ def _items(read: Callable[[Row], Item], source: Source, rows: Iterator[Row]) -> 
         raise DataError(problems, BAD_ROWS_ADVICE)
 
 
-def _row(benchmark: Benchmark, item: Item, index: int, ids: UniqueIds, settings: Settings) -> dict[str, Any]:
-    instruction = settings.instruction_for(benchmark.kind)
-    question = f"{item.question}\n\n{instruction}" if instruction else item.question
-    return {
-        "data_source": benchmark.name,
-        "prompt": [{"role": "user", "content": question}],
-        "ability": "math" if benchmark.kind == "math" else "knowledge",
-        "reward_model": {"style": "rule", "ground_truth": item.answer},
-        "extra_info": {
-            "index": index,
-            "split": "test",
-            "id": ids.of(item.id, item.question),
-            "verifier_kind": benchmark.kind,
-            **(item.info or {}),
-        },
-    }
+def _row(benchmark: Benchmark, item: Item, index: int, ids: UniqueIds, instruction: str) -> dict[str, Any]:
+    return question_row(
+        index,
+        ids.of(item.id, item.question),
+        f"{item.question}\n\n{instruction}" if instruction else item.question,
+        item.answer,
+        data_source=benchmark.name,
+        split="test",
+        kind=benchmark.kind,
+        info=item.info or {},
+    )

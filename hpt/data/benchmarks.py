@@ -1,9 +1,9 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmarks of the paper's tables, and MMLU-Pro: where they are, how their rows are laid out.
+"""The benchmarks of the paper's tables, and MMLU-Pro: where they are and how to read their rows.
 
-Any of them may also come in the simple layout: ``prompt`` and ``answer``, for choice questions with the choices as
-lines in the prompt; ``id``, ``source``, ``level`` and ``subject`` where there are any.
+Each may also come in the simple layout: columns ``prompt`` and ``answer``, and optionally ``id``, ``source``,
+``level`` and ``subject``. The prompt of a choice question has the choices as lines.
 """
 
 from collections.abc import Callable
@@ -14,18 +14,17 @@ from hpt.data.choices import LETTERS, letter_of, shuffled, with_choices
 
 IN_DISTRIBUTION = ("aime24", "aime25", "amc23", "math500", "minerva", "olympiadbench")
 OUT_OF_DISTRIBUTION = ("arc_c", "gpqa")
-"""The columns that the paper's two averages are taken over."""
-
+"""The benchmarks of the paper's two averages."""
 
 Row = dict[str, Any]
 SIMPLE_COLUMNS = ("prompt", "answer")
 INFO = ("level", "subject", "source")
-"""Text in extra_info of every benchmark file, null where unknown."""
+"""Texts in extra_info of every benchmark file; null where unknown."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """A benchmark question, its choices in the text; ``id`` None where the source has none."""
+    """A benchmark question with its choices in the text; ``id`` is None if the source has none."""
 
     question: str
     answer: str
@@ -38,14 +37,14 @@ class Benchmark:
     """Where a benchmark is and how to read it.
 
     Attributes:
-        name: data_source of its questions, and the file's name.
-        title: for tables.
-        hub_id, config, split: on the hub.
-        size: questions of the published set.
-        kind: of the verifier, ``math`` or ``choice``.
-        columns: that the hub's rows have; without all of them a source is taken to be in the simple layout.
-        item: reads one of the hub's rows; raises ValueError or KeyError for one that cannot be used.
-        needs_login: whether its owners want a login and consent.
+        name: the data_source of its questions, and the file's name.
+        title: the name in tables.
+        hub_id, config, split: its place on the hub.
+        size: number of questions in the published set.
+        kind: the kind of verifier, ``math`` or ``choice``.
+        columns: the columns of the hub's rows; a source without all of them must have the simple layout.
+        item: reads one of the hub's rows; raises ValueError or KeyError for a row that cannot be used.
+        needs_login: whether its owners require a login and consent.
     """
 
     name: str
@@ -61,7 +60,7 @@ class Benchmark:
 
 
 def simple_item(row: Row) -> Item:
-    """A row of the simple layout."""
+    """Read a row of the simple layout."""
     info = {name: str(row[name]) for name in INFO if row.get(name) is not None}
     return Item(_text(row, "prompt"), _answer(row, "answer"), _id(row, "id"), info)
 
@@ -74,7 +73,7 @@ def _text(row: Row, column: str) -> str:
 
 
 def _answer(row: Row, column: str) -> str:
-    """A gold answer as text; whole numbers are written as such, whatever their type (27.0 is 27)."""
+    """A gold answer as text; a whole number has no fraction, whatever its type (27.0 gives 27)."""
     value = row.get(column)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -102,14 +101,14 @@ def _math_500(row: Row) -> Item:
 
 
 def _olympiad_bench(row: Row) -> Item:
-    """Several final answers become one list, which the verifier reads as a set."""
+    """Join several final answers into one list, which the verifier reads as a set."""
     answers = row["final_answer"]
     if isinstance(answers, str):
         answers = [answers]
     if not answers or any(not isinstance(each, str) or not each.strip() for each in answers):
         raise ValueError(f"final_answer is {_shown(answers)}, expected at least one text")
-    undressed = [each.strip().removeprefix("$").removesuffix("$").strip() for each in answers]
-    answer = answers[0].strip() if len(answers) == 1 else ", ".join(undressed)
+    bare = [each.strip().removeprefix("$").removesuffix("$").strip() for each in answers]
+    answer = answers[0].strip() if len(answers) == 1 else ", ".join(bare)
     info = {"subject": str(row["subfield"])} if row.get("subfield") else {}
     return Item(_text(row, "question"), answer, _id(row, "id"), info)
 
@@ -120,16 +119,11 @@ def _arc(row: Row) -> Item:
     return Item(question, letter_of(row["answerKey"], labels), _id(row, "id"), {})
 
 
-GPQA_CHOICES = (
-    "Correct Answer",
-    "Incorrect Answer 1",
-    "Incorrect Answer 2",
-    "Incorrect Answer 3",
-)
+GPQA_CHOICES = ("Correct Answer", "Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
 
 
 def _gpqa(row: Row) -> Item:
-    """The source puts the right answer first; the order shown is drawn from the record's id."""
+    """Shuffle the choices by the record's id, because the source puts the right answer first."""
     record = _text(row, "Record ID")
     choices = [_text(row, column) for column in GPQA_CHOICES]
     order = shuffled(choices, record)
@@ -146,102 +140,51 @@ def _mmlu_pro(row: Row) -> Item:
     return Item(question, letter, _id(row, "question_id"), {"subject": _text(row, "category")})
 
 
+# Per entry: name, title and place on the hub; columns and reader; what differs from mathematics without a login.
 _ALL = (
     Benchmark(
-        "aime24",
-        "AIME 2024",
-        "HuggingFaceH4/aime_2024",
-        "train",
-        30,
-        ("id", "problem", "answer"),
-        _problem_answer("problem"),
+        "aime24", "AIME 2024", "HuggingFaceH4/aime_2024", "train", 30,
+        ("id", "problem", "answer"), _problem_answer("problem"),
     ),
     Benchmark(
-        "aime25",
-        "AIME 2025",
-        "math-ai/aime25",
-        "test",
-        30,
-        ("problem", "answer"),
-        _problem_answer("problem"),
+        "aime25", "AIME 2025", "math-ai/aime25", "test", 30,
+        ("problem", "answer"), _problem_answer("problem"),
     ),
     Benchmark(
-        "amc23",
-        "AMC 2023",
-        "math-ai/amc23",
-        "test",
-        40,
-        ("question", "answer"),
-        _problem_answer("question"),
+        "amc23", "AMC 2023", "math-ai/amc23", "test", 40,
+        ("question", "answer"), _problem_answer("question"),
     ),
     Benchmark(
-        "math500",
-        "MATH-500",
-        "HuggingFaceH4/MATH-500",
-        "test",
-        500,
-        ("problem", "answer", "subject", "level", "unique_id"),
-        _math_500,
+        "math500", "MATH-500", "HuggingFaceH4/MATH-500", "test", 500,
+        ("problem", "answer", "subject", "level", "unique_id"), _math_500,
     ),
     Benchmark(
-        "minerva",
-        "Minerva Math",
-        "math-ai/minervamath",
-        "test",
-        272,
-        ("question", "answer"),
-        _problem_answer("question"),
+        "minerva", "Minerva Math", "math-ai/minervamath", "test", 272,
+        ("question", "answer"), _problem_answer("question"),
     ),
     Benchmark(
-        "olympiadbench",
-        "OlympiadBench",
-        "Hothan/OlympiadBench",
-        "train",
-        674,
-        ("question", "final_answer"),
-        _olympiad_bench,
-        config="OE_TO_maths_en_COMP",
+        "olympiadbench", "OlympiadBench", "Hothan/OlympiadBench", "train", 674,
+        ("question", "final_answer"), _olympiad_bench, config="OE_TO_maths_en_COMP",
     ),
     Benchmark(
-        "arc_c",
-        "ARC-Challenge",
-        "allenai/ai2_arc",
-        "test",
-        1172,
-        ("id", "question", "choices", "answerKey"),
-        _arc,
-        kind="choice",
-        config="ARC-Challenge",
+        "arc_c", "ARC-Challenge", "allenai/ai2_arc", "test", 1172,
+        ("id", "question", "choices", "answerKey"), _arc, kind="choice", config="ARC-Challenge",
     ),
     Benchmark(
-        "gpqa",
-        "GPQA diamond",
-        "Idavidrein/gpqa",
-        "train",
-        198,
-        ("Record ID", "Question", *GPQA_CHOICES),
-        _gpqa,
-        kind="choice",
-        config="gpqa_diamond",
-        needs_login=True,
+        "gpqa", "GPQA diamond", "Idavidrein/gpqa", "train", 198,
+        ("Record ID", "Question", *GPQA_CHOICES), _gpqa, kind="choice", config="gpqa_diamond", needs_login=True,
     ),
     Benchmark(
-        "mmlu_pro",
-        "MMLU-Pro",
-        "TIGER-Lab/MMLU-Pro",
-        "test",
-        12032,
-        ("question_id", "question", "options", "answer", "answer_index", "category"),
-        _mmlu_pro,
-        kind="choice",
+        "mmlu_pro", "MMLU-Pro", "TIGER-Lab/MMLU-Pro", "test", 12032,
+        ("question_id", "question", "options", "answer", "answer_index", "category"), _mmlu_pro, kind="choice",
     ),
-)
+)  # fmt: skip
 BENCHMARKS = {benchmark.name: benchmark for benchmark in _ALL}
 assert len(BENCHMARKS) == len(_ALL)
 
 
 def benchmark_of(name: str) -> Benchmark:
-    """Look one up; raises ValueError with the known names."""
+    """Look a benchmark up; raises ValueError with the known names."""
     if name not in BENCHMARKS:
         raise ValueError(f"Unknown benchmark {name!r}. Available: {', '.join(BENCHMARKS)}")
     return BENCHMARKS[name]

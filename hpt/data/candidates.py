@@ -1,9 +1,9 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Questions of a source, before it is known whether they can be used, and how such a source is read."""
+"""Questions of a source before we know whether they can be used, and how to read such a source."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hpt.data.counts import Rejected
@@ -15,14 +15,14 @@ UNVERIFIABLE_POLICIES = ("drop", "error")
 
 @dataclass(frozen=True)
 class Candidate:
-    """A question of a source, before it is known whether it can be used.
+    """A question of a source before we know whether it can be used.
 
     Attributes:
         question: the user's message.
-        answer: gold answer.
-        solution: gold solution; its tags follow `hpt.data.thinking`.
-        data_source, source_id: as the source has them.
-        info: further text for extra_info.
+        answer: the gold answer.
+        solution: the demonstration; its tags follow `hpt.data.thinking`.
+        data_source, source_id: as in the source.
+        info: further texts for extra_info.
     """
 
     question: str
@@ -30,7 +30,7 @@ class Candidate:
     solution: str
     data_source: str
     source_id: object
-    info: dict[str, str | None]
+    info: dict[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Settings:
 
     Attributes:
         think: ``keep`` or ``strip``, see `hpt.data.thinking`.
-        max_target_length: longest gold solution in tokens, EOS included; None: any length.
-        overlong: what becomes of a longer one: ``drop`` the question, ``error``, or ``keep`` it.
-        unverifiable: what becomes of a question whose gold answer cannot be verified: ``drop`` or ``error``.
+        max_target_length: longest demonstration in tokens, EOS included; None: any length.
+        overlong: what to do with a question whose demonstration is longer: ``drop``, ``error`` or ``keep``.
+        unverifiable: what to do with a question whose gold answer cannot be verified: ``drop`` or ``error``.
 
     Raises:
-        ValueError: a value outside of these.
+        ValueError: another value.
     """
 
     think: str = "keep"
@@ -53,13 +53,10 @@ class Settings:
     unverifiable: str = "drop"
 
     def __post_init__(self) -> None:
-        for name, known in (
-            ("think", THINK_POLICIES),
-            ("overlong", OVERLONG_POLICIES),
-            ("unverifiable", UNVERIFIABLE_POLICIES),
-        ):
-            if getattr(self, name) not in known:
-                raise ValueError(f"got {name}={getattr(self, name)!r}; expected one of {', '.join(known)}")
+        known = {"think": THINK_POLICIES, "overlong": OVERLONG_POLICIES, "unverifiable": UNVERIFIABLE_POLICIES}
+        for name, policies in known.items():
+            if getattr(self, name) not in policies:
+                raise ValueError(f"got {name}={getattr(self, name)!r}; expected one of {', '.join(policies)}")
         if self.max_target_length is not None and self.max_target_length < 1:
             raise ValueError(f"got max_target_length={self.max_target_length}; expected a number of tokens >= 1")
 
@@ -69,11 +66,11 @@ class Layout:
     """How to read one kind of source.
 
     Attributes:
-        columns: that it must have.
+        columns: the columns that the source must have.
         answer_columns: those of them that hold the gold answer.
-        answer: a row's gold answer, from these columns alone; None where it has none.
-        candidate: a row as a candidate.
-        info: names of the candidates' ``info``.
+        answer: returns a row's gold answer from these columns alone, or None if there is none.
+        candidate: reads a whole row.
+        info: names of the texts in a candidate's ``info``.
     """
 
     columns: tuple[str, ...]
@@ -83,9 +80,13 @@ class Layout:
     info: tuple[str, ...] = ()
 
 
-def text_of(values: dict[str, Any], column: str, where: str) -> str:
-    """A text that must be there; raises Rejected under ``where`` if it is null, empty or no text."""
+def text_of(values: dict[str, Any], column: str, reason: str) -> str:
+    """A text that a row must have.
+
+    Raises:
+        Rejected: with ``reason``; the column is null, empty or no text.
+    """
     value = values.get(column)
     if not isinstance(value, str) or not value.strip():
-        raise Rejected(where)
+        raise Rejected(reason)
     return value

@@ -1,37 +1,35 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of question files, before a job takes its machines: no torch, Ray or verl, only pyarrow.
+"""Checks of question files before a job takes its machines; they need pyarrow only, not torch, Ray or verl.
 
 A file is parquet with one question per row:
     prompt          list of {role, content} messages
     data_source     text; selects the reward function
-    reward_model    struct with ground_truth, text
-    target          optional gold solution (the demonstration): text, or a list of messages with
-                    exactly one from the assistant
+    reward_model    struct with ground_truth, text: the gold answer
+    target          optional demonstration: text, or a list of messages with exactly one from the assistant
 """
 
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hpt.common.errors import DataError, PathProblem, Problem
+from hpt.common.errors import DataError, PathProblem, Problem, first_line
 
-# Rows decoded at a time. Solutions reach some 30 kB, so the objects alive stay near 10 MB.
+# Rows decoded at a time. A demonstration reaches some 30 kB, so the objects alive stay near 10 MB.
 BATCH_ROWS = 256
-
 # Bytes of a column read ahead: large enough for disks, small beside the rest.
 READ_BYTES = 1 << 20
-
-# The one leaf of the struct that is read.
+# Of the struct only this leaf is read.
 _ANSWER = "reward_model.ground_truth"
 
 ADVICE = (
-    "Correct or remove them and write the files again. Each row needs prompt = [{role, content}, "
-    "...], data_source = text and reward_model = {ground_truth: text}; target, the gold solution, "
-    "is text or a list of messages with one from the assistant, and null where there is none."
+    "Correct or remove them and write the files again. Each row needs prompt = [{role, content}, ...], data_source = text "
+    "and reward_model = {ground_truth: text}; target, the demonstration, is text or a list of messages with one from the "
+    "assistant, and null where there is none."
 )
 
 
@@ -42,8 +40,8 @@ class FileReport:
     Attributes:
         path: the file, as it was named.
         rows: number of questions; 0 if the file could not be opened.
-        with_target: number of questions that have a gold solution.
-        problems: everything wrong, in the order of rows; empty for a good file.
+        with_target: number of questions that have a demonstration.
+        problems: everything that is wrong, in the order of rows; empty for a good file.
     """
 
     path: str
@@ -52,36 +50,24 @@ class FileReport:
     problems: tuple[Problem, ...]
 
 
-def check_files(
-    paths: str | os.PathLike | Sequence[str | os.PathLike],
-    *,
-    prompt_key: str = "prompt",
-    target_key: str = "target",
-    require_target: bool = False,
-    require_answer: bool = True,
-) -> list[FileReport]:
-    """Check one or several files, see `check_file`.
+def check_files(paths: str | os.PathLike | Sequence[str | os.PathLike], **options: Any) -> list[FileReport]:
+    """Check one or several files.
+
+    Args:
+        paths: the files.
+        options: the options of :func:`check_file`.
 
     Returns:
         One report per file, all without problems.
 
     Raises:
-        DataError: if any file has a problem; it lists those of all files.
-        ValueError: if `paths` is empty.
+        DataError: a file has a problem; the error lists those of all files.
+        ValueError: ``paths`` is empty.
     """
     paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not paths:
         raise ValueError("No data files to check: expected at least one parquet file, got none.")
-    reports = [
-        check_file(
-            path,
-            prompt_key=prompt_key,
-            target_key=target_key,
-            require_target=require_target,
-            require_answer=require_answer,
-        )
-        for path in paths
-    ]
+    reports = [check_file(path, **options) for path in paths]
     problems = [problem for report in reports for problem in report.problems]
     if problems:
         raise DataError(problems, ADVICE)
@@ -100,26 +86,24 @@ def check_file(
 
     Args:
         path: the file.
-        prompt_key: column with the messages of the question.
-        target_key: column with the gold solution.
-        require_target: report a file without this column, or without a single solution in it.
-            Otherwise such a file is good, and its questions count as without a demonstration.
-        require_answer: report questions without a ground truth, which no verifier can score.
+        prompt_key: column with the question's messages.
+        target_key: column with the demonstration.
+        require_target: report a file without this column, or without a single demonstration in it. Otherwise such a
+            file is good, and its questions count as questions without a demonstration.
+        require_answer: report questions without a gold answer, because no verifier can score them.
 
     Returns:
-        The report. A bad file raises nothing: whatever is wrong with it is in `problems`.
+        The report. A bad file raises nothing: the report's ``problems`` say what is wrong.
     """
     path = os.fspath(path)
-    reason = format_problem(path) or _path_problem(path)
-    if reason:
+    if reason := format_problem(path) or _path_problem(path):
         return FileReport(path, rows=0, with_target=0, problems=(PathProblem(path, None, reason),))
 
     rows = with_target = 0
     problems: list[Problem] = []
     try:
         with pq.ParquetFile(os.path.expanduser(path)) as file:
-            rows = file.metadata.num_rows
-            schema = file.schema_arrow
+            rows, schema = file.metadata.num_rows, file.schema_arrow
         columns, reasons = _columns(schema, prompt_key, target_key, require_target, require_answer)
         problems += [Problem(path, None, reason) for reason in reasons]
         for row, values in iter_rows(path, columns):
@@ -127,38 +111,36 @@ def check_file(
             problems += [Problem(path, row, reason) for reason in reasons]
             with_target += has_target
     except (pa.ArrowException, OSError) as error:
-        reason = f"cannot be read as parquet, it may be truncated: {_first_line(error)}"
-        return FileReport(path, rows, with_target, (*problems, Problem(path, None, reason)))
-
-    if rows == 0:
-        problems.append(Problem(path, None, "has 0 rows, expected at least one question"))
-    elif require_target and target_key in columns and not with_target:
-        problems.append(Problem(path, None, f"no row has a gold solution in column {target_key!r}"))
+        problems.append(Problem(path, None, f"cannot be read as parquet, it may be truncated: {first_line(error)}"))
+    else:
+        if rows == 0:
+            problems.append(Problem(path, None, "has 0 rows, expected at least one question"))
+        elif require_target and target_key in columns and not with_target:
+            problems.append(Problem(path, None, f"no row has a demonstration in column {target_key!r}"))
     return FileReport(path, rows, with_target, tuple(problems))
 
 
 def format_problem(path: str) -> str | None:
-    """Why the name of a file rules it out, or None; verl, too, tells formats by their ending."""
-    if path.endswith(".parquet"):
-        return None
-    return "is not .parquet; only parquet is supported, not .json or .jsonl: convert the file"
+    """Why a file's name rules it out, or None; verl recognises formats by the name's ending, too."""
+    accepted = path.endswith(".parquet")
+    return None if accepted else "is not .parquet; only parquet is supported, not .json or .jsonl: convert the file"
 
 
 def iter_rows(path: str, columns: Sequence[str]) -> Iterator[tuple[int, dict]]:
-    """Stream a parquet file.
+    """Read a parquet file row by row.
 
     Args:
         path: the file.
-        columns: the columns, or leaves of structs ("reward_model.ground_truth"), to read.
+        columns: the columns to read, or leaves of structs such as "reward_model.ground_truth".
 
     Yields:
         (row counted from 0, {column: value}).
 
     Raises:
-        pyarrow.ArrowException, OSError: if the file cannot be read (on).
+        pyarrow.ArrowException, OSError: the file cannot be read.
     """
-    local = os.path.expanduser(path)  # as fsspec does when verl reads the file
-    # Without these two pyarrow first reads a whole row group, and many files consist of one only.
+    local = os.path.expanduser(path)  # fsspec does the same when verl reads the file
+    # Without these two, pyarrow first reads a whole row group, and many files have only one.
     with pq.ParquetFile(local, pre_buffer=False, buffer_size=READ_BYTES) as file:
         row = 0
         for batch in file.iter_batches(BATCH_ROWS, columns=list(columns), use_threads=False):
@@ -168,17 +150,17 @@ def iter_rows(path: str, columns: Sequence[str]) -> Iterator[tuple[int, dict]]:
 
 
 def solution_text(target: object) -> str | None:
-    """The text of a gold solution.
+    """The text of a demonstration.
 
     Args:
-        target: a value of the target column: text, taken verbatim, or chat messages, of which
-            the assistant's counts.
+        target: a value of the target column: text, which is taken verbatim, or chat messages, of which the
+            assistant's message counts.
 
     Returns:
-        The text, or None for a question without a demonstration (null, empty or only white space).
+        The text, or None for a question without a demonstration (null, empty or white space).
 
     Raises:
-        ValueError: if there is no telling what the solution is; says what was found and expected.
+        ValueError: the value has another form; the message says what was found and expected.
     """
     text = _assistant_content(target) if isinstance(target, list) and target else target
     if text is None or text == [] or (isinstance(text, str) and not text.strip()):
@@ -220,7 +202,7 @@ def _columns(
 
 
 def _check_row(values: dict, columns: Sequence[str], prompt_key: str, target_key: str) -> tuple[list[str], bool]:
-    """What is wrong with a row, and whether it has a gold solution."""
+    """What is wrong with a row, and whether it has a demonstration."""
     reasons = []
     if prompt_key in columns:
         reasons.append(_prompt_problem(values[prompt_key]))
@@ -277,7 +259,3 @@ def _path_problem(path: str) -> str | None:
     if not os.path.exists(local):
         return "does not exist"
     return None if os.path.isfile(local) else "is not a file"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", maxsplit=1)[0]

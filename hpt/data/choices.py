@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Multiple-choice questions: the choices as lines under the question, the answer a letter."""
+"""Multiple-choice questions: the choices are lines under the question, the answer is a letter."""
 
 import random
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ INSTRUCTION = r"Put the letter of your answer within \boxed{}."
 
 
 def with_choices(question: str, choices: Sequence[str]) -> str:
-    """The question and below it one line ``A. ...`` per choice.
+    """The question, and below it one line ``A. ...`` per choice.
 
     Raises:
-        ValueError: fewer than two choices, more than there are letters, or an empty one.
+        ValueError: there are fewer than two choices, more choices than letters, or an empty choice.
     """
     if not 2 <= len(choices) <= len(LETTERS):
         raise ValueError(f"got {len(choices)} choices; expected 2 to {len(LETTERS)}")
@@ -28,7 +28,7 @@ def shuffled(choices: Sequence[str], question_id: str) -> list[int]:
     """An order of the choices that depends on the question's id alone.
 
     Returns:
-        Positions in ``choices``, in the order to show them.
+        Positions in ``choices``, in the order in which they are shown.
     """
     order = list(range(len(choices)))
     # A string seeds random.Random through SHA-512: the same order in every process.
@@ -37,7 +37,7 @@ def shuffled(choices: Sequence[str], question_id: str) -> list[int]:
 
 
 def letter_of(label: object, labels: Sequence[object]) -> str:
-    """The letter of the choice that the source labels ``label``, whatever its labels are (A to D, or 1 to 4).
+    """The letter of the choice with the source's label ``label``; the source may count A to D or 1 to 4.
 
     Raises:
         ValueError: no choice has this label, or several have.

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Gold answers that nothing can verify, found before they are scored 0 for ever."""
+"""Finds gold answers that no verifier can compare with; responses to their questions would always be scored 0."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -12,41 +12,43 @@ from hpt.verifier.kinds import available
 from hpt.verifier.pool import DEFAULT_WORKERS
 
 DEFAULT_KIND = "math"
-"""Of rows that name no verifier_kind."""
+"""The kind of rows that name no verifier_kind."""
 ADVICE = (
-    "A gold answer has to be one that the verifier understands: correct these rows or leave them out "
+    "The verifier must understand a gold answer: correct these rows or leave them out "
     "(hpt data prepare does so with --unverifiable drop)."
 )
+# With fewer distinct answers the verifier takes seconds, and a progress bar only fills the log.
+PROGRESS_BAR_ANSWERS = 2000
 
-# Below this the verifier takes seconds, and a progress bar is noise in the log.
-PROGRESS_BAR_GOLDS = 2000
-
-Gold = tuple[str, str]
+GoldAnswer = tuple[str, str]
+"""(answer, verifier_kind)"""
 
 
-def unverifiable(golds: Iterable[Gold], *, workers: int = DEFAULT_WORKERS, progress: bool = True) -> dict[Gold, str]:
-    """Why gold answers cannot be verified; each distinct one is looked at once.
+def unverifiable(
+    answers: Iterable[GoldAnswer], *, workers: int = DEFAULT_WORKERS, progress: bool = True
+) -> dict[GoldAnswer, str]:
+    """Why gold answers cannot be verified; each distinct one is checked once.
 
     Args:
-        golds: (answer, kind), the kind one of `hpt.verifier.kinds.available()`.
-        workers: verifier processes, where any is needed.
+        answers: their kinds are among `hpt.verifier.kinds.available()`.
+        workers: verifier processes, if any is needed.
         progress: show a progress bar.
 
     Returns:
-        (answer, kind) -> the reason, of those that cannot.
+        Unverifiable answer -> reason.
     """
-    distinct = list(dict.fromkeys(golds))
+    distinct = list(dict.fromkeys(answers))
     reasons = gold_problems(distinct, workers=workers, progress=progress)
-    return {gold: why for gold, why in zip(distinct, reasons, strict=True) if why is not None}
+    return {answer: why for answer, why in zip(distinct, reasons, strict=True) if why is not None}
 
 
-def read_gold_answers(path: str) -> tuple[list[tuple[int, Gold]], list[Problem]]:
-    """The gold answers of a question file that has passed `hpt.data.checks`, and what is wrong with kinds and ids.
+def read_gold_answers(path: str) -> tuple[list[tuple[int, GoldAnswer]], list[Problem]]:
+    """Read the gold answers of a question file that has passed `hpt.data.checks`.
 
     Returns:
-        (row, (answer, kind)) of every row whose kind is known; the problems: unknown kinds, ids that occur twice.
+        (row, answer) for every row of a known kind; problems with unknown kinds and repeated ids.
     """
-    golds: list[tuple[int, Gold]] = []
+    answers: list[tuple[int, GoldAnswer]] = []
     problems: list[Problem] = []
     first_row: dict[str, int] = {}
     for row, values in iter_rows(path, ["reward_model", "extra_info"]):
@@ -56,45 +58,40 @@ def read_gold_answers(path: str) -> tuple[list[tuple[int, Gold]], list[Problem]]
             info = {}
         kind = info.get("verifier_kind") or DEFAULT_KIND
         if kind in available():
-            golds.append((row, (values["reward_model"]["ground_truth"], kind)))
+            answers.append((row, (values["reward_model"]["ground_truth"], kind)))
         else:
             expected = ", ".join(available())
             problems.append(Problem(path, row, f"unknown verifier_kind {kind!r}, expected one of {expected}"))
         name = info.get("id")
-        if name is not None:
-            earlier = first_row.setdefault(str(name), row)
-            if earlier != row:
-                problems.append(Problem(path, row, f"id {name!r} is that of row {earlier}, too"))
-    return golds, problems
+        if name is not None and (earlier := first_row.setdefault(str(name), row)) != row:
+            problems.append(Problem(path, row, f"id {name!r} is that of row {earlier}, too"))
+    return answers, problems
 
 
 def gold_answer_problems(
-    paths: Sequence[str],
-    *,
-    gold: bool = True,
-    workers: int = DEFAULT_WORKERS,
-    progress: bool | None = None,
+    paths: Sequence[str], *, gold: bool = True, workers: int = DEFAULT_WORKERS, progress: bool | None = None
 ) -> list[Problem]:
-    """Unknown kinds, repeated ids and gold answers that cannot be verified, in the order of files and rows.
+    """Unknown kinds, repeated ids and unverifiable gold answers, in the order of files and rows.
 
     Args:
         paths: question files that have passed `hpt.data.checks`.
-        gold: look at gold answers, too.
-        workers: verifier processes, where any is needed.
+        gold: check the gold answers, too.
+        workers: verifier processes, if any is needed.
         progress: show a progress bar; None: on a terminal, or if there is much to do.
     """
     read = {path: read_gold_answers(path) for path in paths}
-    distinct = {answer for golds, _ in read.values() if gold for _, answer in golds}
+    distinct = {answer for answers, _ in read.values() if gold for _, answer in answers}
     if progress is None:
-        progress = sys.stderr.isatty() or len(distinct) >= PROGRESS_BAR_GOLDS
+        progress = sys.stderr.isatty() or len(distinct) >= PROGRESS_BAR_ANSWERS
     why = unverifiable(sorted(distinct), workers=workers, progress=progress)
     found: list[Problem] = []
-    for path, (golds, problems) in read.items():
-        bad = [Problem(path, row, _reason(each, why[each])) for row, each in golds if each in why]
+    for path, (answers, problems) in read.items():
+        bad = [Problem(path, row, f"the {described(each, why[each])}") for row, each in answers if each in why]
         found += sorted([*problems, *bad], key=lambda problem: problem.row or 0)
     return found
 
 
-def _reason(gold: Gold, why: str) -> str:
-    answer = gold[0] if len(gold[0]) <= 80 else gold[0][:77] + "..."
-    return f"the gold answer {answer!r} cannot be verified: {why}"
+def described(answer: GoldAnswer, why: str) -> str:
+    """An unverifiable gold answer in words, shortened."""
+    text = answer[0] if len(answer[0]) <= 80 else answer[0][:77] + "..."
+    return f"gold answer {text!r} cannot be verified: {why}"

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Ids of questions: unique within a file, the same in every run over the same source."""
+"""Ids of questions: unique within a file, and the same in every run over the same source."""
 
 from hpt.data.questions import question_key
 
@@ -8,15 +8,15 @@ _DIGITS = 16
 
 
 class UniqueIds:
-    """Gives one id per question, in the order of the file."""
+    """Gives each question one id, in the order of the file."""
 
     def __init__(self) -> None:
         self._given: set[str] = set()
 
     def of(self, source_id: object, question: str) -> str:
-        """The source's own id, else a hash of the question's text.
+        """The source's own id, or else a hash of the question's text.
 
-        An id that the source has used before gets the hash appended, and a count where this is not enough.
+        If the source repeats an id, the hash is appended, and a count if that is not enough.
 
         Args:
             source_id: text or a number; None or empty where the source has none.

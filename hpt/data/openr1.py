@@ -1,8 +1,9 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Training sets from OpenR1-Math: the 46k subset with verified solutions, and the questions it leaves out."""
+"""Training sets from OpenR1-Math: the subset of 46k verified solutions, and the questions outside it."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from tqdm import tqdm
@@ -18,19 +19,19 @@ from hpt.data.thinking import with_thinking
 SUBSET = "Elliott/Openr1-Math-46k-8192"
 COMPLETE = "open-r1/OpenR1-Math-220k"
 COMPLEMENT = "openr1_complement"
-"""data_source of the complement's questions."""
+"""The data_source of the complement's questions."""
 
 NO_QUESTION = "no question"
 OTHER_PROMPT = "prompt other than one question of the user's"
-NO_SOLUTION = "no gold solution"
+NO_SOLUTION = "no demonstration"
 IN_SUBSET = "question of the subset"
 NO_GENERATION = "no verified, complete generation"
-# What the data set writes where there is no final answer.
+# The data set writes one of these where there is no final answer.
 _PLACEHOLDERS = frozenset({"proof", "not found", "notfound", "none"})
 
 
 def subset_layout(think: str) -> Layout:
-    """Of `SUBSET`: prompts with a system message, which is left out, and the solution as messages."""
+    """How to read `SUBSET`; its prompts have a system message, which is left out."""
 
     def answer(values: dict[str, Any]) -> str | None:
         reward_model = values.get("reward_model")
@@ -50,9 +51,8 @@ def subset_layout(think: str) -> Layout:
             answer=answer(values) or "",
             solution=with_thinking(solution, think),
             data_source=text_of(values, "data_source", "no data_source"),
-            # Its extra_info.index counts rows of an earlier selection, or is -1 throughout: no id.
+            # extra_info.index is no id: it counts rows of an earlier selection, or is -1 throughout.
             source_id=(values.get("extra_info") or {}).get("id"),
-            info={},
         )
 
     columns = ("data_source", "prompt", "target", "reward_model")
@@ -60,14 +60,14 @@ def subset_layout(think: str) -> Layout:
 
 
 def complement_layout(subset_keys: set[str], think: str) -> Layout:
-    """Of `COMPLETE`: the questions that are not in the subset.
+    """How to read `COMPLETE` without the subset's questions.
 
-    The gold solution is the shortest, in characters, of the generations that math-verify found correct and whose
-    reasoning is complete, the first of equally short ones.
+    The demonstration is the shortest generation, in characters, that math-verify found correct and whose reasoning is
+    complete; among equally short ones it is the first.
 
     Args:
         subset_keys: ``question_key`` of the subset's questions.
-        think: policy for tags; a generation that breaks their rule is passed over.
+        think: the policy for tags; generations that break their rule are left out.
     """
 
     def answer(values: dict[str, Any]) -> str | None:
@@ -92,29 +92,21 @@ def complement_layout(subset_keys: set[str], think: str) -> Layout:
             info={"source": values.get("source")},
         )
 
-    columns = (
-        "problem",
-        "answer",
-        "uuid",
-        "generations",
-        "correctness_math_verify",
-        "is_reasoning_complete",
-    )
+    columns = ("problem", "answer", "uuid", "generations", "correctness_math_verify", "is_reasoning_complete")
     return Layout(columns, ("answer",), answer, candidate, info=("source",))
 
 
 def subset_keys(subset: Source, progress: bool = True) -> set[str]:
-    """``question_key`` of every question of the subset, as released or as prepared here."""
+    """``question_key`` of every question of the subset, as it was released or as it is prepared here.
+
+    Raises:
+        SourceError: a row has no question.
+    """
     subset.require(["prompt"])
-    rows = tqdm(
-        subset.rows(["prompt"]),
-        total=subset.count,
-        desc="questions of the subset",
-        unit="row",
-        disable=not progress,
-    )
     keys = set()
-    for row, values in enumerate(rows):
+    rows = subset.rows(["prompt"])
+    bar = tqdm(rows, total=subset.count, desc="questions of the subset", unit="row", disable=not progress)
+    for row, values in enumerate(bar):
         try:
             keys.add(question_key(_question(values.get("prompt"))))
         except Rejected as rejected:
@@ -123,7 +115,7 @@ def subset_keys(subset: Source, progress: bool = True) -> set[str]:
 
 
 def _question(prompt: Any) -> str:
-    """The content of the user's message, the only one beside a system message."""
+    """The user's message; a prompt may have one such message and a system message."""
     if not isinstance(prompt, list) or not all(isinstance(each, dict) for each in prompt):
         raise Rejected(NO_QUESTION)
     roles = [message.get("role") for message in prompt if message.get("role") != "system"]
@@ -134,6 +126,7 @@ def _question(prompt: Any) -> str:
 
 
 def _verified(values: dict[str, Any], think: str) -> Iterator[str]:
+    """The generations that are correct, complete and follow the rule for tags."""
     generations = values.get("generations") or []
     correct = values.get("correctness_math_verify") or []
     complete = values.get("is_reasoning_complete") or []
@@ -141,7 +134,5 @@ def _verified(values: dict[str, Any], think: str) -> Iterator[str]:
         raise Rejected("lists of generations and of their verdicts differ in length")
     for text, is_correct, is_complete in zip(generations, correct, complete, strict=True):
         if is_correct is True and is_complete is True and isinstance(text, str) and text.strip():
-            try:
+            with suppress(Rejected):
                 yield with_thinking(text, think)
-            except Rejected:
-                continue

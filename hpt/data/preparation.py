@@ -1,66 +1,58 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""From the rows of a source to a training file: one path for all training sets."""
+"""Makes a training file from the rows of a source; all training sets take this path."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from tqdm import tqdm
 
 from hpt.common.errors import DataError, Problem
 from hpt.data.candidates import Candidate, Layout, Settings
 from hpt.data.counts import Counts, Rejected
-from hpt.data.gold_answers import DEFAULT_KIND, Gold, unverifiable
+from hpt.data.gold_answers import DEFAULT_KIND, GoldAnswer, unverifiable
 from hpt.data.ids import UniqueIds
 from hpt.data.questions import question_key
 from hpt.data.sources import Source
-from hpt.data.writing import QuestionWriter, question_schema
+from hpt.data.writing import QuestionWriter, question_row, question_schema
 from hpt.verifier import extract_answer
 from hpt.verifier.pool import DEFAULT_WORKERS
 
-# Solutions tokenised at a time: a fast tokenizer works on them in parallel.
+# Demonstrations tokenised at a time: a fast tokenizer works on them in parallel.
 BATCH_ROWS = 64
 
 NO_ANSWER = "no gold answer"
 DUPLICATE = "question occurs earlier"
-OVERLONG = "solution too long"
+OVERLONG = "demonstration too long"
 UNVERIFIABLE = "gold answer cannot be verified"
 NOT_UNICODE = "text that is no Unicode (lone surrogates)"
-UNBOXED = "gold solution without a boxed answer"
-LONG_KEPT = "solution too long, kept"
+UNBOXED = "demonstration without a boxed answer"
+LONG_KEPT = "demonstration too long, kept"
 ADVICE = (
     "Nothing was written. Leave such questions out with --unverifiable drop and --overlong drop, or correct the source."
 )
 
 
-class Tokenizer(Protocol):
-    """What is used of a Hugging Face tokenizer."""
-
-    eos_token_id: int | None
-
-    def __call__(self, text: list[str], **options: Any) -> Any: ...
-
-
 class Preparation:
     """Turns the usable questions of a source into a training file.
 
-    A question is dropped for its tags, its gold answer, the length of its solution, or because an earlier one that
-    was kept is the same; it is counted under the first of these.
+    A question is dropped for its tags, its gold answer, the length of its demonstration, or because it repeats an
+    earlier question that was kept. It is counted under the first of these reasons.
 
     Args:
         source: the rows.
         layout: how to read them.
-        settings: which to use.
-        tokenizer: the policy's, for the length of solutions; needed where `max_target_length` is set.
+        settings: which of them to use.
+        tokenizer: the policy's Hugging Face tokenizer, to measure demonstrations; required with `max_target_length`.
         workers: verifier processes.
         progress: show progress bars.
 
     Raises:
-        SourceError: columns that are missing.
-        ValueError: a longest solution without a tokenizer, or a tokenizer without EOS.
+        SourceError: the source lacks a column.
+        ValueError: a limit without a tokenizer, or a tokenizer without EOS.
     """
 
     def __init__(
@@ -69,7 +61,7 @@ class Preparation:
         layout: Layout,
         settings: Settings,
         *,
-        tokenizer: Tokenizer | None = None,
+        tokenizer: Any = None,
         workers: int = DEFAULT_WORKERS,
         progress: bool = True,
     ):
@@ -80,35 +72,35 @@ class Preparation:
                     f"got max_target_length={settings.max_target_length} without a tokenizer; name one to count tokens"
                 )
             if tokenizer.eos_token_id is None:
-                raise ValueError("the tokenizer has no EOS token, in which a solution ends: set one")
+                raise ValueError("the tokenizer has no EOS token, with which a demonstration ends: set one")
         self.source, self.layout, self.settings = source, layout, settings
         self.tokenizer, self.workers, self.progress = tokenizer, workers, progress
         self.counts = Counts()
         if settings.max_target_length is None:
             self.counts.remarks.append(
-                "Lengths of solutions were not looked at: --max-target-length and --tokenizer do."
+                "Demonstrations were not measured: --max-target-length and --tokenizer limit their length."
             )
         self._problems: list[Problem] = []
-        self._bad_golds: dict[Gold, str] = {}
+        self._unverifiable: dict[GoldAnswer, str] = {}
 
     def write(self, out: Path, *, overwrite: bool = False, record: dict[str, Any] | None = None) -> Counts:
         """Write the file and its manifest; call it once.
 
         Args:
             out: the parquet file.
-            overwrite: replace an existing one.
+            overwrite: replace an existing file.
             record: more settings for the manifest.
 
         Returns:
             The counts.
 
         Raises:
-            DataError: under a policy ``error``, the rows concerned; or not a single usable question.
-            ValueError: ``out`` exists or is no name for a parquet file.
+            DataError: rows that a policy ``error`` concerns, or no usable question at all.
+            ValueError: ``out`` exists or is no parquet file's name.
         """
         schema = question_schema(self.layout.info, with_target=True)
         with QuestionWriter(out, schema, overwrite) as writer:
-            self._bad_golds = self._screen_golds()
+            self._unverifiable = self._check_answers()
             self._write_rows(writer)
             if self._problems:
                 raise DataError(sorted(self._problems, key=lambda found: found.row or 0), ADVICE)
@@ -125,11 +117,10 @@ class Preparation:
             )
         return self.counts
 
-    def _screen_golds(self) -> dict[Gold, str]:
-        rows = self.source.rows(self.layout.answer_columns)
-        answers = (self.layout.answer(row) for row in rows)
-        golds = ((answer, DEFAULT_KIND) for answer in answers if answer is not None)
-        return unverifiable(golds, workers=self.workers, progress=self.progress)
+    def _check_answers(self) -> dict[GoldAnswer, str]:
+        answers = (self.layout.answer(row) for row in self.source.rows(self.layout.answer_columns))
+        known = ((answer, DEFAULT_KIND) for answer in answers if answer is not None)
+        return unverifiable(known, workers=self.workers, progress=self.progress)
 
     def _write_rows(self, writer: QuestionWriter) -> None:
         ids, seen = UniqueIds(), set[str]()
@@ -140,20 +131,14 @@ class Preparation:
                 continue
             seen.add(key)
             if extract_answer(candidate.solution) is None:
-                self.counts.note(UNBOXED)
-            name = ids.of(candidate.source_id, candidate.question)
-            writer.add(_training_row(candidate, self.counts.kept, name))
+                self.counts.notes[UNBOXED] += 1
+            writer.add(_training_row(candidate, self.counts.kept, ids))
             self.counts.kept += 1
 
     def _candidates(self) -> Iterator[tuple[int, Candidate]]:
-        """Those that their row alone does not rule out."""
-        rows = tqdm(
-            self.source.rows(),
-            total=self.source.count,
-            desc="questions",
-            unit="row",
-            disable=not self.progress,
-        )
+        """The questions that their row alone does not rule out, with the row's number."""
+        total, hidden = self.source.count, not self.progress
+        rows = tqdm(self.source.rows(), total=total, desc="questions", unit="row", disable=hidden)
         for row, values in enumerate(rows):
             self.counts.read += 1
             try:
@@ -162,14 +147,14 @@ class Preparation:
                     raise Rejected(NO_ANSWER)
                 candidate = self.layout.candidate(values)
                 _check_unicode(candidate)
-                self._check_gold(row, candidate.answer)
+                self._check_answer(row, candidate.answer)
             except Rejected as rejected:
                 self.counts.drop(row, rejected)
             else:
                 yield row, candidate
 
-    def _check_gold(self, row: int, answer: str) -> None:
-        why = self._bad_golds.get((answer, DEFAULT_KIND))
+    def _check_answer(self, row: int, answer: str) -> None:
+        why = self._unverifiable.get((answer, DEFAULT_KIND))
         if why is None:
             return
         detail = f"{answer[:80]!r}: {why}"
@@ -188,21 +173,21 @@ class Preparation:
             for (row, candidate), length in zip(batch, lengths, strict=True):
                 if length <= longest or self.settings.overlong == "keep":
                     if length > longest:
-                        self.counts.note(LONG_KEPT)
+                        self.counts.notes[LONG_KEPT] += 1
                     yield row, candidate
                     continue
                 self.counts.drop(row, Rejected(OVERLONG))
                 if self.settings.overlong == "error":
-                    reason = f"the gold solution has {length} tokens with EOS, more than {longest}"
+                    reason = f"the demonstration has {length} tokens with EOS, more than {longest}"
                     self._problems.append(Problem(self.source.name, row, reason))
 
 
-def solution_lengths(texts: list[str], tokenizer: Tokenizer) -> list[int]:
-    """Tokens of each solution with one EOS at its end, as the trainer makes them."""
+def solution_lengths(texts: list[str], tokenizer: Any) -> list[int]:
+    """Number of tokens of each demonstration with one EOS at its end, as the trainer makes them."""
     encoded = tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)
     lengths = []
     for ids in encoded["input_ids"]:
-        while ids and ids[-1] == tokenizer.eos_token_id:  # the text may bring its own
+        while ids and ids[-1] == tokenizer.eos_token_id:  # the text may end with its own
             ids.pop()
         lengths.append(len(ids) + 1)
     return lengths
@@ -216,18 +201,15 @@ def _check_unicode(candidate: Candidate) -> None:
         raise Rejected(NOT_UNICODE) from error
 
 
-def _training_row(candidate: Candidate, index: int, name: str) -> dict[str, Any]:
-    return {
-        "data_source": candidate.data_source,
-        "prompt": [{"role": "user", "content": candidate.question}],
-        "target": [{"role": "assistant", "content": candidate.solution}],
-        "ability": "math",
-        "reward_model": {"style": "rule", "ground_truth": candidate.answer},
-        "extra_info": {
-            "index": index,
-            "split": "train",
-            "id": name,
-            "verifier_kind": DEFAULT_KIND,
-            **candidate.info,
-        },
-    }
+def _training_row(candidate: Candidate, index: int, ids: UniqueIds) -> dict[str, Any]:
+    return question_row(
+        index,
+        ids.of(candidate.source_id, candidate.question),
+        candidate.question,
+        candidate.answer,
+        data_source=candidate.data_source,
+        split="train",
+        kind=DEFAULT_KIND,
+        info=candidate.info,
+        solution=candidate.solution,
+    )

@@ -1,9 +1,9 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The one rule for ``<think>`` tags in gold solutions.
+"""The rule for ``<think>`` tags in demonstrations.
 
-A usable solution has no tag at all, or one pair that opens at its very beginning and is followed by an answer. Where
-only the opening tag is missing (chat templates often write it into the prompt) it is put back. Anything else is dropped.
+A usable demonstration has no tag, or one pair of tags that opens at its beginning and is followed by an answer. A
+missing opening tag is put back, because chat templates often write it into the prompt. Everything else is dropped.
 """
 
 from hpt.data.counts import Rejected
@@ -15,14 +15,14 @@ NO_ANSWER = "nothing after </think>"
 
 
 def with_thinking(solution: str, policy: str = "keep") -> str:
-    """The solution as the rule has it.
+    """Apply the rule to a demonstration's text.
 
     Args:
-        solution: text of the gold solution.
-        policy: ``keep`` leaves the pair where it is; ``strip`` takes the two tags out, the reasoning stays.
+        solution: the text.
+        policy: ``keep`` keeps the pair of tags; ``strip`` removes the two tags and keeps the reasoning.
 
     Raises:
-        Rejected: the tags do not follow the rule.
+        Rejected: the tags break the rule.
     """
     assert policy in POLICIES
     opened, closed = solution.count(OPEN), solution.count(CLOSE)
@@ -36,6 +36,4 @@ def with_thinking(solution: str, policy: str = "keep") -> str:
     reasoning, _, answer = text.removeprefix(OPEN).partition(CLOSE)
     if not answer.strip():
         raise Rejected(NO_ANSWER)
-    if policy == "keep":
-        return text
-    return f"{reasoning.strip()}\n\n{answer.strip()}".strip()
+    return text if policy == "keep" else f"{reasoning.strip()}\n\n{answer.strip()}".strip()

@@ -1,17 +1,16 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Question files and their manifests, written whole or not at all, never over something else by accident.
+"""Writes question files and their manifests: whole or not at all, and never over another file by accident.
 
-The same rows give the same bytes with the same pyarrow. ``FILE.manifest.json`` says what a file was made from and
-how; its sha256 is that of the parquet file.
+The same rows give the same bytes with the same pyarrow. ``FILE.manifest.json`` records how a file was made, and from
+what; its sha256 is that of the parquet file.
 """
 
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
@@ -20,11 +19,11 @@ import pyarrow.parquet as pq
 from hpt.common.digests import file_sha256
 from hpt.common.files import write_whole
 from hpt.common.versions import versions
-from hpt.data.sources import MANIFEST_SUFFIX
 
 FORMAT_VERSION = 1
-"""Raise it when the same source and settings would give other rows."""
-# Rows of a row group: solutions reach some 30 kB, so a group stays within 40 MB.
+"""Increase it when the same source and settings give other rows."""
+MANIFEST_SUFFIX = ".manifest.json"
+# Rows of a row group: a demonstration reaches some 30 kB, so a group stays within 40 MB.
 GROUP_ROWS = 1024
 
 _MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
@@ -35,33 +34,63 @@ def question_schema(info: Iterable[str], with_target: bool) -> pa.Schema:
     """The columns of a question file.
 
     Args:
-        info: text fields of extra_info beside index, split, id and verifier_kind.
-        with_target: a column for gold solutions.
+        info: text fields of extra_info besides split, id and verifier_kind.
+        with_target: add the column for demonstrations.
     """
-    texts = ["split", "id", "verifier_kind", *info]
-    fields = [
-        ("data_source", pa.string()),
-        ("prompt", _MESSAGES),
-        *([("target", _MESSAGES)] if with_target else []),
-        ("ability", pa.string()),
-        ("reward_model", _ANSWER),
-        (
-            "extra_info",
-            pa.struct([("index", pa.int64()), *((name, pa.string()) for name in texts)]),
-        ),
-    ]
-    return pa.schema(fields)
+    texts = [(name, pa.string()) for name in ("split", "id", "verifier_kind", *info)]
+    fields = {
+        "data_source": pa.string(),
+        "prompt": _MESSAGES,
+        "target": _MESSAGES,
+        "ability": pa.string(),
+        "reward_model": _ANSWER,
+        "extra_info": pa.struct([("index", pa.int64()), *texts]),
+    }
+    return pa.schema([field for field in fields.items() if with_target or field[0] != "target"])
+
+
+def question_row(
+    index: int,
+    name: str,
+    question: str,
+    answer: str,
+    *,
+    data_source: str,
+    split: str,
+    kind: str,
+    info: Mapping[str, str | None],
+    solution: str | None = None,
+) -> dict[str, Any]:
+    """A row of a question file.
+
+    Args:
+        index, name: the row's number and id.
+        question: the user's message.
+        answer, kind: the gold answer and the kind of verifier for it.
+        info: further texts for extra_info.
+        solution: the demonstration, for a file with a column for it.
+    """
+    target = {} if solution is None else {"target": [{"role": "assistant", "content": solution}]}
+    return {
+        "data_source": data_source,
+        "prompt": [{"role": "user", "content": question}],
+        **target,
+        "ability": "math" if kind == "math" else "knowledge",
+        "reward_model": {"style": "rule", "ground_truth": answer},
+        "extra_info": {"index": index, "split": split, "id": name, "verifier_kind": kind, **info},
+    }
 
 
 def manifest_path(path: Path) -> Path:
+    """Where the manifest of a question file is."""
     return path.with_name(path.name + MANIFEST_SUFFIX)
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
-    """The manifest of a question file, or None where there is none.
+    """The manifest of a question file; None if there is none.
 
     Raises:
-        ValueError: it is there and no JSON object.
+        ValueError: it is no JSON object.
     """
     file = manifest_path(path)
     if not file.exists():
@@ -76,7 +105,11 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
 
 
 def check_free(path: Path, overwrite: bool) -> None:
-    """Raise ValueError if something would be overwritten against the user's word."""
+    """Check that a file may be written.
+
+    Raises:
+        ValueError: it is no parquet file's name, or it exists and ``overwrite`` is false.
+    """
     if path.suffix != ".parquet":
         raise ValueError(f"got --out {path}; expected a name that ends in .parquet")
     if path.is_dir():
@@ -86,15 +119,15 @@ def check_free(path: Path, overwrite: bool) -> None:
 
 
 class QuestionWriter:
-    """Collects rows in a temporary file beside ``path``; ``finish`` puts it in place, an exception removes it.
+    """Collects rows in a temporary file beside ``path``; ``finish`` moves it there, an exception removes it.
 
     Args:
         path: the parquet file to write.
-        schema: of the rows.
+        schema: the schema of the rows.
         overwrite: replace an existing file.
 
     Raises:
-        ValueError: ``path`` exists, is a folder or is not named .parquet.
+        ValueError: see :func:`check_free`.
     """
 
     def __init__(self, path: Path, schema: pa.Schema, overwrite: bool = False):
@@ -102,29 +135,22 @@ class QuestionWriter:
         self.path, self.overwrite = path, overwrite
         self._schema = schema
         self._rows: list[dict[str, Any]] = []
-        self._temporary: Path | None = None
 
     def __enter__(self) -> "QuestionWriter":
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
-        os.close(handle)
-        self._temporary = Path(name)
-        self._file = pq.ParquetWriter(name, self._schema, compression="zstd")
+        self._folder = tempfile.TemporaryDirectory(dir=self.path.parent, prefix=f".{self.path.name}.")
+        self._temporary = Path(self._folder.name) / self.path.name
+        self._file = pq.ParquetWriter(self._temporary, self._schema, compression="zstd")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             self._file.close()
         finally:
-            if self._temporary is not None:
-                self._temporary.unlink(missing_ok=True)
+            self._folder.cleanup()
 
     def add(self, row: dict[str, Any]) -> None:
+        """Add one row."""
         self._rows.append(row)
         if len(self._rows) == GROUP_ROWS:
             self._write_group()
@@ -135,17 +161,18 @@ class QuestionWriter:
             self._rows = []
 
     def finish(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Put file and manifest in place; returns the manifest.
+        """Move file and manifest into place.
 
         Args:
-            record: source, settings and counts; plain JSON.
+            record: source, settings and counts, as plain JSON.
+
+        Returns:
+            The manifest.
         """
-        assert self._temporary is not None
         self._write_group()
         self._file.close()
         with open(self._temporary, "rb+") as file:
             os.fsync(file.fileno())
-        os.chmod(self._temporary, 0o644)  # mkstemp makes the file private to its owner
         manifest = {
             "format_version": FORMAT_VERSION,
             "file": self.path.name,
@@ -153,9 +180,8 @@ class QuestionWriter:
             **record,
             "versions": versions("hpt", "pyarrow", "python"),
         }
-        check_free(self.path, self.overwrite)  # it may have been made in the meantime
-        # The manifest first: where both are there and agree, the file is complete.
+        check_free(self.path, self.overwrite)  # another process may have made it
+        # The manifest comes first: if it agrees with the file, the file is complete.
         write_whole(manifest_path(self.path), json.dumps(manifest, indent=2) + "\n")
         os.replace(self._temporary, self.path)
-        self._temporary = None
         return manifest

@@ -1,65 +1,53 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Copies of checkpoint folders: byte for byte, or hard links."""
+"""Fills a folder with a checkpoint's files: symbolic links first, then copies or hard links in their place."""
 
 import os
+import shutil
 from pathlib import Path
 
 from tqdm import tqdm
 
+from hpt.common.files import visible_files
+
 _BLOCK = 1 << 24
 
 
-def checkpoint_files(folder: Path) -> list[Path]:
-    """A checkpoint's files relative to its folder, without hidden ones such as .git and .cache."""
-    found = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        here = Path(parent).relative_to(folder)
-        found += [here / name for name in sorted(names) if not name.startswith(".")]
-    return found
+def link_checkpoint(source: Path, target: Path) -> None:
+    """Make symbolic links in ``target`` to all visible files of ``source`` that ``target`` does not have.
+
+    The links lead to where the bytes are, because a downloaded snapshot consists of symbolic links itself.
+    """
+    for file in visible_files(source):
+        if not (target / file).exists():
+            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            (target / file).symlink_to(os.path.realpath(source / file))
 
 
-def _real_files(folder: Path, skip: set[str]) -> dict[Path, Path]:
-    """File, relative to the folder -> where its bytes are: a downloaded snapshot consists of symbolic links."""
-    files = (file for file in checkpoint_files(folder) if str(file) not in skip)
-    return {file: Path(os.path.realpath(folder / file)) for file in files}
-
-
-def link_checkpoint(source: Path, target: Path, skip: set[str]) -> None:
-    """Symbolic links in the folder ``target`` to all files of ``source`` but ``skip``."""
-    for file, origin in _real_files(source, skip).items():
-        (target / file).parent.mkdir(parents=True, exist_ok=True)
-        (target / file).symlink_to(origin)
-
-
-def copy_checkpoint(source: Path, target: Path, skip: set[str], link: bool, progress: bool = True) -> None:
-    """Fill the folder ``target`` with the files of ``source`` but ``skip``.
+def copy_links(folder: Path, hard: bool, progress: bool = True) -> None:
+    """Replace all symbolic links in ``folder`` by the files to which they lead.
 
     Args:
-        link: make hard links, which take no space; both folders are on one file system. Whoever writes into such a
-            file changes both.
-        progress: show a progress bar in bytes.
+        hard: make hard links, which take no space. The files must be on the folder's file system, and whoever writes
+            into such a file changes the other one, too.
+        progress: show a progress bar for each file.
 
     Raises:
-        OSError: no space, or a link across file systems.
+        OSError: there is no space, or a hard link would cross file systems.
     """
-    real = _real_files(source, skip)
-    total = sum(file.stat().st_size for file in real.values())
-    with tqdm(total=total, desc="copying", unit="B", unit_scale=True, disable=not progress) as bar:
-        for file, origin in real.items():
-            (target / file).parent.mkdir(parents=True, exist_ok=True)
-            if link:
-                os.link(origin, target / file)
-                bar.update(origin.stat().st_size)
+    for link in (folder / file for file in visible_files(folder)):
+        if link.is_symlink():
+            origin = link.readlink()
+            link.unlink()
+            if hard:
+                os.link(origin, link)
             else:
-                _copy(origin, target / file, bar)
+                _copy(origin, link, progress)
 
 
-def _copy(origin: Path, target: Path, bar: tqdm) -> None:
-    with open(origin, "rb") as reader, open(target, "wb") as writer:
-        while block := reader.read(_BLOCK):
-            writer.write(block)
-            bar.update(len(block))
+def _copy(origin: Path, target: Path, progress: bool) -> None:
+    options = {"total": origin.stat().st_size, "desc": f"copying {target.name}", "disable": not progress}
+    with open(origin, "rb") as file, tqdm.wrapattr(file, "read", **options) as reader, open(target, "wb") as writer:
+        shutil.copyfileobj(reader, writer, _BLOCK)
         writer.flush()
         os.fsync(writer.fileno())

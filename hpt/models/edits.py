@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""A checkpoint's small files, and what is changed in them: configuration, chat template, padding token."""
+"""Edits of a checkpoint's small files: configuration, chat template and padding token."""
 
 import copy
 import json
@@ -10,28 +10,29 @@ from typing import Any
 
 from hpt.common.errors import first_line
 from hpt.common.tokenizers import load_tokenizer
+from hpt.models.checkpoints import CONFIG
 from hpt.models.rope import set_max_positions, set_rope_theta
 from hpt.models.templates import template_of
 
-CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokenizer_config.json"
+GENERATION, TOKENIZER = "generation_config.json", "tokenizer_config.json"
 SPECIAL_TOKENS, TEMPLATE = "special_tokens_map.json", "chat_template.jinja"
 JSON_FILES = (CONFIG, GENERATION, TOKENIZER, SPECIAL_TOKENS)
 SHOWN_TOKENS = 20
 
 PAD_TOKENS = ("<|finetune_right_pad_id|>", "<|endoftext|>", "<|pad|>", "<pad>", "[PAD]")
-"""Tried in this order for a tokenizer without a padding token; LLaMA-3.1, Qwen2.5, and the usual names."""
+"""Tried in this order for a tokenizer without a padding token: LLaMA-3.1's, Qwen2.5's, and the usual names."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What to change; None leaves it as it is.
+    """What to change; None changes nothing.
 
     Attributes:
         rope_theta: base of the rotary embeddings' frequencies, > 0.
         max_position_embeddings: longest sequence in tokens.
-        chat_template: a name of `hpt.models.templates` or a file.
-        pad_token: a token of the vocabulary; None: one of `PAD_TOKENS` where the tokenizer has none.
-        model_type: that the checkpoint must have.
+        chat_template: a name from `hpt.models.templates`, or a file.
+        pad_token: a token of the vocabulary; None: one of `PAD_TOKENS` if the tokenizer has no padding token.
+        model_type: the type that the checkpoint must have.
     """
 
     rope_theta: float | None = None
@@ -42,7 +43,7 @@ class Settings:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where there is no file."""
+    """Read a JSON object; it is empty if there is no file."""
     if not path.exists():
         return {}
     try:
@@ -69,13 +70,13 @@ def load_config(folder: Path) -> Any:
 
 
 class Edits:
-    """A checkpoint's small files, and what is changed in them.
+    """A checkpoint's small files, edited in memory.
 
     Args:
         source: the checkpoint's folder.
 
     Raises:
-        ValueError: it has no config.json or no tokenizer, or one without EOS.
+        ValueError: it has no config.json, no tokenizer, or a tokenizer without EOS.
     """
 
     def __init__(self, source: Path):
@@ -86,11 +87,15 @@ class Edits:
         self._after = copy.deepcopy(self._before)
         self.tokenizer = load_tokenizer(source, f"the checkpoint {source}")
         if self.tokenizer.eos_token_id is None:
-            raise ValueError(f"the tokenizer in {source} has no EOS token, in which responses end: set one")
+            raise ValueError(f"the tokenizer in {source} has no EOS token, with which responses end: set one")
         self.changes: list[str] = []
 
     def apply(self, settings: Settings) -> None:
-        """Change the files in memory."""
+        """Apply the settings.
+
+        Raises:
+            ValueError: a change that cannot work.
+        """
         config = self._after[CONFIG]
         kind = config.get("model_type")
         if settings.model_type not in (None, kind):
@@ -105,7 +110,7 @@ class Edits:
         self._set_pad(settings.pad_token)
 
     def _allow_length(self, positions: int) -> None:
-        """A tokenizer that knows of a shorter model would warn about every longer text."""
+        """Raise the tokenizer's limit, because it would warn about every longer text."""
         before = self._after[TOKENIZER].get("model_max_length")
         if before is not None and before < positions:
             self._after[TOKENIZER]["model_max_length"] = positions
@@ -132,8 +137,8 @@ class Edits:
         if token is None or token not in vocabulary:
             got = "no padding token" if token is None else f"padding token {token!r}"
             raise ValueError(
-                f"got {got} that the tokenizer knows; expected one of its vocabulary, as a new one has no embedding: "
-                f"name it with --pad-token. Its special tokens: {', '.join(self._special_tokens())}"
+                f"got {got} that the tokenizer knows; expected a token of its vocabulary, because a new token has no "
+                f"embedding: name one with --pad-token. Its special tokens: {', '.join(self._special_tokens())}"
             )
         if token == before:
             return
@@ -149,13 +154,10 @@ class Edits:
         known = [str(token) for token in self.tokenizer.added_tokens_decoder.values()]
         return known[:SHOWN_TOKENS] + (["..."] if len(known) > SHOWN_TOKENS else [])
 
-    def write(self, folder: Path) -> set[str]:
-        """Write the files that differ into ``folder``, which is made; returns their names."""
+    def write(self, folder: Path) -> None:
+        """Write the changed files into the new folder ``folder``."""
         folder.mkdir()
-        texts = dict(self._texts)
-        for name, content in self._after.items():
-            if content != self._before[name]:
-                texts[name] = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        for name, text in texts.items():
+        changed = {name: content for name, content in self._after.items() if content != self._before[name]}
+        texts = {name: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for name, content in changed.items()}
+        for name, text in {**self._texts, **texts}.items():
             (folder / name).write_text(text, encoding="utf-8")
-        return set(texts)

@@ -1,9 +1,9 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""A checkpoint made ready for training: a copy with other positions, chat template and padding token.
+"""Prepares a checkpoint for training: a copy with other positions, chat template or padding token.
 
-The source is never written to. The new folder appears in one rename, complete and checked: transformers has loaded its
-configuration and tokenizer and found what was asked for. Weights are the source's, byte for byte.
+The source stays as it is. The new folder appears in one step, complete and checked: transformers has loaded its
+configuration and tokenizer and read the requested values. The weights are copied byte for byte.
 """
 
 import json
@@ -19,22 +19,16 @@ from hpt.common.errors import ConfigError
 from hpt.common.files import write_whole
 from hpt.common.tokenizers import load_tokenizer
 from hpt.models.checkpoints import download, local_checkpoint
-from hpt.models.copying import copy_checkpoint, link_checkpoint
+from hpt.models.copying import copy_links, link_checkpoint
 from hpt.models.edits import Edits, Settings, load_config
 from hpt.models.rope import check_window, rope_theta_of
 from hpt.models.templates import EXAMPLES
 
 RECORD = "preparation.json"
-
-
 PRESETS = {
-    # Trained on 4096 positions with a base of 10000; responses of 8192 tokens need more.
+    # This model was trained on 4096 positions with a base of 10000; responses of 8192 tokens need more.
     "qwen2.5-math": Settings(40000, 16384, model_type="qwen2"),
-    "llama-3.1": Settings(
-        chat_template="question-answer",
-        pad_token="<|finetune_right_pad_id|>",
-        model_type="llama",
-    ),
+    "llama-3.1": Settings(chat_template="question-answer", pad_token="<|finetune_right_pad_id|>", model_type="llama"),
 }
 
 
@@ -43,8 +37,8 @@ class Prepared:
     """What was done.
 
     Attributes:
-        changes: each in words; empty if the checkpoint was as asked for.
-        notes: what else the user should know.
+        changes: each change in words; empty if the checkpoint needed none.
+        notes: other facts that the user should know.
         examples: conversations as the chat template renders them.
     """
 
@@ -69,28 +63,27 @@ def prepare(source: Path, out: Path, settings: Settings, *, link: bool = False, 
     """Copy the checkpoint ``source`` to the new folder ``out`` with the changes.
 
     Args:
-        link: hard links instead of copies of the files that do not change.
-        progress: show a progress bar.
+        link: make hard links instead of copies of the files that do not change.
+        progress: show progress bars.
 
     Raises:
-        ValueError: ``out`` exists, ``source`` is no checkpoint, or a change that cannot work.
-        OSError: no space; a hard link across file systems.
+        ValueError: ``out`` exists, ``source`` is no checkpoint, or a change cannot work.
+        OSError: there is no space, or a hard link would cross file systems.
     """
     _check_free(out)
     edits = Edits(source)
     edits.apply(settings)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
-        trial, new = Path(scratch) / "trial", Path(scratch) / "new"
-        # Weights may take minutes to copy: what can fail is tried on links first.
-        rewritten = edits.write(trial)
-        link_checkpoint(source, trial, skip=rewritten)
-        done = check_result(trial, settings, edits)
+        new = Path(scratch) / "new"
         edits.write(new)
-        copy_checkpoint(source, new, skip=rewritten, link=link, progress=progress)
+        # To copy the weights may take minutes, so everything that can fail is tried on links first.
+        link_checkpoint(source, new)
+        done = check_result(new, settings, edits)
+        copy_links(new, hard=link, progress=progress)
         record = {"source": source.name, "settings": asdict(settings), "changes": done.changes}
         write_whole(new / RECORD, json.dumps(record, indent=2) + "\n")
-        _check_free(out)  # it may have been made in the meantime
+        _check_free(out)  # another process may have made it
         os.replace(new, out)
     return done
 
@@ -101,28 +94,26 @@ def _check_free(out: Path) -> None:
 
 
 def check_result(folder: Path, settings: Settings, edits: Edits) -> Prepared:
-    """Load configuration and tokenizer as a training would; returns what was changed and found.
+    """Load configuration and tokenizer as a training does; returns what was changed and found.
 
     Raises:
-        ValueError: they do not load, or do not say what was asked for.
+        ValueError: they do not load, or they do not have the requested values.
     """
     config, tokenizer = load_config(folder), load_tokenizer(folder, f"the checkpoint {folder}")
     done = Prepared(list(edits.changes))
-    for name, wanted, got in (
-        ("rope_theta", settings.rope_theta, rope_theta_of(config)),
-        (
-            "max_position_embeddings",
-            settings.max_position_embeddings,
-            getattr(config, "max_position_embeddings", None),
-        ),
-    ):
+    read = {
+        "rope_theta": rope_theta_of(config),
+        "max_position_embeddings": getattr(config, "max_position_embeddings", None),
+    }
+    for name, got in read.items():
+        wanted = getattr(settings, name)
         if wanted is not None and got != wanted:
             raise ValueError(f"transformers reads {name}={got} from the result; expected {wanted}")
     if settings.max_position_embeddings is not None:
         check_window(config)
     if len(tokenizer) != len(edits.tokenizer):
         raise ValueError(
-            f"the tokenizer would have {len(tokenizer)} tokens instead of {len(edits.tokenizer)}; expected no new ones"
+            f"the tokenizer would have {len(tokenizer)} tokens instead of {len(edits.tokenizer)}; expected no new tokens"
         )
     _note_tokens(tokenizer, done)
     _render_examples(tokenizer, done)
@@ -135,8 +126,8 @@ def _note_tokens(tokenizer: Any, done: Prepared) -> None:
     )
     if tokenizer.pad_token_id == tokenizer.eos_token_id:
         done.notes.append(
-            "the padding token is EOS; programs that mask by token id, and not by position, would not learn to stop: "
-            "--pad-token names another"
+            "the padding token is EOS; programs that mask by token id, and not by position, would not learn to stop: name "
+            "another with --pad-token"
         )
 
 

@@ -1,10 +1,11 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rotary embeddings in a config.json, old style and new.
+"""Rotary embeddings in a config.json, in the old style and the new one.
 
-Transformers 4 and older vLLM read ``rope_theta`` at the top level, transformers 5 ``rope_parameters``; where both are
-there they have to agree. So the top level is always written, and the others where they are. Scaled embeddings (llama3, yarn, linear, ...) are left alone: their frequencies follow from the
-positions the model was trained on, and changing one number of them silently changes the others.
+Transformers 4 and older vLLM read ``rope_theta`` at the top level; transformers 5 reads ``rope_parameters``. Where both
+exist they have to agree, so the top level is always written, and the others where they exist. Scaled embeddings
+(llama3, yarn, linear, ...) are refused: their frequencies follow from the positions that the model was trained on, so a
+change of one number would silently change the others.
 """
 
 from typing import Any
@@ -13,10 +14,13 @@ Config = dict[str, Any]
 
 
 def set_rope_theta(config: Config, theta: float) -> list[str]:
-    """Change the base of the frequencies wherever the config states it; returns what was changed, in words.
+    """Change the base of the frequencies wherever the config states it.
+
+    Returns:
+        What was changed, in words.
 
     Raises:
-        ValueError: not a positive number, scaled or per-layer embeddings, or no base to change.
+        ValueError: the number is not positive, the embeddings are scaled or per layer, or there is no base to change.
     """
     if isinstance(theta, bool) or not theta > 0:
         raise ValueError(f"got rope_theta={theta!r}; expected a number > 0")
@@ -38,11 +42,14 @@ def set_rope_theta(config: Config, theta: float) -> list[str]:
 
 
 def set_max_positions(config: Config, positions: int) -> list[str]:
-    """Change the longest sequence; returns what was changed, in words.
+    """Change the length of the longest sequence.
+
+    Returns:
+        What was changed, in words.
 
     Raises:
-        ValueError: not a positive whole number, no such setting, scaled embeddings, or a sliding window that is
-            shorter.
+        ValueError: the number is no positive whole number, the config has no such setting, or the embeddings are
+            scaled.
     """
     if not isinstance(positions, int) or isinstance(positions, bool) or positions < 1:
         raise ValueError(f"got max_position_embeddings={positions!r}; expected a whole number >= 1")
@@ -84,13 +91,13 @@ def check_window(config: Any) -> None:
     slides = window is not None if kinds is None else "sliding_attention" in kinds
     if slides and (window is None or window < config.max_position_embeddings):
         raise ValueError(
-            f"config.json has layers with a sliding window of {window} tokens, and sequences may have "
+            f"config.json has layers with a sliding window of {window} tokens, but sequences may have "
             f"{config.max_position_embeddings}; expected full attention: set use_sliding_window to false (and layer_types "
             "to full_attention) in the checkpoint, or a shorter --max-position-embeddings"
         )
 
 
 def rope_theta_of(config: Any) -> float | None:
-    """The base that transformers works with, None for a model without; ``config`` is as ``AutoConfig`` loads it."""
+    """The base that transformers uses; None for a model without one. ``config`` is as ``AutoConfig`` loads it."""
     parameters = getattr(config, "rope_parameters", None) or {}
     return parameters.get("rope_theta", getattr(config, "rope_theta", None))

@@ -18,25 +18,25 @@ _CHATML = (
     "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}"
 )
 TEMPLATES = {
-    # The paper's for LLaMA-3.1-8B.
+    # The paper uses this one for LLaMA-3.1-8B.
     "question-answer": _QUESTION_ANSWER,
-    # Qwen's turns, without a system message of its own.
+    # Qwen's turns without its default system message.
     "chatml": _CHATML,
-    # The messages' contents and nothing else.
+    # Only the messages' contents.
     "plain": "{%- for message in messages -%}{{ message['content'] }}{%- endfor -%}",
 }
 EXAMPLES = (
     [{"role": "user", "content": "What is 1+1?"}],
     [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 2+2?"}],
 )
-"""Conversations that a template is tried on."""
+"""Conversations on which a template is tried."""
 
 
 def template_of(name: str) -> str:
     """The template of this name, or the text of a file.
 
     Raises:
-        ValueError: neither a known name nor a file, or an empty file.
+        ValueError: it is neither a known name nor a file, or the file is empty.
     """
     if name in TEMPLATES:
         return TEMPLATES[name]

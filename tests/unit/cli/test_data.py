@@ -77,7 +77,7 @@ def test_lengths_are_smallest_median_largest(tmp_path):
             "expected a struct with a field 'ground_truth'",
         ),
         ([row(0, target="absent")], ("--kind", "train"), "has no column 'target'"),
-        ([row(0, target=None)], (), "no row has a gold solution"),
+        ([row(0, target=None)], (), "no row has a demonstration"),
         ([row(0, prompt="What?")], (), "row 0: prompt is plain text"),
         ([row(0, data_source=None)], (), "row 0: data_source is null"),
     ],

@@ -136,7 +136,7 @@ def test_openr1_from_local_files(run, tmp_path, model):
     lines = [line.split() for line in done.stdout.splitlines()]
     assert ["read", "4"] in lines and ["kept", "3"] in lines
     assert ["dropped:", "question", "occurs", "earlier", "1"] in lines
-    assert "Lengths of solutions were not looked at" in done.stdout and "4/4" in done.stderr
+    assert "Demonstrations were not measured" in done.stdout and "4/4" in done.stderr
     before = out.read_bytes()
     again = run(*OPENR1, "--source", tmp_path / "46k.parquet", "--out", out)
     assert again.returncode == 2 and "exists" in again.stderr and out.read_bytes() == before
@@ -147,7 +147,7 @@ def test_openr1_from_local_files(run, tmp_path, model):
     )
     assert rest.returncode == 0, rest.stderr
     assert "dropped: question of the subset" in rest.stdout
-    assert "of these: solution too long, kept" in rest.stdout and "2/2" not in rest.stderr
+    assert "of these: demonstration too long, kept" in rest.stdout and "2/2" not in rest.stderr
 
 
 def test_benchmarks_from_local_files(run, tmp_path):

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are as before or complete."""
+"""A written file is as before or complete."""
 
 import pytest
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""One pool of verifier workers for all tests of data: each start of a pool costs two seconds of imports."""
+"""One pool of verifier workers serves all tests of data, because each start of a pool takes two seconds of imports."""
 
 import contextlib
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def verifier() -> Iterator[VerifierPool]:
 
 @pytest.fixture(autouse=True)
 def no_other_pool(verifier, monkeypatch):
-    """Gold answers are compared by these workers. tests/unit/verifier/test_gold.py starts workers of its own."""
+    """These workers compare gold answers; tests/unit/verifier/test_gold.py starts its own workers."""
 
     @contextlib.contextmanager
     def same(workers: int) -> Iterator[VerifierPool]:

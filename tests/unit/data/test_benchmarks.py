@@ -167,7 +167,7 @@ def test_gpqa_choices_are_shuffled_by_the_records_id(tmp_path):
         ]
     # Each letter is expected 50 times of 200; 25 is four standard deviations away.
     assert set(Counter(letters)) == set("ABCD") and min(Counter(letters).values()) > 25
-    # The order follows from the id alone: another source order changes nothing.
+    # The order depends on the id only, not on the order of the source.
     (tmp_path / "again").mkdir()
     _, again, _ = write(tmp_path / "again", "gpqa", records[::-1])
     assert [row["prompt"] for row in again[::-1]] == [row["prompt"] for row in rows]
@@ -203,7 +203,7 @@ def test_simple_layout(tmp_path, name):
     assert second["reward_model"]["ground_truth"] == "4" and second["extra_info"]["id"]
 
 
-def test_another_size_than_the_published_sets_is_said(tmp_path):
+def test_a_size_that_differs_from_the_published_set_is_reported(tmp_path):
     counts, _, _ = write(tmp_path, "aime25", [HUB_ROWS["aime25"]])
     assert counts.remarks == ["The published set has 30 questions, this file 1."]
 
@@ -311,6 +311,6 @@ def test_letters():
 
 
 def test_the_shuffle_is_pinned():
-    # Published scores depend on it: files made earlier must stay comparable.
+    # Published scores depend on it, and files made earlier must stay comparable.
     assert shuffled("abcd", "rec1") == [2, 3, 1, 0]
     assert shuffled("abcd", "rec2") == [1, 0, 2, 3]

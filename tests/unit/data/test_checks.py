@@ -76,7 +76,7 @@ def test_absent_target_column_is_fine_unless_required(tmp_path):
 def test_required_target_wants_at_least_one(tmp_path):
     path = write(tmp_path, [good_row(target="")] * 2)
     assert check_file(path).problems == ()
-    assert reasons(check_file(path, require_target=True)) == [f"{path}: no row has a gold solution in column 'target'"]
+    assert reasons(check_file(path, require_target=True)) == [f"{path}: no row has a demonstration in column 'target'"]
 
 
 def test_other_column_names(tmp_path):
@@ -168,7 +168,7 @@ def test_reward_model_without_ground_truth(tmp_path, value):
 
 
 def bad_row(tmp_path, **changes) -> str:
-    """The one problem of a file in which all rows are like this, less file and row."""
+    """The problem of a file in which all rows are like this, without file and row."""
     path = write(tmp_path, [good_row(**changes)])
     (reason,) = reasons(check_file(path))
     prefix = f"{path}, row 0: "

@@ -23,7 +23,7 @@ PHRASE = (
 
 
 def prose(seed: int, count: int) -> str:
-    """``count`` words that occur nowhere else."""
+    """Make ``count`` words that occur nowhere else."""
     rng = random.Random(seed)
     return " ".join("".join(rng.choices(string.ascii_lowercase, k=9)) for _ in range(count))
 
@@ -92,7 +92,7 @@ def test_common_phrases_alone_do_not_trigger(tmp_path):
     benchmark = [f"{prose(i, 12)} {PHRASE}" for i in range(3)]
     train = [f"{prose(100 + i, 12)} {PHRASE}" for i in range(4)]
     assert overlaps(tmp_path, train, benchmark, min_share=0.0) == []
-    # Without the rule they would.
+    # They overlap without the rule.
     assert len(overlaps(tmp_path, train, benchmark[:2], min_share=0.0)) == 8
     assert len(overlaps(tmp_path, train, benchmark, min_share=0.0, common_benchmark=4)) == 12
 
@@ -102,7 +102,7 @@ def test_a_phrase_of_the_training_set_does_not_trigger(tmp_path):
     train = [f"{prose(100 + i, 12)} {PHRASE}" for i in range(11)]
     assert overlaps(tmp_path, train, benchmark) == []
     assert len(overlaps(tmp_path, train[:10], benchmark)) == 10
-    # A question that occurs often is no phrase.
+    # A question that is repeated makes no phrase.
     assert len(overlaps(tmp_path, train[:1] * 11, benchmark)) == 11
 
 
@@ -146,7 +146,7 @@ def test_an_instruction_of_a_benchmark_is_left_out(tmp_path):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_against_a_plain_search(tmp_path, seed):
-    """All pairs that share a run of n words, by comparing every run with every other."""
+    """Find all pairs that share a run of n words; every run is compared with every other."""
     rng = random.Random(seed)
     n = 4
 

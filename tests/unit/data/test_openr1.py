@@ -17,7 +17,7 @@ from recipe.hpt.reproduction.task.base_model import build_tokenizer
 
 
 def subset_row(question="What is 1+1?", answer="2", solution=None, **changes) -> dict:
-    """As in OpenR1-Math-46k-8192."""
+    """Make a row like those of OpenR1-Math-46k-8192."""
     solution = f"<think>\nhm\n</think>\n\n\\boxed{{{answer}}}" if solution is None else solution
     row = {
         "data_source": "Openr1-Math-46k",
@@ -34,7 +34,7 @@ def subset_row(question="What is 1+1?", answer="2", solution=None, **changes) ->
 
 
 def complete_row(question="What is 1+1?", answer="2", generations=(), **changes) -> dict:
-    """As in OpenR1-Math-220k; generations are (text, correct, complete)."""
+    """Make a row like those of OpenR1-Math-220k; generations are (text, correct, complete)."""
     texts, correct, complete = zip(*generations, strict=True) if generations else ((), (), ())
     row = {
         "problem": question,
@@ -139,16 +139,16 @@ def test_every_fate_is_counted(tmp_path):
     assert counts.dropped == {
         "think tags other than one pair at the beginning": 1,
         "nothing after </think>": 1,
-        "solution too long": 1,
+        "demonstration too long": 1,
         "question occurs earlier": 1,
         "gold answer cannot be verified": 1,
         "no gold answer": 2,
-        "no gold solution": 2,
+        "no demonstration": 2,
         "text that is no Unicode (lone surrogates)": 1,
         "prompt other than one question of the user's": 2,
         "no data_source": 1,
     }
-    assert counts.notes == {"gold solution without a boxed answer": 1}
+    assert counts.notes == {"demonstration without a boxed answer": 1}
     record = read_manifest(tmp_path / "out.parquet")
     assert record["counts"]["read"] == 17 and record["counts"]["kept"] == 4
     assert record["counts"]["dropped"] == counts.dropped
@@ -161,7 +161,7 @@ def test_strip(tmp_path):
     assert row["target"][0]["content"] == "hm\n\n\\boxed{2}"
 
 
-def test_of_equal_questions_the_first_usable_one_is_kept(tmp_path):
+def test_the_first_usable_one_of_equal_questions_is_kept(tmp_path):
     rows = [
         subset_row("What is $1+1$?", solution="<think>cut off"),
         subset_row(r"What is \(1 + 1\)?", solution=r"\boxed{2}"),
@@ -195,23 +195,23 @@ def test_lengths_are_those_the_trainer_makes():
 def test_the_limit_counts_eos_and_is_inclusive(tmp_path, limit, kept):
     rows = [subset_row("a", solution="123"), subset_row("b", solution="1234")]
     counts, written = prepare(tmp_path, rows, tokenizer=build_tokenizer(), max_target_length=limit)
-    assert len(written) == kept and counts.dropped.get("solution too long", 0) == 2 - kept
+    assert len(written) == kept and counts.dropped.get("demonstration too long", 0) == 2 - kept
 
 
 def test_overlong_keep_and_error(tmp_path):
     rows = [subset_row(f"question {i}", solution="1" * i) for i in range(1, 101)]
     counts, written = prepare(tmp_path, rows, tokenizer=build_tokenizer(), max_target_length=50, overlong="keep")
-    assert len(written) == 100 and counts.notes["solution too long, kept"] == 51
+    assert len(written) == 100 and counts.notes["demonstration too long, kept"] == 51
     (tmp_path / "out.parquet").unlink()
     (tmp_path / "out.parquet.manifest.json").unlink()
     message = refused(tmp_path, rows, tokenizer=build_tokenizer(), max_target_length=50, overlong="error")
     assert "51 problems" in message
-    assert "row 49: the gold solution has 51 tokens with EOS, more than 50" in message
+    assert "row 49: the demonstration has 51 tokens with EOS, more than 50" in message
 
 
-def test_without_a_tokenizer_nothing_is_measured_and_it_says_so(tmp_path):
+def test_without_a_tokenizer_a_remark_says_that_nothing_is_measured(tmp_path):
     counts, _ = prepare(tmp_path, [subset_row()])
-    assert "Lengths of solutions were not looked at" in counts.remarks[0]
+    assert "Demonstrations were not measured" in counts.remarks[0]
     with pytest.raises(ValueError, match="max_target_length=5 without a tokenizer"):
         prepare(tmp_path, [subset_row()], max_target_length=5)
     tokenizer = build_tokenizer()
@@ -289,7 +289,7 @@ def test_complement_leaves_out_the_subset(tmp_path):
         ([(LONG, True, True), (SHORT, None, True)], LONG),
         ([(LONG, True, True), ("<think>a</think>", True, True)], LONG),
         ([(LONG, True, True), (None, True, True)], LONG),
-        # Of equally short ones the first.
+        # The first one wins among equally short ones.
         (
             [("a</think>\\boxed{2}", True, True), ("b</think>\\boxed{2}", True, True)],
             "<think>\na</think>\\boxed{2}",

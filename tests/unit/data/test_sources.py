@@ -51,7 +51,7 @@ def test_a_folder_is_read_by_datasets(tmp_path):
     (folder / "data").mkdir(parents=True)
     write(folder / "data" / "test-00000-of-00002.parquet", ROWS[:1])
     write(folder / "data" / "test-00001-of-00002.parquet", ROWS[1:])
-    # A hub's config name means nothing here, and the only split is meant.
+    # The hub's config name is ignored, and the only split is used.
     for options in ({"split": "test"}, {"split": "train", "config": "main"}):
         source = open_source(str(folder), **options)
         assert list(source.rows()) == ROWS and source.count == 2

@@ -13,7 +13,7 @@ WHOLE = "<think>\nLet me see.\n</think>\n\nIt is \\boxed{2}."
     [
         (WHOLE, WHOLE),
         ("  \n" + WHOLE + "\n", WHOLE),
-        # The opening tag alone is missing: the prompt may have ended with it.
+        # Only the opening tag is missing: the prompt may have ended with it.
         ("Let me see.\n</think>\n\nIt is \\boxed{2}.", WHOLE),
         ("It is \\boxed{2}.", "It is \\boxed{2}."),
     ],

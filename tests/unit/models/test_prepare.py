@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tiny checkpoints, loaded by the real transformers before and after."""
+"""The real transformers loads tiny checkpoints before and after their preparation."""
 
 import hashlib
 import json
@@ -57,7 +57,7 @@ def edit(folder: Path, name: str = "config.json", **changes) -> None:
 
 
 def old_style(folder: Path, theta: float, scaling: dict | None = None) -> None:
-    """As transformers 4 wrote it: rope_theta and rope_scaling at the top level."""
+    """Write the config as transformers 4 does: rope_theta and rope_scaling at the top level."""
     edit(folder, rope_parameters=None, rope_theta=theta, rope_scaling=scaling, layer_types=None)
 
 
@@ -85,10 +85,10 @@ def qwen(tmp_path) -> Path:
 
 @pytest.fixture
 def llama(tmp_path) -> Path:
-    """As LLaMA-3.1's base model: no chat template, no padding token, one reserved for it."""
+    """A checkpoint like LLaMA-3.1's base model: no chat template, no padding token, a reserved token for it."""
     folder = tmp_path / "source"
     specials = ["<|begin_of_text|>", "<|end_of_text|>", LLAMA_PAD]
-    # WordLevel over bytes that the templates' texts need.
+    # A WordLevel tokenizer over the bytes of the templates' texts.
     pieces = [*specials, "[UNK]", *(chr(i) for i in range(32, 127)), "\n"]
     raw = Tokenizer(models.WordLevel({p: i for i, p in enumerate(pieces)}, unk_token="[UNK]"))
     raw.pre_tokenizer = pre_tokenizers.Split("", "isolated")
@@ -132,7 +132,7 @@ def refused(source: Path, settings: Settings = MATH) -> str:
 
 
 def frequencies(folder: Path) -> torch.Tensor:
-    """(head size / 2,) that the loaded model turns positions by."""
+    """The rotation frequencies of the loaded model, of shape (head size / 2,)."""
     return AutoModelForCausalLM.from_pretrained(folder).model.rotary_emb.inv_freq
 
 
@@ -230,7 +230,7 @@ def test_a_snapshot_of_symbolic_links(qwen, tmp_path):
         torch.testing.assert_close(frequencies(out), expected_frequencies(40000))
 
 
-def test_a_tokenizer_of_shorter_texts_is_told(qwen):
+def test_the_limit_of_a_tokenizer_is_raised(qwen):
     out, done = run(qwen)
     assert "model_max_length of the tokenizer: 256 -> 16384" in done.changes
     assert AutoTokenizer.from_pretrained(out).model_max_length == 16384
@@ -316,7 +316,7 @@ def test_a_known_padding_token_is_found_but_never_eos(llama):
     assert "--pad-token" in str(error.value) and "<|end_of_text|>" in str(error.value)
 
 
-def test_eos_as_padding_is_said(llama):
+def test_a_note_on_eos_as_padding(llama):
     _, done = run(llama, Settings(chat_template="plain", pad_token="<|end_of_text|>"))
     assert any("the padding token is EOS" in note for note in done.notes)
     _, done = run(llama, Settings(chat_template="plain"), out="other")
@@ -365,7 +365,7 @@ def test_a_template_from_a_file_replaces_the_old_one_wherever_it_is(qwen, tmp_pa
     assert f"chat template: replaced by {file}" in done.changes
 
 
-def test_no_template_is_said(llama):
+def test_a_note_on_a_missing_template(llama):
     _, done = run(llama, Settings())
     assert any("there is no chat template" in note for note in done.notes) and done.examples == []
 
@@ -384,7 +384,7 @@ def test_a_template_that_does_not_work(llama, tmp_path_factory, template, part):
     assert part in refused(llama, Settings(chat_template=str(file)))
 
 
-def test_a_template_without_system_messages_is_said(llama, tmp_path_factory):
+def test_a_note_on_a_template_without_system_messages(llama, tmp_path_factory):
     file = tmp_path_factory.mktemp("template") / "own.jinja"
     file.write_text(
         "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"
@@ -419,27 +419,27 @@ def test_an_existing_folder_is_never_touched(qwen):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
 def test_an_interrupted_copy_leaves_nothing(qwen, monkeypatch, error):
-    real = module.copy_checkpoint
+    real = module.copy_links
 
     def interrupted(*arguments, **options):
         real(*arguments, **options)
         raise error
 
-    monkeypatch.setattr(module, "copy_checkpoint", interrupted)
+    monkeypatch.setattr(module, "copy_links", interrupted)
     with pytest.raises(error if isinstance(error, type) else OSError):
         prepare(qwen, qwen.parent / "out", MATH, progress=False)
     assert [each.name for each in qwen.parent.iterdir()] == ["source"]
 
 
 def test_a_folder_made_meanwhile_is_not_replaced(qwen, monkeypatch):
-    real = module.copy_checkpoint
+    real = module.copy_links
     out = qwen.parent / "out"
 
     def slow(*arguments, **options):
         real(*arguments, **options)
         out.mkdir()
 
-    monkeypatch.setattr(module, "copy_checkpoint", slow)
+    monkeypatch.setattr(module, "copy_links", slow)
     with pytest.raises(ValueError, match="exists"):
         prepare(qwen, out, MATH, progress=False)
     assert list(out.iterdir()) == []
