@@ -59,7 +59,7 @@ class DataError(HPTError):
     """
 
     def __init__(self, problems: Sequence[Problem], advice: str):
-        # Ray pickles its workers' exceptions, and pickle rebuilds one from these arguments. So __str__ makes the message.
+        # Ray pickles its workers' exceptions, and pickle rebuilds one from these arguments: __str__ makes the message.
         super().__init__(tuple(problems), advice)
         self.problems = tuple(problems)
         self.advice = advice

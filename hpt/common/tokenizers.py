@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names of models and data sets, and the one way to load a tokenizer."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,11 @@ def load_tokenizer(location: str | Path, given: str, *, trust_remote_code: bool 
     """
     from transformers import AutoTokenizer
 
+    name = os.path.expanduser(location)
+    if is_local(name) and not os.path.exists(name):
+        raise ConfigError(f"got {given}, which does not exist; expected a folder with a tokenizer, or a hub id")
     try:
-        return AutoTokenizer.from_pretrained(str(location), trust_remote_code=trust_remote_code)
+        return AutoTokenizer.from_pretrained(name, trust_remote_code=trust_remote_code)
     except (ValueError, OSError, KeyError, AttributeError, TypeError, ImportError) as error:
         raise ConfigError(
             f"got {given}, whose tokenizer cannot be loaded ({first_line(error)}); expected a tokenizer's files beside "

@@ -143,8 +143,8 @@ def _layout(benchmark: Benchmark, source: Source) -> Callable[[Row], Item]:
     if source.columns.issuperset(SIMPLE_COLUMNS):
         return simple_item
     raise SourceError(
-        f"{source.name} is no source of {benchmark.name}: its columns are {', '.join(sorted(source.columns))}; expected "
-        f"{', '.join(benchmark.columns)}, or the simple layout with {', '.join(SIMPLE_COLUMNS)}"
+        f"{source.name} is no source of {benchmark.name}: its columns are {', '.join(sorted(source.columns))}; "
+        f"expected {', '.join(benchmark.columns)}, or the simple layout with {', '.join(SIMPLE_COLUMNS)}"
     )
 
 

@@ -27,9 +27,9 @@ READ_BYTES = 1 << 20
 _ANSWER = "reward_model.ground_truth"
 
 ADVICE = (
-    "Correct or remove them and write the files again. Each row needs prompt = [{role, content}, ...], data_source = text "
-    "and reward_model = {ground_truth: text}; target, the demonstration, is text or a list of messages with one from the "
-    "assistant, and null where there is none."
+    "Correct or remove them and write the files again. Each row needs prompt = [{role, content}, ...], data_source = "
+    "text and reward_model = {ground_truth: text}; target, the demonstration, is text or a list of messages with one "
+    "from the assistant, and null where there is none."
 )
 
 

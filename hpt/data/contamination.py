@@ -145,7 +145,7 @@ def _covered(starts: Sequence[int], n: int) -> int:
 
 
 def load_questions(path: str, benchmark: str) -> list[Question]:
-    """The questions of a benchmark file that has passed `hpt.data.checks`, without the lines that all of them end with."""
+    """The questions of a checked benchmark file, without the lines that all of them end with."""
     found = list(_questions(iter_rows(path, ["prompt", "extra_info"])))
     cut = _common_ending([text for _, _, text in found])
     return [Question(benchmark, row, name, text[: len(text) - cut] if cut else text) for row, name, text in found]
@@ -229,7 +229,7 @@ def report_record(path: Path, rows: int, index: BenchmarkIndex, overlaps: Sequen
 
 
 def per_benchmark(index: BenchmarkIndex, overlaps: Sequence[Overlap]) -> dict[str, dict[str, int]]:
-    """Per benchmark: its questions, how many of them overlap (``met``), and with how many training questions (``by``)."""
+    """Per benchmark: its questions, how many of them overlap (met), and with how many training questions (by)."""
     counts = {}
     for name in dict.fromkeys(question.benchmark for question in index.questions):
         mine = [overlap for overlap in overlaps if overlap.question.benchmark == name]

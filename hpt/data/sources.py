@@ -126,8 +126,8 @@ def _unreachable(location: str, error: Exception) -> SourceError:
     # The hub's errors have several lines, and the first one says little.
     reason = " ".join(str(error).split())[:200].rstrip(".")
     return SourceError(
-        f"cannot read the dataset {location}: {reason}. Check the name, the network and, for a gated dataset, the login "
-        "(hf auth login); or download it elsewhere and give its local path"
+        f"cannot read the dataset {location}: {reason}. Check the name, the network and, for a gated dataset, the "
+        "login (hf auth login); or download it elsewhere and give its local path"
     )
 
 

@@ -113,7 +113,7 @@ def check_result(folder: Path, settings: Settings, edits: Edits) -> Prepared:
         check_window(config)
     if len(tokenizer) != len(edits.tokenizer):
         raise ValueError(
-            f"the tokenizer would have {len(tokenizer)} tokens instead of {len(edits.tokenizer)}; expected no new tokens"
+            f"the tokenizer would have {len(tokenizer)} tokens instead of {len(edits.tokenizer)}; expected no new ones"
         )
     _note_tokens(tokenizer, done)
     _render_examples(tokenizer, done)
@@ -122,12 +122,13 @@ def check_result(folder: Path, settings: Settings, edits: Edits) -> Prepared:
 
 def _note_tokens(tokenizer: Any, done: Prepared) -> None:
     done.notes.append(
-        f"EOS is {tokenizer.eos_token} ({tokenizer.eos_token_id}), padding {tokenizer.pad_token} ({tokenizer.pad_token_id})"
+        f"EOS is {tokenizer.eos_token} ({tokenizer.eos_token_id}), "
+        f"padding {tokenizer.pad_token} ({tokenizer.pad_token_id})"
     )
     if tokenizer.pad_token_id == tokenizer.eos_token_id:
         done.notes.append(
-            "the padding token is EOS; programs that mask by token id, and not by position, would not learn to stop: name "
-            "another with --pad-token"
+            "the padding token is EOS; programs that mask by token id, and not by position, would not learn to stop: "
+            "name another with --pad-token"
         )
 
 

@@ -92,8 +92,8 @@ def check_window(config: Any) -> None:
     if slides and (window is None or window < config.max_position_embeddings):
         raise ValueError(
             f"config.json has layers with a sliding window of {window} tokens, but sequences may have "
-            f"{config.max_position_embeddings}; expected full attention: set use_sliding_window to false (and layer_types "
-            "to full_attention) in the checkpoint, or a shorter --max-position-embeddings"
+            f"{config.max_position_embeddings}; expected full attention: set use_sliding_window to false (and "
+            "layer_types to full_attention) in the checkpoint, or a shorter --max-position-embeddings"
         )
 
 

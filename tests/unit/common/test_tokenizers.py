@@ -19,3 +19,5 @@ def test_a_folder_without_a_tokenizer(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ConfigError, match=r"got model=MINE, whose tokenizer cannot be loaded \(.+\); expected"):
         load_tokenizer(tmp_path, "model=MINE")
+    with pytest.raises(ConfigError, match="got model=MINE, which does not exist"):
+        load_tokenizer(tmp_path / "nowhere", "model=MINE")

@@ -74,9 +74,10 @@ def test_a_run_of_n_words_is_needed(tmp_path, shared, found):
     assert bool(overlaps(tmp_path, train, [question])) == found
 
 
-def test_case_punctuation_and_latex_dress_do_not_hide_an_overlap(tmp_path):
+def test_case_punctuation_and_latex_spacing_do_not_hide_an_overlap(tmp_path):
     benchmark = [
-        r"Let $f(x)=\frac{x^2+1}{2}$ be defined for all $x \geq 0$. Compute the sum of $f(n)$ over all positive integers"
+        r"Let $f(x)=\frac{x^2+1}{2}$ be defined for all $x \geq 0$. Compute the sum of $f(n)$ "
+        r"over all positive integers"
         r" $n$ up to $20$."
     ]
     train = [
