@@ -42,7 +42,7 @@ commands.add_typer(prepare.commands, name="prepare")
 def check(
     files: list[str] = typer.Argument(metavar="FILE...", help="parquet files"),
     kind: Literal["auto", "train", "eval"] = typer.Option(
-        "auto", help="train needs gold solutions (auto: train where there is a column target)"
+        "auto", help="train needs demonstrations (auto: train where there is a column target)"
     ),
     no_gold: bool = typer.Option(False, "--no-gold", help="do not ask the verifier about the gold answers"),
     workers: int = WORKERS,

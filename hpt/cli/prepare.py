@@ -29,7 +29,7 @@ OUT = typer.Option(metavar="FILE", help="parquet file to write")
 REVISION = typer.Option(None, help="revision of the hub dataset (its newest commit)")
 SPLIT = typer.Option("train", help="split of a hub dataset or folder")
 THINK = typer.Option("keep", help="keep the pair of <think> tags at a solution's beginning, or take the two tags out")
-LONGEST = typer.Option(None, min=1, help="longest gold solution in tokens, EOS included; needs --tokenizer")
+LONGEST = typer.Option(None, min=1, help="longest demonstration in tokens, EOS included; needs --tokenizer")
 TOKENIZER = typer.Option(None, help="folder or hub id of the policy's tokenizer")
 OVERLONG = typer.Option("drop", help="what to do with a question whose solution is longer")
 NAMES = f"{', '.join(BENCHMARKS)} (all)"
@@ -56,7 +56,7 @@ def openr1(
 ) -> int:
     """Make the training file from OpenR1-Math-46k-8192.
 
-    System messages are left out. A gold solution has no <think> tag, or one pair at its beginning, whose opening tag is
+    System messages are left out. A demonstration has no <think> tag, or one pair at its beginning, whose opening tag is
     put back where it is missing; other questions are dropped. Of questions that are equal but for case, white space and
     LaTeX spacing, the first usable one is kept.
     """
@@ -90,7 +90,7 @@ def openr1_complement(
 ) -> int:
     """Make one from the rest of OpenR1-Math-220k.
 
-    These are the questions that are not in OpenR1-Math-46k-8192. The gold solution is the shortest, in characters, of
+    These are the questions that are not in OpenR1-Math-46k-8192. The demonstration is the shortest, in characters, of
     the generations that math-verify found correct and whose reasoning is complete. Questions are the same if they are
     equal but for case, white space and LaTeX spacing.
     """
