@@ -16,7 +16,7 @@ from hpt.data.questions import last_user_message, question_key, words
         ("\ufb01nd \uff12\uff21", "find 2A"),  # a ligature and full-width characters
     ],
 )
-def test_dress_makes_no_other_question(one, other):
+def test_spelling_makes_no_other_question(one, other):
     assert question_key(one) == question_key(other)
 
 
