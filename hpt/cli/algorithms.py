@@ -15,6 +15,7 @@ import typer
 from rich.table import Table
 
 from hpt.cli.options import FAILED, MARKDOWN, OK, epilog, group
+from hpt.common.errors import HPTError
 from hpt.common.terminal import print_table
 
 if TYPE_CHECKING:
@@ -81,6 +82,12 @@ def check(
     if broken:
         print(f"error: above the tolerance: {', '.join(broken)}", file=sys.stderr)
     return FAILED if broken else OK
+
+
+@commands.command(hidden=True, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def diagnose() -> int:
+    """Say where ``python -m hpt.upge diagnose`` is now."""
+    raise HPTError("'diagnose' has moved: run hpt diagnose")
 
 
 def verl_witness() -> dict[str, "Witness"]:

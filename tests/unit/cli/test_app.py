@@ -27,7 +27,8 @@ def tree(command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     yield path
     if isinstance(command, TyperGroup):
         for name in command.list_commands(None):
-            if below := command.get_command(None, name):
+            below = command.get_command(None, name)
+            if below and not below.hidden:
                 yield from tree(below, (*path, name))
 
 
@@ -170,6 +171,8 @@ def test_commands_of_the_recipe(capsys, monkeypatch):
     before = list(sys.path), list(sys.argv)
     assert main(["report", "all", "nowhere.yaml", "--out", "nowhere"]) == 2
     assert "nowhere.yaml" in capsys.readouterr().err
+    assert main(["algorithms", "diagnose", "--seed", "1"]) == 2
+    assert capsys.readouterr().err == "error: 'diagnose' has moved: run hpt diagnose\n"
     assert main(["study", "--ful"]) == 2
     assert "--full" in capsys.readouterr().err
     assert (sys.path, sys.argv) == before
