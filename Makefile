@@ -8,7 +8,7 @@ SHELL := bash
 .ONESHELL:
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart study report check-run test test-fast lint clean
+.PHONY: help install quickstart study report check-run test test-fast lint docs clean
 
 SCRIPT ?=
 PYTHON ?= $(firstword $(foreach name,python3.11 python3,$(shell command -v $(name) >/dev/null 2>&1 && echo $(name))))
@@ -29,6 +29,7 @@ help:
 	echo "make test         all tests"
 	echo "make test-fast    the tests that do not start Ray or vLLM"
 	echo "make lint         ruff, mypy, the contracts of the layers, licence headers, words and shellcheck"
+	echo "make docs         build the documentation as a site in build/docs"
 	echo "make clean        remove caches; .venv and outputs stay"
 	echo "Variables: PYTHON=python3.12 (for install), ARGS='...' (passed on to quickstart, study, report, check-run, test and test-fast)"
 
@@ -102,6 +103,11 @@ lint: install
 	.venv/bin/python -m mypy
 	.venv/bin/lint-imports
 	.venv/bin/python tests/lint.py || true
+
+docs: install
+	$(ENTER)
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs -q build --strict
+	echo "build/docs/index.html"
 
 clean:
 	$(ENTER)

@@ -62,6 +62,8 @@ GPU = ["verl[vllm,fsdp]==0.9.1"]
 DEV = [
     "hypothesis>=6.150",
     "import-linter>=2.17",
+    "mkdocs-material>=9.7",
+    "mkdocstrings[python]>=1.0",
     "mypy>=1.15",
     "pytest>=8.3",
     "pytest-timeout>=2.3",

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""recipe/hpt/extending.md: its modules are written to files, its commands are composed and validated."""
+"""docs/guides/extending.md: its modules are written to files, its commands are composed and validated."""
 
 import importlib
 import os
@@ -21,6 +21,7 @@ from hpt.method.config import HPTConfig
 from hpt.method.estimator import ALGORITHMS
 from hpt.method.estimator.composite import terms_of
 from hpt.method.proof.check import check_entry
+from hpt.method.strategies import STRATEGIES
 from hpt.verifier import Verdict, VerifierPool, kinds
 from hpt.verl_ext import validation as preflight
 from recipe.hpt.configs import compose
@@ -28,7 +29,7 @@ from recipe.hpt.launch import ROOT
 from recipe.hpt.reproduction.task.questions import write_task
 from tests.unit.evaluation.helpers import row, write
 
-PAGE = (ROOT / "recipe" / "hpt" / "extending.md").read_text()
+PAGE = (ROOT / "docs" / "guides" / "extending.md").read_text()
 MODULES = dict(re.findall(r"^`(\w+)\.py`:.*?```python\n(.*?)```", PAGE, re.M | re.S))
 COMMANDS = [
     shlex.split(line)
@@ -38,9 +39,9 @@ COMMANDS = [
 
 
 def command(*parts: str) -> list[str]:
-    """The arguments, after the module's name, of the page's only command with these parts."""
+    """The arguments, after ``hpt`` or the module's name, of the page's only command with these parts."""
     (found,) = [words for words in COMMANDS if all(part in " ".join(words) for part in parts)]
-    return found[3:]
+    return found[1:] if found[0] == "hpt" else found[3:]
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +53,9 @@ def own_modules(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
-    algorithms, own = dict(ALGORITHMS), dict(kinds._OWN)
+    algorithms, strategies, own = dict(ALGORITHMS), dict(STRATEGIES), dict(kinds._OWN)
     yield
-    for registry, entries in ((ALGORITHMS, algorithms), (kinds._OWN, own)):
+    for registry, entries in ((ALGORITHMS, algorithms), (STRATEGIES, strategies), (kinds._OWN, own)):
         registry.clear()
         registry.update(entries)
     for name in MODULES:
@@ -95,8 +96,8 @@ def shown(part: str) -> str:
 
 
 def test_the_page_has_the_modules_and_their_commands():
-    assert list(MODULES) == ["my_algorithm", "my_gate", "my_verifier", "my_reward"]
-    assert len(COMMANDS) == 7
+    assert list(MODULES) == ["my_algorithm", "my_gate", "my_strategy", "my_verifier", "my_reward"]
+    assert len(COMMANDS) == 8
 
 
 # ---- an algorithm ----
@@ -155,6 +156,15 @@ def test_mistakes_with_gates(tmp_path, name, message):
         prepared(["hpt.strategy=soft", f"hpt.schedule=my_gate:{name}"], tmp_path)
 
 
+# ---- a strategy ----
+
+
+def test_the_strategy_is_selected_by_its_name(tmp_path):
+    settings = HPTConfig.from_mapping(prepared(command("my_strategy"), tmp_path).hpt)
+    assert [settings.feedback(mean).sft for mean in (0.25, 0.5, 1.0)] == [1.0, 0.0, 0.0]
+    assert settings.rollout_entry == "grpo"
+
+
 # ---- a verifier ----
 
 
@@ -169,7 +179,7 @@ def questions(folder, *golds):
 
 
 def test_the_verifier_from_the_command_line(capsys):
-    assert main(["verify", "check", *command("hpt verify check")]) == 0
+    assert main(command("hpt verify check")) == 0
     assert capsys.readouterr().out == "score 1, correct, extracted '2'\n"
 
 
@@ -187,7 +197,7 @@ def test_the_verifier_in_an_evaluation_and_its_gold_answers(tmp_path):
     assert len(error.value.problems) == 1 and error.value.problems[0].row == 1
     (benchmark,) = load_benchmarks([str(questions(tmp_path, "2", "3"))])
     assert [each.kind for each in benchmark.questions] == ["word_count"] * 2
-    assert main(["data", "check", *command("hpt data check")]) == 0
+    assert main(command("hpt data check")) == 0
 
 
 def test_the_verifier_in_a_training(tmp_path):

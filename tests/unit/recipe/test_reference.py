@@ -1,34 +1,33 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The committed reference says what the configuration and the definitions say."""
-
-import dataclasses
+"""The committed pages of settings and metrics agree with the configuration and the definitions."""
 
 import pytest
 
 from hpt.method.config import HPTConfig
 from recipe.hpt import reference
 
-COMMITTED = reference.CONFIGS.parent / "reference.md"
+FOLDER = reference.CONFIGS.parents[2] / "docs" / "reference"
 
 
-def test_the_committed_page_is_up_to_date():
-    assert COMMITTED.read_text() == reference.page(), f"run: {reference.COMMAND}"
+@pytest.mark.parametrize("name", reference.PAGES)
+def test_the_committed_page_is_up_to_date(name):
+    assert (FOLDER / name).read_text() == reference.PAGES[name](), f"run: {reference.COMMAND}"
 
 
 def test_every_setting_of_ours_is_there_with_a_meaning():
     rows = [line.split(" | ") for line in reference.our_settings().splitlines()[2:]]
     settings = {row[0].strip("| `"): row[2].strip("| ") for row in rows}
-    expected = {f"hpt.{field.name}" for field in dataclasses.fields(HPTConfig)}
+    expected = {f"hpt.{name}" for name in HPTConfig.model_fields}
     assert set(settings) == expected | {f"data.{name}" for name in reference.OUR_DATA}
     assert all(settings.values())
 
 
-def test_defaults_are_those_of_the_dataclass():
+def test_defaults_are_those_of_the_class():
     config, _ = reference.read("hybrid")
-    for field in dataclasses.fields(HPTConfig):
-        value = config["hpt"][field.name]
-        assert (tuple(value) if field.name == "plugins" else value) == field.default
+    for name, field in HPTConfig.model_fields.items():
+        value = config["hpt"][name]
+        assert (tuple(value) if name == "plugins" else value) == field.default
 
 
 def test_a_comment_belongs_to_the_key_below_it_or_in_its_line():
@@ -68,7 +67,7 @@ def test_every_key_of_a_file_is_found(name):
 
 
 def test_the_command_writes_and_refuses(tmp_path, capsys):
-    assert reference.main([str(tmp_path / "page.md")]) == 0
-    assert (tmp_path / "page.md").read_text() == reference.page()
-    assert reference.main([str(tmp_path / "no" / "page.md")]) == 2
-    assert "expected a file in a folder that exists" in capsys.readouterr().err
+    assert reference.main([str(tmp_path)]) == 0
+    assert {file.name for file in tmp_path.iterdir()} == set(reference.PAGES)
+    assert reference.main([str(tmp_path / "no")]) == 2
+    assert "expected a folder that exists" in capsys.readouterr().err
