@@ -5,7 +5,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import typer
 
@@ -14,6 +14,7 @@ from hpt.common.terminal import print_table
 from hpt.common.tokenizers import load_tokenizer
 from hpt.data import benchmark_files, candidates
 from hpt.data.benchmarks import BENCHMARKS, benchmark_of
+from hpt.data.candidates import Overlong, Think, Unverifiable
 from hpt.data.counts import Counts
 from hpt.data.openr1 import COMPLETE, SUBSET, complement_layout, subset_keys, subset_layout
 from hpt.data.preparation import Preparation
@@ -34,9 +35,6 @@ TOKENIZER = typer.Option(None, help="folder or hub id of the policy's tokenizer"
 OVERLONG = typer.Option("drop", help="what to do with a question whose solution is longer")
 NAMES = f"{', '.join(BENCHMARKS)} (all)"
 UNVERIFIABLE = "what to do with a question whose gold answer cannot be verified"
-Think = Literal["keep", "strip"]
-Overlong = Literal["drop", "error", "keep"]
-Unverifiable = Literal["drop", "error"]
 
 
 @commands.command(epilog=epilog(*OPENR1))
@@ -61,7 +59,9 @@ def openr1(
     LaTeX spacing, the first usable one is kept.
     """
     check_free(out, overwrite)
-    settings = candidates.Settings(think, max_target_length, overlong, unverifiable)
+    settings = candidates.Settings(
+        think=think, max_target_length=max_target_length, overlong=overlong, unverifiable=unverifiable
+    )
     loaded = _tokenizer(tokenizer)
     opened = open_source(source, split=split, revision=revision)
     layout = subset_layout(think)
@@ -95,7 +95,9 @@ def openr1_complement(
     equal but for case, white space and LaTeX spacing.
     """
     check_free(out, overwrite)
-    settings = candidates.Settings(think, max_target_length, overlong, unverifiable)
+    settings = candidates.Settings(
+        think=think, max_target_length=max_target_length, overlong=overlong, unverifiable=unverifiable
+    )
     loaded = _tokenizer(tokenizer)
     left_out = open_source(subset, revision=subset_revision)
     opened = open_source(source, config=config, split=split, revision=revision)
@@ -113,7 +115,7 @@ def benchmarks(
     local: list[str] = typer.Option([], metavar="NAME=PATH", help="read it from a file or folder; may be repeated"),
     revision: list[str] = typer.Option([], metavar="NAME=REVISION", help="its revision on the hub; may be repeated"),
     instruction: str | None = typer.Option(None, help="text to append to each question ('' for none at all)"),
-    unverifiable: Literal["error", "drop", "keep"] = typer.Option("error", help=UNVERIFIABLE),
+    unverifiable: benchmark_files.Unverifiable = typer.Option("error", help=UNVERIFIABLE),
     overwrite: bool = OVERWRITE,
     workers: int = WORKERS,
     no_progress: bool = NO_PROGRESS,
@@ -128,7 +130,7 @@ def benchmarks(
     files, revisions = _by_name("--local", local), _by_name("--revision", revision)
     wanted = list(dict.fromkeys([*(names or ()), *files])) or list(BENCHMARKS)
     chosen = [benchmark_of(name) for name in wanted]
-    settings = benchmark_files.Settings(instruction, unverifiable)
+    settings = benchmark_files.Settings(instruction=instruction, unverifiable=unverifiable)
     for name in wanted:
         check_free(out / f"{name}.parquet", overwrite)
     failed = []

@@ -3,12 +3,12 @@
 """Makes benchmark files from their sources."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tqdm import tqdm
 
+from hpt.common import settings
 from hpt.common.errors import DataError, Problem, SourceError
 from hpt.data.benchmarks import INFO, SIMPLE_COLUMNS, Benchmark, Item, Row, simple_item
 from hpt.data.choices import INSTRUCTION as CHOICE_INSTRUCTION
@@ -19,7 +19,7 @@ from hpt.data.sources import Source
 from hpt.data.writing import QuestionWriter, question_row, question_schema
 from hpt.verifier.pool import DEFAULT_WORKERS
 
-UNVERIFIABLE_POLICIES = ("error", "drop", "keep")
+Unverifiable = Literal["error", "drop", "keep"]
 UNVERIFIABLE = "gold answer cannot be verified"
 UNVERIFIABLE_KEPT = "gold answer cannot be verified, kept: always scored 0"
 BAD_ROWS_ADVICE = "Nothing was written for this benchmark. Correct the source, or take it from another place."
@@ -29,26 +29,14 @@ BAD_ANSWERS_ADVICE = (
 )
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How benchmark files are made; part of their manifests.
-
-    Attributes:
-        instruction: text appended to each question after an empty line. None: nothing for mathematics and
-            `hpt.data.choices.INSTRUCTION` for choice questions; empty: nothing for either.
-        unverifiable: what to do with a question whose gold answer cannot be verified: ``error``, ``drop`` or ``keep``.
-
-    Raises:
-        ValueError: another policy.
-    """
+class Settings(settings.Settings):
+    """How benchmark files are made; part of their manifests."""
 
     instruction: str | None = None
-    unverifiable: str = "error"
-
-    def __post_init__(self) -> None:
-        if self.unverifiable not in UNVERIFIABLE_POLICIES:
-            expected = ", ".join(UNVERIFIABLE_POLICIES)
-            raise ValueError(f"got unverifiable={self.unverifiable!r}; expected one of {expected}")
+    """Text appended to each question after an empty line. None: nothing for mathematics and
+    `hpt.data.choices.INSTRUCTION` for choice questions; empty: nothing for either."""
+    unverifiable: Unverifiable = "error"
+    """What to do with a question whose gold answer cannot be verified."""
 
     def instruction_for(self, kind: str) -> str:
         """The text appended to questions of a verifier kind."""

@@ -4,13 +4,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+from hpt.common import settings
+from hpt.common.settings import Positive
 from hpt.data.counts import Rejected
-from hpt.data.thinking import POLICIES as THINK_POLICIES
 
-OVERLONG_POLICIES = ("drop", "error", "keep")
-UNVERIFIABLE_POLICIES = ("drop", "error")
+Think = Literal["keep", "strip"]
+Overlong = Literal["drop", "error", "keep"]
+Unverifiable = Literal["drop", "error"]
 
 
 @dataclass(frozen=True)
@@ -33,32 +35,17 @@ class Candidate:
     info: dict[str, str | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How a training file is made; part of its manifest.
+class Settings(settings.Settings):
+    """How a training file is made; part of its manifest."""
 
-    Attributes:
-        think: ``keep`` or ``strip``, see `hpt.data.thinking`.
-        max_target_length: longest demonstration in tokens, EOS included; None: any length.
-        overlong: what to do with a question whose demonstration is longer: ``drop``, ``error`` or ``keep``.
-        unverifiable: what to do with a question whose gold answer cannot be verified: ``drop`` or ``error``.
-
-    Raises:
-        ValueError: another value.
-    """
-
-    think: str = "keep"
-    max_target_length: int | None = None
-    overlong: str = "drop"
-    unverifiable: str = "drop"
-
-    def __post_init__(self) -> None:
-        known = {"think": THINK_POLICIES, "overlong": OVERLONG_POLICIES, "unverifiable": UNVERIFIABLE_POLICIES}
-        for name, policies in known.items():
-            if getattr(self, name) not in policies:
-                raise ValueError(f"got {name}={getattr(self, name)!r}; expected one of {', '.join(policies)}")
-        if self.max_target_length is not None and self.max_target_length < 1:
-            raise ValueError(f"got max_target_length={self.max_target_length}; expected a number of tokens >= 1")
+    think: Think = "keep"
+    """What to do with a demonstration's pair of tags, see `hpt.data.thinking`."""
+    max_target_length: Positive | None = None
+    """Longest demonstration in tokens, EOS included; None: any length."""
+    overlong: Overlong = "drop"
+    """What to do with a question whose demonstration is longer."""
+    unverifiable: Unverifiable = "drop"
+    """What to do with a question whose gold answer cannot be verified."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 """Makes a training file from the rows of a source; all training sets take this path."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -111,7 +110,7 @@ class Preparation:
             writer.finish(
                 {
                     "source": self.source.description,
-                    "settings": {**asdict(self.settings), **(record or {})},
+                    "settings": {**self.settings.model_dump(), **(record or {})},
                     "counts": self.counts.as_record(),
                 }
             )

@@ -9,7 +9,6 @@ missing opening tag is put back, because chat templates often write it into the 
 from hpt.data.counts import Rejected
 
 OPEN, CLOSE = "<think>", "</think>"
-POLICIES = ("keep", "strip")
 BAD_TAGS = "think tags other than one pair at the beginning"
 NO_ANSWER = "nothing after </think>"
 
@@ -24,7 +23,7 @@ def with_thinking(solution: str, policy: str = "keep") -> str:
     Raises:
         Rejected: the tags break the rule.
     """
-    assert policy in POLICIES
+    assert policy in ("keep", "strip")
     opened, closed = solution.count(OPEN), solution.count(CLOSE)
     text = solution.strip()
     if opened == closed == 0:

@@ -281,7 +281,7 @@ def test_a_choice_that_is_no_letter_cannot_be_verified(tmp_path):
 
 
 def test_unknown_policy():
-    with pytest.raises(ValueError, match="expected one of error, drop, keep"):
+    with pytest.raises(ValueError, match="Available: drop, error, keep"):
         Settings(unverifiable="ignore")
 
 
