@@ -68,9 +68,9 @@ def check(
 def _file_table(inspections: Sequence[Inspection]) -> Table:
     """One row per file."""
     result = Table()
-    for name in ("file", "kind", "data_source", "verifier_kind", "question", "answer", "solution"):
+    for name in ("file", "kind", "data_source", "verifier_kind", "question", "answer", "demonstration"):
         result.add_column(name, overflow="fold")
-    for name in ("rows", "with solution", "problems"):
+    for name in ("rows", "with demonstration", "problems"):
         result.add_column(name, justify="right")
     for found in inspections:
         result.add_row(

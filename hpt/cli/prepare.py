@@ -29,10 +29,10 @@ commands = group("Make training and benchmark files from the hub or from local f
 OUT = typer.Option(metavar="FILE", help="parquet file to write")
 REVISION = typer.Option(None, help="revision of the hub dataset (its newest commit)")
 SPLIT = typer.Option("train", help="split of a hub dataset or folder")
-THINK = typer.Option("keep", help="keep the pair of <think> tags at a solution's beginning, or take the two tags out")
+THINK = typer.Option("keep", help="keep the <think> tags at a demonstration's beginning, or take both out")
 LONGEST = typer.Option(None, min=1, help="longest demonstration in tokens, EOS included; needs --tokenizer")
 TOKENIZER = typer.Option(None, help="folder or hub id of the policy's tokenizer")
-OVERLONG = typer.Option("drop", help="what to do with a question whose solution is longer")
+OVERLONG = typer.Option("drop", help="what to do with a question whose demonstration is longer")
 NAMES = f"{', '.join(BENCHMARKS)} (all)"
 UNVERIFIABLE = "what to do with a question whose gold answer cannot be verified"
 
