@@ -106,7 +106,7 @@ def test_examples_that_need_no_files_run(words, capsys):
         (["data"], ["prepare", "contamination"]),
         (["data", "chek"], ["'chek'", "check", "hpt data --help"]),
         (["data", "check"], ["FILE", "--no-gold"]),
-        (["data", "check", "x.parquet", "--no-golds"], ["--no-golds", "--no-gold", "--plugin"]),
+        (["data", "check", "x.parquet", "--no-answers"], ["--no-answers", "--no-gold", "--plugin"]),
         (["data", "check", "x.parquet", "--kind", "tests"], ["--kind", "tests", "auto", "train", "eval"]),
         (["data", "contamination", "x.parquet"], ["--against"]),
         (["model", "prepare", "m", "o", "--preset", "lama"], ["--preset", "lama", "qwen2.5-math, llama-3.1"]),

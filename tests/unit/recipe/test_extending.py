@@ -168,12 +168,12 @@ def test_the_strategy_is_selected_by_its_name(tmp_path):
 # ---- a verifier ----
 
 
-def questions(folder, *golds):
+def questions(folder, *answers):
     """A file of questions for the page's verifier."""
     info = {"verifier_kind": "word_count"}
     rows = [
         row(i, reward_model={"style": "rule", "ground_truth": gold}, extra_info={**info, "id": str(i)})
-        for i, gold in enumerate(golds)
+        for i, gold in enumerate(answers)
     ]  # fmt: skip
     return write(folder / "questions.parquet", rows)
 

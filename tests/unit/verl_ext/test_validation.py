@@ -510,7 +510,7 @@ def test_a_reward_function_of_ones_own_knows_its_gold_answers(config, files, tmp
     preflight.check_data(config)
 
 
-def test_gold_answers_in_other_dresses_pass(config, files, tmp_path):
+def test_gold_answers_in_other_notations_pass(config, files, tmp_path):
     config = with_files(config, files, tmp_path)
     config.data.train_files = with_answer(files / "train.parquet", 3, r"$\frac{\sqrt{2}}{3}$", tmp_path)
     preflight.check_data(config)

@@ -64,7 +64,7 @@ def one_token(name, log_prob, old_log_prob, advantage, **params) -> tuple[float,
 
 
 def test_sft_by_hand():
-    """pi = 1/4: -log pi = log 4, the coefficient is 1/pi = 4; advantage and old policy have no say."""
+    """pi = 1/4: -log pi = log 4, the coefficient is 1/pi = 4; advantage and old policy do not enter."""
     values = one_token("sft", math.log(0.25), math.log(0.9), -3.0)
     assert values == pytest.approx((math.log(4), -1.0, 4.0))
 
@@ -93,7 +93,7 @@ def test_dr_grpo_by_hand(ratio, advantage, clip_ratio, surrogate, gradient, coef
     assert values == pytest.approx((surrogate, gradient, coefficient), abs=1e-12)
 
 
-def test_dr_grpo_clips_at_0_2_unless_told_otherwise():
+def test_dr_grpo_clips_at_0_2_by_default():
     old = math.log(0.2)
     by_default = one_token("dr_grpo", old + math.log(1.5), old, 1.0)
     assert by_default == one_token("dr_grpo", old + math.log(1.5), old, 1.0, clip_ratio=0.2)
@@ -123,7 +123,7 @@ def test_dual_clip_by_hand(name, ratio, advantage, params, surrogate, gradient, 
 
 
 def test_reinforce_by_hand():
-    """pi = 1/4, A = -2: -A log pi = -2 log 4, slope -A = 2, A / pi = -8; the old policy has no say."""
+    """pi = 1/4, A = -2: -A log pi = -2 log 4, slope -A = 2, A / pi = -8; the old policy does not enter."""
     values = one_token("reinforce", math.log(0.25), math.log(0.9), -2.0)
     assert values == pytest.approx((-2 * math.log(4), 2.0, -8.0))
 
@@ -149,7 +149,7 @@ def test_cispo_by_hand(ratio, params, weight):
 
 @pytest.mark.parametrize("name", ["luffy_offline", "srft_offline"])
 def test_the_offline_entries_by_hand(name):
-    """pi = 0.4, A = 2; the old policy has no say.
+    """pi = 0.4, A = 2; the old policy does not enter.
 
     LUFFY: f = 0.4 / (0.4 + 0.1) = 0.8, f' = 0.1 / 0.5^2 = 0.4: value -1.6, coefficient 0.8, slope
     by log pi -2 * 0.4 * 0.4 = -0.32. SRFT: value -0.8, coefficient 2, slope -0.8.
