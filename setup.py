@@ -23,6 +23,7 @@ BASE = [
     "numpy>=2.0",
     "omegaconf>=2.3,<2.4",
     "packaging>=23.0",
+    "pandas>=2.2",
     "pebble>=5.1",
     "psutil>=5.9",
     "pyarrow>=19.0",

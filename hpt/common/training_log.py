@@ -1,17 +1,25 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""One run read back: its metrics over the steps, a summary in text and a figure."""
+"""The metrics of one run, read back from its folder. Metrics of older runs get today's names."""
 
 import glob
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 METRICS_FILE = "metrics.jsonl"
 SFT_SHARE = "hpt/sft_share_questions"
+DEMONSTRATION_SHARE = "hpt/demonstration_share_questions"
+RENAMED = {
+    "hpt/offline_ratio": "hpt/demonstration_share_rows",
+    "hpt/sft_share_tokens": "hpt/demonstration_share_tokens",
+    "hpt/loss_offline": "hpt/loss_off",
+}
+"""Name of a metric in older runs -> its name today."""
 _LEVEL = re.compile(r"^val-core/builtin/level_(\d+)/acc/mean@\d+$")
 
 
@@ -42,12 +50,12 @@ class Run:
 
 
 def read_run(folder: str | os.PathLike[str]) -> Run:
-    """Read a run's metrics, those of earlier launches included (a later launch has the last word).
+    """Read a run's metrics, including those of earlier launches. Of two launches with the same step, the later counts.
 
-    A line that is cut off, as a killed process may leave it at the end of a file, is left out.
+    The last line of a file may be cut off where the process was killed. Such a line is skipped.
 
     Raises:
-        FileNotFoundError: no metrics in the folder.
+        FileNotFoundError: the folder has no metrics.
     """
     folder = Path(folder)
     stem = METRICS_FILE.removesuffix(".jsonl")
@@ -66,95 +74,19 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
                 entry = json.loads(line)
             except json.JSONDecodeError:
                 continue
-            run.steps.setdefault(entry["step"], {}).update(entry["data"])
+            run.steps.setdefault(entry["step"], {}).update(_todays_names(entry["data"]))
     return run
 
 
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
+def _todays_names(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One line of metrics under today's names.
 
-
-def stretches(series: dict[int, float], parts: int = 5) -> list[tuple[str, float]]:
-    """The series as means over ``parts`` equal stretches of steps: (label of the steps, mean)."""
-    steps = list(series)
-    size = -(-len(steps) // parts)
-    parts_of_run = [steps[start : start + size] for start in range(0, len(steps), size)]
-    return [
-        (
-            f"{part[0]}-{part[-1]}" if len(part) > 1 else f"{part[0]}",
-            _mean([series[step] for step in part]),
-        )
-        for part in parts_of_run
-    ]
-
-
-def summary(run: Run, training_levels: tuple[int, ...]) -> str:
-    """The run in a few lines: held-out accuracy before and after per level, and the SFT share over time."""
-    levels = run.accuracy_per_level()
-    if not levels:
-        raise ValueError(f"the metrics in {run.folder} hold no validation of the built-in task")
-    first = {level: next(iter(values.items())) for level, values in levels.items()}
-    last = {level: list(values.items())[-1] for level, values in levels.items()}
-    before, after = next(iter(first.values()))[0], next(iter(last.values()))[0]
-    lines = [f"Held-out accuracy (greedy){'':8}step {before:<6} step {after:<6}  change"]
-
-    def row(label: str, old: float, new: float) -> str:
-        return f"  {label:<32}{old:>7.3f}     {new:>7.3f}   {new - old:>+7.3f}"
-
-    for level in levels:
-        note = "" if level in training_levels else " (not in training)"
-        lines.append(row(f"level {level}{note}", first[level][1], last[level][1]))
-    trained = [level for level in levels if level in training_levels]
-    lines.append(
-        row(
-            "mean of the training levels",
-            _mean([first[level][1] for level in trained]),
-            _mean([last[level][1] for level in trained]),
-        )
-    )
-    share = run.series(SFT_SHARE)
-    if share:
-        lines += ["", "Share of questions trained on their gold solution"]
-        over_time = stretches(share)
-        lines.append("  steps   " + "".join(f"{label:>10}" for label, _ in over_time))
-        lines.append("  share   " + "".join(f"{value:>10.2f}" for _, value in over_time))
-    return "\n".join(lines)
-
-
-def plot(run: Run, training_levels: tuple[int, ...], path: str | os.PathLike[str]) -> None:
-    """Write a figure: accuracy per level, SFT share and rollout accuracy, losses; over the steps."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (accuracy, share, loss) = pyplot.subplots(1, 3, figsize=(13, 3.8), layout="constrained")
-    colours = pyplot.get_cmap("viridis")
-    levels = run.accuracy_per_level()
-    for number, (level, values) in enumerate(levels.items()):
-        style = "-" if level in training_levels else ":"
-        accuracy.plot(
-            list(values), list(values.values()), style, marker="o", markersize=3,
-            color=colours(number / max(1, len(levels) - 1)), label=f"level {level}",
-        )  # fmt: skip
-    accuracy.set(title="Held-out accuracy", xlabel="step", ylim=(-0.03, 1.03))
-    accuracy.legend(fontsize=7)
-    for name, label, style in (
-        (SFT_SHARE, "questions on their gold solution", "-"),
-        ("hpt/rollout_accuracy", "rollout accuracy", "--"),
-    ):
-        series = run.series(name)
-        share.plot(list(series), list(series.values()), style, label=label)
-    share.set(title="Gate", xlabel="step", ylim=(-0.03, 1.03))
-    share.legend(fontsize=7)
-    for name, label, style in (
-        ("hpt/loss_sft", "SFT term", "-"),
-        ("hpt/loss_rl", "RL term", "--"),
-        ("hpt/loss_offline", "off-policy RL term", ":"),
-    ):
-        series = run.series(name)
-        loss.plot(list(series), list(series.values()), style, label=label)
-    loss.set(title="Loss per optimizer step", xlabel="step")
-    loss.legend(fontsize=7)
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+    In older runs ``hpt/sft_share_questions`` also counted questions that used their demonstration for off-policy RL.
+    Today ``hpt/demonstration_share_questions`` counts them. If no question had an SFT term, the share of SFT becomes 0.
+    """
+    row = {RENAMED.get(name, name): value for name, value in row.items()}
+    if SFT_SHARE in row and DEMONSTRATION_SHARE not in row:
+        row[DEMONSTRATION_SHARE] = row[SFT_SHARE]
+        if row.get("hpt/coefficient_sft") == 0:
+            row[SFT_SHARE] = 0.0
+    return row

@@ -91,7 +91,8 @@ def train(folder: Path, overrides: Sequence[str], total_steps: int) -> int:
 
 def report(folder: Path) -> None:
     """Print the run's table and where its files are, and draw its figure."""
-    from hpt.common.training_log import plot, read_run, summary
+    from hpt.common.training_log import read_run
+    from recipe.hpt.reproduction.report.one_run import plot, summary
     from recipe.hpt.reproduction.task.questions import TRAIN_LEVELS
 
     run = read_run(folder)

@@ -6,9 +6,7 @@ import json
 
 import pytest
 
-from hpt.common.training_log import plot, read_run, stretches, summary
-
-LEVELS = (1, 2)
+from hpt.common.training_log import read_run
 
 
 def write(path, rows):
@@ -51,41 +49,21 @@ def test_a_folder_without_metrics_is_named(tmp_path):
         read_run(tmp_path)
 
 
-def test_summary_shows_before_after_and_the_share_over_time(folder):
-    text = summary(read_run(folder), LEVELS).splitlines()
-    assert text[0].split() == [
-        "Held-out",
-        "accuracy",
-        "(greedy)",
-        "step",
-        "0",
-        "step",
-        "3",
-        "change",
-    ]
-    assert text[1].split()[-3:] == ["1.000", "0.900", "-0.100"]
-    assert "(not in training)" in text[3] and text[3].split()[-3:] == ["0.000", "0.100", "+0.100"]
-    assert text[4].split()[-3:] == ["0.500", "0.750", "+0.250"]  # of levels 1 and 2
-    assert text[-1].split() == ["share", "0.80", "0.40", "0.20"]
+def test_older_runs_get_todays_names(tmp_path):
+    old = {"hpt/offline_ratio": 0.5, "hpt/sft_share_tokens": 0.25, "hpt/loss_offline": -1.0}
+    shares = {"hpt/sft_share_questions": 0.75, "hpt/coefficient_off": 0.75, "hpt/coefficient_sft": 0.0}
+    mixed = {**shares, "hpt/coefficient_sft": 0.75}
+    write(tmp_path / "metrics.jsonl", [(1, {**old, **shares}), (2, mixed)])
+    run = read_run(tmp_path)
+    assert run.steps[1] == {
+        "hpt/demonstration_share_rows": 0.5, "hpt/demonstration_share_tokens": 0.25, "hpt/loss_off": -1.0,
+        "hpt/demonstration_share_questions": 0.75, "hpt/sft_share_questions": 0.0,
+        "hpt/coefficient_off": 0.75, "hpt/coefficient_sft": 0.0,
+    }  # fmt: skip
+    assert run.series("hpt/sft_share_questions") == {1: 0.0, 2: 0.75}
 
 
-def test_summary_of_a_run_without_validation_is_refused(tmp_path):
-    write(tmp_path / "metrics.jsonl", [(1, {"hpt/sft_share_questions": 0.8})])
-    with pytest.raises(ValueError, match="no validation"):
-        summary(read_run(tmp_path), LEVELS)
-
-
-def test_stretches_are_means_over_equal_parts():
-    series = {step: float(step) for step in range(1, 11)}
-    assert stretches(series, 5) == [
-        ("1-2", 1.5),
-        ("3-4", 3.5),
-        ("5-6", 5.5),
-        ("7-8", 7.5),
-        ("9-10", 9.5),
-    ]
-
-
-def test_plot_writes_a_picture(folder, tmp_path):
-    plot(read_run(folder), LEVELS, tmp_path / "figure.png")
-    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+def test_todays_shares_stay_as_they_are(tmp_path):
+    row = {"hpt/demonstration_share_questions": 0.75, "hpt/sft_share_questions": 0.5, "hpt/coefficient_sft": 0.5}
+    write(tmp_path / "metrics.jsonl", [(1, row)])
+    assert read_run(tmp_path).steps == {1: row}

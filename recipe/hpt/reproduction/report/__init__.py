@@ -1,3 +1,3 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tables and figures from a run's metrics files."""
+"""The paper's tables and figures from the metrics and evaluations of runs."""

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables 2 to 6 and Figures 2 to 8 of arXiv 2509.04419 from any runs.
 
-hpt report tables RUNS.yaml --out DIR      Markdown, CSV and LaTeX
-hpt report figures RUNS.yaml --out DIR     SVG, and the data behind each as CSV
-hpt report page RUNS.yaml --out FILE.html  everything on one self-contained page
-hpt report all RUNS.yaml --out DIR         tables/, figures/ and report.html
-hpt report runs DIR --out DIR/RUNS.yaml    names what the scripts of examples/ left in DIR
+hpt report tables RUNS.yaml --out DIR      writes Markdown, CSV and LaTeX
+hpt report figures RUNS.yaml --out DIR     writes SVG, and the data of each as CSV
+hpt report page RUNS.yaml --out FILE.html  writes everything on one self-contained page
+hpt report all RUNS.yaml --out DIR         writes tables/, figures/ and report.html
+hpt report runs DIR --out DIR/RUNS.yaml    names the runs that the scripts of examples/ left in DIR
 
-RUNS.yaml names the runs: see :mod:`recipe.hpt.reproduction.report.runs`, and :mod:`recipe.hpt.reproduction.report.find`.
+For RUNS.yaml see :mod:`recipe.hpt.reproduction.report.runs` and :mod:`recipe.hpt.reproduction.report.find`.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=what, description=what, epilog=example, allow_abbrev=False)
         command.add_argument("runs", type=Path, metavar="RUNS.yaml")
         command.add_argument("--out", type=Path, required=True, metavar=out)
-    what = "the file of runs for what the scripts of examples/ left in a folder"
+    what = "write the file of runs for what the scripts of examples/ left in a folder"
     example = "Example: hpt report runs runs --out runs/report.yaml"
     command = commands.add_parser("runs", help=what, description=what, epilog=example, allow_abbrev=False)
     command.add_argument("folder", type=Path, metavar="DIR")
@@ -74,11 +74,11 @@ COMMANDS: dict[str, Command] = {
     "page": (check_page, _make_page),
     "all": (check_folder, write_report),
 }
-"""Name -> (check of --out before anything is read, what it does)."""
+"""Name -> (check of --out before anything is read, function that makes the files)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status: 0 done, 2 wrong file, folders or options."""
+    """Run a command; returns the exit status: 0 done, 2 wrong file, folders or options."""
     options = _parser().parse_args(arguments)
     try:
         if options.command == "runs":

@@ -1,24 +1,17 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""A study's curves: held-out accuracy over questions seen, as data and as a figure."""
+"""A study's curves: held-out accuracy over the questions seen, as data and as a figure."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recipe.hpt.reproduction.report.study import (
-    IN,
-    OUT,
-    Outcome,
-    Value,
-    groups_of,
-    mean_over,
-    value_of,
-)
+from recipe.hpt.reproduction.report.formats import csv_of
+from recipe.hpt.reproduction.report.statistics import Value, value_of
+from recipe.hpt.reproduction.report.study import IN, OUT, Outcome, groups_of, mean_over
 from recipe.hpt.reproduction.study.plan import BASE, COMPARED, METHODS
 
-# Okabe and Ito's colours, told apart by colour-blind readers; markers and dashes tell lines apart in grey.
+# Colours of Okabe and Ito, which colour-blind readers can tell apart. Markers and dashes tell lines apart in grey.
 STYLES: dict[str, tuple[str, str, str]] = {
     "base": ("#000000", "", ":"),
     "sft": ("#E69F00", "s", "-"),
@@ -31,10 +24,10 @@ STYLES: dict[str, tuple[str, str, str]] = {
 
 
 def curve_rows(found: Sequence[Outcome], training_levels: Sequence[int]) -> list[dict[str, Any]]:
-    """Value of the mean over levels, per method (ablations apart), group of levels and questions seen.
+    """The mean over levels and seeds, per compared method, group of levels and number of questions seen.
 
-    Every line starts from the base model of its own seeds. Only places where all of a method's seeds were
-    validated: a band over other seeds at each place would move with the seeds.
+    Every line starts from the base model of its own seeds. A line has only the places where all of the method's seeds
+    were validated, as the band would otherwise move with the seeds.
     """
     base = {each.seed: each.accuracy for each in found if each.method == BASE}
     rows = []
@@ -68,16 +61,12 @@ def _curve_row(method: str, group: str, questions: int, value: Value) -> dict[st
 
 
 def write_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """The data behind the figure; an empty standard error means one seed."""
-    with open(path, "w", newline="") as file:
-        names = ("method", "levels", "questions", "mean", "standard_error", "seeds")
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
+    """Write the data behind the figure; an empty standard error means a single seed."""
+    path.write_text(csv_of(("method", "levels", "questions", "mean", "standard_error", "seeds"), rows, digits=None))
 
 
 def plot_curves(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Accuracy over questions seen, one line per method, bands of one standard error."""
+    """Draw accuracy over questions seen: a line per method, with bands of one standard error."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -111,7 +100,7 @@ def _draw(axis: Any, method: str, rows: Sequence[Mapping[str, Any]], longest: in
     colour, marker, dashes = STYLES[method]
     x, y = [row["questions"] for row in rows], [row["mean"] for row in rows]
     errors = [row["standard_error"] or 0.0 for row in rows]
-    if method == BASE:  # it sees none: a level to compare with
+    if method == BASE:  # It sees no questions, so it is a level line to compare with.
         x, y, errors = [0, longest], y * 2, errors * 2
     axis.plot(
         x,

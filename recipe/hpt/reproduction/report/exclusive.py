@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Table 4 of arXiv 2509.04419: questions that HPT solves and another method does not, and the other way round.
 
-Counts are those of ``python -m hpt.evaluation compare``, from the records of questions that every evaluation leaves, so that
-the samples need not be kept. Only runs of the same seed are compared; over seeds the counts are means.
+The counts are those of ``hpt eval compare``. They come from the records of questions that every evaluation leaves, so
+the samples need not be kept. Only runs of the same seed are compared; the table shows means over seeds.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from hpt.evaluation.compare import ALL, NO_LEVEL, SOLVED_AT
 from hpt.evaluation.metrics import Exclusive, exclusive_solves
@@ -20,27 +20,20 @@ from recipe.hpt.reproduction.report.measured import (
     question_records,
 )
 from recipe.hpt.reproduction.report.runs import RunsError, label_of, model_label, seeds_note
-from recipe.hpt.reproduction.report.study import Value, value_of
+from recipe.hpt.reproduction.report.statistics import Value, value_of
 
 HERE = "hpt"
 OTHERS = ("grpo", "luffy")
-"""What the paper compares HPT with."""
+"""The methods that the paper compares HPT with."""
 Pairs = dict[int, dict[str, Exclusive]]
 """Seed -> level -> counts."""
 
 
-class Place(NamedTuple):
-    """Where a level's questions are: benchmark, and level there; None: all of it."""
-
-    benchmark: str
-    level: str | None
-
-
 def exclusive_table(key: str, number: str, model: str, found: Mapping[str, Sequence[Evaluated]]) -> ReportTable:
-    """A row per method that HPT is compared with and per level.
+    """Table 4, with a row per level for each method that HPT is compared with.
 
     Raises:
-        RunsError: two runs of one seed were evaluated on other questions.
+        RunsError: two runs of one seed were evaluated on different questions.
     """
     rows, records = [], []
     seeds: dict[str, Sequence[int]] = {}
@@ -60,8 +53,8 @@ def exclusive_table(key: str, number: str, model: str, found: Mapping[str, Seque
     header = ["alone / alone", "level", "questions", "measured"]
     header += ["published", "difference"] if known_of else []
     notes = [
-        f"Questions that only HPT (+) and only the other method (-) solves; solved: at least {SOLVED_AT:g} of the samples "
-        "are correct. Mean over seeds, ± its standard error.",
+        "Number of questions that only HPT (+) or only the other method (-) solves. A question is solved if at least "
+        f"{SOLVED_AT:g} of its samples are correct. Mean over seeds ± its standard error.",
         *([seeds_note(seeds)] if seeds else []),
     ]
     title = f"{number}: exclusive solves, {model_label(model)}"
@@ -69,7 +62,7 @@ def exclusive_table(key: str, number: str, model: str, found: Mapping[str, Seque
 
 
 def _pairs(here: Sequence[Evaluated], there: Sequence[Evaluated]) -> Pairs:
-    """Of the seeds that both have; a seed without a common benchmark is left out."""
+    """Counts for the seeds that both methods have; a seed without a common benchmark is left out."""
     others = {run.entry.seed: run for run in there}
     found = {}
     for run in sorted(here, key=lambda run: run.entry.seed):
@@ -81,7 +74,7 @@ def _pairs(here: Sequence[Evaluated], there: Sequence[Evaluated]) -> Pairs:
 
 
 def _counts(a: Evaluated, b: Evaluated) -> dict[str, Exclusive]:
-    """Level -> counts: of MATH-500 where both have it, else each benchmark is a level."""
+    """Level -> counts. The levels are those of MATH-500 where both runs have it; else each benchmark is a level."""
     common = [name for name in a.benchmarks if name in b.benchmarks]
     if TABLE_4_BENCHMARK in common:
         common = [TABLE_4_BENCHMARK]
@@ -112,7 +105,7 @@ def _check_same(a: Evaluated, b: Evaluated, name: str, records: Sequence[Mapping
     answers = [{id: each["answer"] for id, each in of_side.items()} for of_side in records]
     if answers[0] != answers[1]:
         raise RunsError(
-            f"got {name} with other questions for {a.entry.name} than for {b.entry.name}; expected the same benchmark: "
+            f"got {name} with different questions for {a.entry.name} and {b.entry.name}; expected the same benchmark: "
             "evaluate one of them again"
         )
 
@@ -142,7 +135,7 @@ def _values(counts: Sequence[Exclusive]) -> tuple[Value, Value]:
 
 
 def _short(value: float, sign: str = "") -> str:
-    """``3`` for 3.0, ``3.3`` for 3.333."""
+    """Format 3.0 as ``3`` and 3.333 as ``3.3``."""
     return f"{value:{sign}.0f}" if value == round(value) else f"{value:{sign}.1f}"
 
 

@@ -1,8 +1,8 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Figures 2 and 5 to 8 of arXiv 2509.04419 from any runs, each with its data; nothing is smoothed.
+"""Figures 2 to 8 of arXiv 2509.04419 from any runs, each with its data. Nothing is smoothed.
 
-A figure is about one model. Without its inputs it says what it needs.
+Each figure is about one model. A figure says which inputs are missing, and which runs cannot be drawn.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +23,7 @@ from recipe.hpt.reproduction.report.runs import (
     of_model,
     seeds_note,
     slug,
+    unknown_note,
 )
 from recipe.hpt.reproduction.report.series import (
     LINE_COLUMNS,
@@ -36,9 +37,11 @@ from recipe.hpt.reproduction.report.solve_map import solve_map_figures
 from recipe.hpt.reproduction.report.tables import gate_label
 from recipe.hpt.reproduction.study.plan import ABLATIONS, BASE
 
-OFFLINE_RATIO, ENTROPY = "hpt/offline_ratio", "hpt/entropy_rollout"
+DEMONSTRATIONS, ENTROPY = "hpt/demonstration_share_rows", "hpt/entropy_rollout"
 LENGTH, REWARD = "hpt/response_length_rollout", "hpt/rollout_accuracy"
-BAND = "Mean over seeds; band: one standard error over seeds; of a single seed no band. Not smoothed."
+BAND = (
+    "Lines are means over seeds, bands one standard error over seeds; a single seed has no band. Nothing is smoothed."
+)
 STEPS = "training step"
 Make = Callable[[str, str, Sequence[RunEntry]], list[Figure]]
 
@@ -57,7 +60,7 @@ def make_figures(entries: Sequence[RunEntry]) -> list[Figure]:
 
 
 def _of_method(entries: Sequence[RunEntry]) -> dict[str, list[RunEntry]]:
-    """Method -> its runs that have a training."""
+    """Method -> its runs that were trained."""
     return {
         method: [entry for entry in entries if entry.method == method and entry.training]
         for method in methods_of(entries)
@@ -65,12 +68,12 @@ def _of_method(entries: Sequence[RunEntry]) -> dict[str, list[RunEntry]]:
 
 
 def compared(methods: Sequence[str]) -> list[str]:
-    """Without ablations, which have tables and Figure 8 of their own."""
+    """The methods without ablations, which have tables and Figure 8 of their own."""
     return [m for m in methods if m not in ABLATIONS and not m.startswith(GATE_PREFIX)]
 
 
 def lines_of(entries: Sequence[RunEntry], metric: str, methods: Sequence[str]) -> dict[str, Line]:
-    """Method -> the metric over its seeds, where it has it."""
+    """Method -> the metric over its seeds, for the methods that have it."""
     by_method = _of_method(entries)
     found = {method: line_of(by_method.get(method, []), metric) for method in methods}
     return {method: line for method, line in found.items() if line is not None and line.values}
@@ -83,8 +86,33 @@ def _notes(lines: Mapping[str, Line], labels: Mapping[str, str]) -> list[str]:
     lost = {method: line.left_out for method, line in lines.items() if line.left_out}
     if lost:
         each = (f"{labels[method]} {count}" for method, count in lost.items())
-        notes.append(f"Values that are not finite, left out: {', '.join(each)}.")
-    return notes
+        notes.append(f"Values that are not finite are left out: {', '.join(each)}.")
+    return notes + unknown_note(lines)
+
+
+def _not_drawn(panels: Mapping[str, Mapping[str, Line]], by_method: Mapping[str, Sequence[RunEntry]]) -> list[str]:
+    """A note on the runs that are in no line because they did not log the values.
+
+    Args:
+        panels: title of a panel -> method -> its line.
+        by_method: all methods that the figure compares; the base model, which is not trained, need not log them.
+    """
+    panels_of: dict[str, list[str]] = {}
+    for panel, lines in panels.items():
+        runs = []
+        for method, entries in by_method.items():
+            drawn = lines[method].seeds if method in lines else ()
+            absent = [entry.seed for entry in entries if entry.seed not in drawn]
+            if absent and method != BASE:
+                seeds = f", seed {', '.join(map(str, sorted(absent)))}" if drawn else ""
+                runs.append(f"{label_of(method)}{seeds}")
+        if runs:
+            panels_of.setdefault("; ".join(runs), []).append(panel)
+    each = [
+        f"{'every panel' if len(names) == len(panels) > 1 else ', '.join(names)} ({runs})"
+        for runs, names in panels_of.items()
+    ]
+    return [f"Not logged and therefore not drawn: {'; '.join(each)}."] if each else []
 
 
 def _panels(
@@ -92,17 +120,17 @@ def _panels(
     labels: Mapping[str, str], panels: Mapping[str, tuple[str, str]],
     keep: Callable[[Line], bool] = lambda line: True,
 ) -> Figure:  # fmt: skip
-    """A panel per metric, a line per method.
+    """A figure with a panel per metric and a line per method.
 
     Args:
         panels: metric -> (title, unit on the axis).
-        keep: lines that are drawn; the data have them all.
+        keep: says which lines are drawn; the data have all of them.
     """
     found = {metric: lines_of(entries, metric, methods) for metric in panels}
     drawn = {metric: {method: line for method, line in lines.items() if keep(line)} for metric, lines in found.items()}
     lacking = [metric for metric, lines in drawn.items() if not lines]
     if lacking:
-        needs = f"Needs trainings that log {' and '.join(lacking)}, of {_listed(methods, labels)}."
+        needs = f"It needs trainings of {_listed(methods, labels)} that log {' and '.join(lacking)}."
         return Figure(key, title, caption, missing=needs)
     rows = [
         row
@@ -115,7 +143,9 @@ def _panels(
     notes = _notes(first, labels)
     flat = [labels[m] for lines in found.values() for m, line in lines.items() if not keep(line)]
     if flat:
-        notes.append(f"Always 0 or 1, not drawn: {', '.join(dict.fromkeys(flat))}.")
+        notes.append(f"Always 0 or 1 and therefore not drawn: {', '.join(dict.fromkeys(flat))}.")
+    by_method = {method: runs for method, runs in _of_method(entries).items() if method in methods}
+    notes += _not_drawn({panels[metric][0]: lines for metric, lines in found.items()}, by_method)
     with drawing(2, len(panels), width=4.6) as (figure, axes):
         for axis, (metric, (name, unit)) in zip(axes, panels.items(), strict=True):
             draw_lines(axis, drawn[metric], all_labels)
@@ -133,22 +163,23 @@ def _listed(methods: Sequence[str], labels: Mapping[str, str]) -> str:
 
 
 def validation_figure(slug: str, model: str, entries: Sequence[RunEntry]) -> list[Figure]:
-    """Figure 5: held-out accuracy over the steps, the mean first, then a panel per benchmark."""
+    """Figure 5: held-out accuracy over the steps, first the mean, then a panel per benchmark."""
     key, title = f"figure5_{slug}", f"Figure 5: validation over training, {model}"
-    caption = f"Validation accuracy in percent. {BAND} The base model, where it was validated, is a level line."
+    caption = f"Validation accuracy in percent. {BAND} The base model is a level line."
     trained = [entry for entry in entries if entry.training]
     metrics = {entry: series.validated(entry) for entry in trained}
     names = {name for of_entry in metrics.values() for name in of_entry}
     methods = compared(methods_of(trained))
     if not names or all(method == BASE for method in methods):
-        needs = "Needs trainings with validations (val-core/... in their metrics; trainer.test_freq)."
+        needs = "It needs trainings with validations (val-core/... in their metrics; trainer.test_freq)."
         return [Figure(key, title, caption, missing=needs)]
     groups = columns_of(names)
     inside = groups[AVERAGE]
     panels = {f"mean of {_span(inside)}": inside} if len(inside) > 1 else {}
     panels |= {benchmark_label(name): (name,) for members in groups.values() for name in members}
     lines = {panel: _validated(trained, metrics, methods, of) for panel, of in panels.items()}
-    return [_drawn_validation(key, title, caption, lines, methods)]
+    by_method = {method: runs for method, runs in _of_method(trained).items() if method in methods}
+    return [_drawn_validation(key, title, caption, lines, by_method)]
 
 
 def _span(names: Sequence[str]) -> str:
@@ -177,7 +208,7 @@ def _validated(
 
 def _drawn_validation(
     key: str, title: str, caption: str, lines: Mapping[str, Mapping[str, Line]],
-    methods: Sequence[str],
+    by_method: Mapping[str, Sequence[RunEntry]],
 ) -> Figure:  # fmt: skip
     rows = [
         row
@@ -186,7 +217,7 @@ def _drawn_validation(
         for row in rows_of(line, benchmark=panel, method=method)
     ]
     every = {method: line for of_panel in lines.values() for method, line in of_panel.items()}
-    labels = {method: label_of(method) for method in methods if method in every}
+    labels = {method: label_of(method) for method in by_method if method in every}
     steps = [step for line in every.values() for step in line.values]
     with drawing(4, len(lines), width=2.9, height=2.5) as (figure, axes):
         for axis, (panel, of_panel) in zip(axes, lines.items(), strict=True):
@@ -198,11 +229,12 @@ def _drawn_validation(
         label_left(axes, "accuracy, %")
         svg = finish(figure, axes)
     columns = ("benchmark", "method", *LINE_COLUMNS)
-    return Figure(key, title, caption, columns, rows, svg, notes=_notes(every, labels))
+    notes = _notes(every, labels) + _not_drawn(lines, by_method)
+    return Figure(key, title, caption, columns, rows, svg, notes=notes)
 
 
 def _level(line: Line, last: int) -> Line:
-    """The base model is not trained: its one value at every step."""
+    """The base model's one value at every step, as it is not trained."""
     value = next(iter(line.values.values()))
     return Line({0: value, last: value}, line.seeds, line.left_out)
 
@@ -210,12 +242,14 @@ def _level(line: Line, last: int) -> Line:
 # ---- Figures 6, 7 and 8 ----
 
 
-def offline_figure(slug: str, model: str, entries: Sequence[RunEntry]) -> list[Figure]:
-    """Figure 6: demonstrations among the rows sent to training."""
+def demonstration_figure(slug: str, model: str, entries: Sequence[RunEntry]) -> list[Figure]:
+    """Figure 6: the share of demonstrations in the rows sent to training."""
     methods = compared(methods_of(entries))
-    caption = f"Demonstrations, share of all rows sent to training per step. {BAND}"
-    title = f"Figure 6: offline data, {model}"
-    panels = {OFFLINE_RATIO: ("offline-data ratio", "share of rows")}
+    caption = (
+        f"Demonstrations as a share of all rows sent to training per step (the paper's offline-data ratio). {BAND}"
+    )
+    title = f"Figure 6: share of demonstrations, {model}"
+    panels = {DEMONSTRATIONS: ("demonstrations", "share of rows")}
     labels = {method: label_of(method) for method in methods}
 
     def moves(line: Line) -> bool:
@@ -225,7 +259,7 @@ def offline_figure(slug: str, model: str, entries: Sequence[RunEntry]) -> list[F
 
 
 def entropy_figure(slug: str, model: str, entries: Sequence[RunEntry]) -> list[Figure]:
-    """Figure 7: entropy of the policy and length of its responses."""
+    """Figure 7: the policy's entropy and the length of its responses."""
     methods = compared(methods_of(entries))
     caption = f"Mean entropy per token of the rollouts trained on, and mean length of all rollouts. {BAND}"
     title = f"Figure 7: entropy and response length, {model}"
@@ -235,17 +269,17 @@ def entropy_figure(slug: str, model: str, entries: Sequence[RunEntry]) -> list[F
 
 
 def gate_figure(slug: str, model: str, entries: Sequence[RunEntry]) -> list[Figure]:
-    """Figure 8: reward and offline-data ratio per gate."""
-    key, title = f"figure8_{slug}", f"Figure 8: reward and offline data per gate, {model}"
-    caption = f"Mean score of all rollouts, and demonstrations' share of the rows. {BAND}"
+    """Figure 8: reward and share of demonstrations per gate."""
+    key, title = f"figure8_{slug}", f"Figure 8: reward and share of demonstrations per gate, {model}"
+    caption = f"Mean score of all rollouts, and the share of demonstrations in the rows. {BAND}"
     gates = [m for m in methods_of(entries) if m == "hpt" or m.startswith(GATE_PREFIX)]
     trained = [method for method in gates if any(_of_method(entries)[method])]
     if "hpt" not in trained or len(trained) < 2:
-        needs = f"Needs trainings of hpt and of at least one other gate ({GATE_PREFIX}...)."
+        needs = f"It needs trainings of hpt and of at least one other gate ({GATE_PREFIX}...)."
         return [Figure(key, title, caption, missing=needs)]
     panels = {
         REWARD: ("reward", "mean score"),
-        OFFLINE_RATIO: ("offline-data ratio", "share of rows"),
+        DEMONSTRATIONS: ("demonstrations", "share of rows"),
     }
     labels = {method: gate_label(method) for method in trained}
     return [_panels(key, title, caption, entries, trained, labels, panels)]
@@ -255,7 +289,7 @@ FIGURES: tuple[Make, ...] = (
     pass_at_k_figure,
     solve_map_figures,
     validation_figure,
-    offline_figure,
+    demonstration_figure,
     entropy_figure,
     gate_figure,
 )

@@ -17,25 +17,25 @@ TABLES, FIGURES, PAGE = "tables", "figures", "report.html"
 
 
 def check_folder(out: Path) -> None:
-    """Raise RunsError where ``out`` cannot be a folder."""
+    """Raise RunsError if ``out`` cannot be a folder."""
     if out.exists() and not out.is_dir():
-        raise RunsError(f"got --out {out}, a file; expected a folder, or a path that is free")
+        raise RunsError(f"got --out {out}, a file; expected a folder or a new path")
 
 
 def check_page(out: Path) -> None:
-    """Raise RunsError where the page would take the place of something else."""
+    """Raise RunsError if the page would replace something that this module did not write."""
     if out.suffix != ".html":
         raise RunsError(f"got --out {out}; expected a file that ends in .html")
     if out.is_dir():
         raise RunsError(f"got --out {out}, a folder; expected a file")
     if out.exists() and f'content="{GENERATOR}"' not in out.read_text(errors="replace")[:2000]:
         raise RunsError(
-            f"got --out {out}, which is there and was not written by this command; name another file, or move it away"
+            f"got --out {out}, which exists and was not written by this command; name another file, or move it away"
         )
 
 
 def write_tables(tables: Sequence[ReportTable], out: Path) -> list[str]:
-    """Each as Markdown, CSV and LaTeX; returns a line for each."""
+    """Write each table as Markdown, CSV and LaTeX; returns a line for each."""
     lines = []
     for table in tables:
         for suffix, text_of in FORMATS.items():
@@ -45,12 +45,12 @@ def write_tables(tables: Sequence[ReportTable], out: Path) -> list[str]:
 
 
 def write_figures(figures: Sequence[Figure], out: Path) -> list[str]:
-    """Each as SVG and CSV; returns a line for each, also for those that miss their inputs."""
+    """Write each figure as SVG and CSV; returns a line for each, also for those whose inputs are missing."""
     lines = []
     for figure in figures:
         paths = [out / f"{figure.key}.{suffix}" for suffix in ("svg", "csv")]
         if figure.svg is None:
-            # An earlier picture of other runs would pass for one of these.
+            # A reader would take an earlier picture of other runs for one of these runs.
             for path in paths:
                 path.unlink(missing_ok=True)
             lines.append(f"missing  {figure.title}: {figure.missing}")
@@ -66,10 +66,10 @@ def write_page(text: str, out: Path) -> None:
 
 
 def write_report(entries: Sequence[RunEntry], out: Path) -> list[str]:
-    """Everything into a folder; returns a line per table, figure and page.
+    """Write everything into a folder; returns a line per table, figure and page.
 
     Raises:
-        RunsError: runs that cannot be read, or a report.html there that this did not write.
+        RunsError: runs that cannot be read, or a report.html that this module did not write.
     """
     check_page(out / PAGE)
     tables, figures = make_tables(entries), make_figures(entries)

@@ -1,10 +1,10 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The file of runs for what the scripts in ``examples/`` left, by the names of the folders.
+"""Make the file of runs for what the scripts in ``examples/`` left, from the names of the folders.
 
-    DIR/MODEL_METHOD[_seedN]             a training (of two stages: its folders sft and grpo)
+    DIR/MODEL_METHOD[_seedN]             a training (one of two stages has folders sft and grpo)
     DIR/eval/MODEL_METHOD[_seedN]        its evaluation
-    DIR/eval/MODEL_METHOD[_seedN]_curve  another one, with more samples for pass@k
+    DIR/eval/MODEL_METHOD[_seedN]_curve  another evaluation, with more samples for pass@k
 
 MODEL is a key of ``recipe.hpt.reproduction.paper.settings.MODELS``; METHOD is what follows it.
 """
@@ -24,14 +24,14 @@ EVALUATIONS, CURVE = "eval", "_curve"
 STAGES = ("sft", "grpo")
 _NAME = re.compile(rf"^(?P<model>{'|'.join(map(re.escape, MODELS))})_(?P<method>.+?)(?:_seed(?P<seed>\d+))?$")
 _METHODS = {"sft_then_grpo": "sft_grpo"}
-"""Name of a script -> the method's key, where they differ."""
+"""Name of a script -> key of its method, where they differ."""
 
 
 def find_runs(folder: Path) -> list[dict[str, Any]]:
     """Entries of a file of runs, by name; paths are relative to ``folder``.
 
     Raises:
-        RunsError: nothing there has a name and contents that fit.
+        RunsError: nothing in the folder has a name and contents that fit.
     """
     found: dict[str, dict[str, Any]] = {}
     for path in _folders(folder):
@@ -52,23 +52,22 @@ def find_runs(folder: Path) -> list[dict[str, Any]]:
     return entries
 
 
-MADE = (
-    "# Made by `python -m recipe.hpt.reproduction.report runs`, and made anew by it: keep changes under another name.\n"
-)
+MADE_BY = "# Made by `"
+MADE = f"{MADE_BY}hpt report runs`, which replaces it each time. Keep changes under another name.\n"
 
 
 def write_runs(folder: Path, out: Path) -> list[str]:
     """Write the file of runs; returns a line per run and one for the file.
 
     Raises:
-        RunsError: nothing found, or ``out`` is not in ``folder`` or was not written here.
+        RunsError: nothing was found, ``out`` is not in ``folder``, or ``out`` was not written by this function.
     """
     entries = find_runs(folder)
     text = MADE + yaml.safe_dump({"runs": entries}, sort_keys=False)
     if out.resolve().parent != folder.resolve():
-        raise RunsError(f"got --out {out}; expected a file in {folder}, as paths in it are relative to it")
-    if out.exists() and not out.read_text().startswith(MADE):
-        raise RunsError(f"got --out {out}, which this command has not made; name another file, or move it away")
+        raise RunsError(f"got --out {out}; expected a file in {folder}, as its paths are relative to that folder")
+    if out.exists() and not out.read_text().startswith(MADE_BY):
+        raise RunsError(f"got --out {out}, which this command did not write; name another file, or move it away")
     write_whole(out, text)
     return [*map(_described, entries), str(out)]
 
@@ -83,7 +82,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _training(folder: Path) -> list[Path]:
-    """The folders of a training's stages; none where it is none."""
+    """The folders of a training's stages; empty if the folder is not a training."""
     if any(folder.glob("metrics*.jsonl")):
         return [folder]
     stages = [folder / stage for stage in STAGES]

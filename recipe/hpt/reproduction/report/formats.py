@@ -1,19 +1,18 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""A table of a report as Markdown, LaTeX and CSV. The same table gives the same bytes."""
+"""Write a report's table as Markdown, LaTeX and CSV. The same table gives the same bytes."""
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
 from rich.table import Table
 
 from hpt.common.terminal import rendered
 
 MISSING, NONE = "missing", "-"
-"""Not measured yet, and nothing to show."""
+"""Cells for a value that was not measured yet, and for one that does not exist."""
 RECORD_COLUMNS = (
     "table", "model", "method", "compared_with", "column", "quantity", "measured", "standard_error",
     "error_over", "seeds", "published", "quoted", "difference", "status",
@@ -41,12 +40,12 @@ class ReportTable:
     """A table as text, and the numbers behind it.
 
     Attributes:
-        key: of its files, such as ``table2``.
-        title: what it shows.
-        header: of the columns; the first ``labels`` are text, the others numbers.
-        rows: of cells; an empty first cell continues the row above.
-        records: one per number, see ``RECORD_COLUMNS``.
-        notes: under the table.
+        key: name of its files, such as ``table2``.
+        title: what the table shows.
+        header: names of the columns; the first ``labels`` columns are text, the others numbers.
+        rows: cells of each row; an empty first cell continues the row above.
+        records: one dict per number (``RECORD_COLUMNS``).
+        notes: sentences under the table.
     """
 
     key: str
@@ -79,18 +78,18 @@ def _line(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that stays within a cell."""
+    """Escape what would end a cell."""
     return _line(text).replace("\\", "\\\\").replace("|", r"\|")
 
 
 def latex_text(text: str) -> str:
-    """Text with LaTeX's special characters as themselves."""
+    """Escape LaTeX's special characters."""
     text = _line(text).replace(" -> ", "\0")
     return "".join(_LATEX.get(each, each) for each in text).replace("\0", r" $\rightarrow$ ")
 
 
 def latex(table: ReportTable) -> str:
-    """A table environment; it needs the package booktabs."""
+    """A table environment, which needs the package booktabs."""
     alignment = "l" * table.labels + "r" * (len(table.header) - table.labels)
     lines = [
         "% needs \\usepackage{booktabs}",
@@ -117,24 +116,14 @@ def _latex_row(cells: Sequence[str]) -> str:
 
 
 def csv_text(table: ReportTable) -> str:
-    """One line per number; an empty field is one that is not known."""
+    """One line per number; an unknown value is an empty field."""
     return csv_of(RECORD_COLUMNS, [{"table": table.key, **record} for record in table.records])
 
 
-def csv_of(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV with LF line ends; floats with six significant digits."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _field(value) for name, value in row.items()})
-    return file.getvalue()
-
-
-def _field(value: Any) -> Any:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else value
+def csv_of(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], digits: int | None = 6) -> str:
+    """Rows as CSV with LF line ends. Floats have ``digits`` digits (None: all); an unknown value is empty."""
+    frame = pd.DataFrame(list(rows), columns=list(columns))
+    return frame.to_csv(index=False, lineterminator="\n", float_format=f"%.{digits}g" if digits else None)
 
 
 FORMATS = {"md": markdown, "csv": csv_text, "tex": latex}

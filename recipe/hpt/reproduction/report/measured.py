@@ -1,8 +1,8 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the evaluations of a report's runs found: values per benchmark and averages, over seeds. In percent.
+"""Results of the evaluations of a report's runs: values per benchmark and averages over seeds, in percent.
 
-An average is taken per seed and only where all of its benchmarks are there; nothing is averaged over a gap.
+An average is taken per seed, and only over seeds that have all of its benchmarks.
 """
 
 import json
@@ -21,11 +21,11 @@ from recipe.hpt.reproduction.paper.results import (
     BENCHMARKS,
 )
 from recipe.hpt.reproduction.report.runs import RunEntry, RunsError, label_of
-from recipe.hpt.reproduction.report.study import value_of
+from recipe.hpt.reproduction.report.statistics import value_of
 from recipe.hpt.reproduction.task.questions import TRAIN_LEVELS
 
 SEEDS, QUESTIONS_UNIT = "seeds", "questions"
-"""What a standard error is over."""
+"""The units that a standard error is over."""
 _BUILTIN = re.compile(r"^builtin/level_(\d+)$")
 _FIGURES = ("value", "standard_error", "n", "questions", "pass_at_k")
 
@@ -35,9 +35,9 @@ class Cell:
     """A measured number, in percent.
 
     Attributes:
-        error: standard error of the mean; None where it is not known (a single question).
-        over: ``SEEDS``, or ``QUESTIONS_UNIT`` where there is one seed.
-        seeds: those that the mean is over.
+        error: standard error of the mean; None where it is unknown (a single question).
+        over: ``SEEDS``, or ``QUESTIONS_UNIT`` if there is a single seed.
+        seeds: the seeds that the mean is over.
     """
 
     mean: float
@@ -60,10 +60,10 @@ class Evaluated:
 
     Attributes:
         benchmarks: name -> figures as in results.json.
-        folders: benchmark -> the folder that they are from.
-        incomplete: benchmark -> what is there of it, in words.
-        sampling: settings that decide the samples, without seeds.
-        repeated: benchmarks that several folders have; the first counts.
+        folders: benchmark -> the folders that have it.
+        incomplete: benchmark -> how much of it is done, in words.
+        sampling: folder -> the settings that decide its samples, without the seed.
+        repeated: benchmarks that several folders have; the first folder counts.
     """
 
     entry: RunEntry
@@ -75,10 +75,10 @@ class Evaluated:
 
 
 def read_evaluation(entry: RunEntry) -> Evaluated:
-    """The figures of all folders of a run.
+    """Read the results of all evaluation folders of a run.
 
     Raises:
-        RunsError: a results.json that main_eval did not write.
+        RunsError: a results.json cannot be read or lacks values.
     """
     found = Evaluated(entry)
     for folder in entry.evaluation:
@@ -124,7 +124,7 @@ def question_records(folder: Path, benchmark: str) -> dict[str, dict[str, Any]]:
     """Question id -> its record (n, correct, level, answer) in an evaluation's folder.
 
     Raises:
-        RunsError: no such records, or damaged ones.
+        RunsError: the records are missing or damaged.
     """
     file = folder / QUESTIONS
     advice = "write it again with `hpt eval report`"
@@ -150,10 +150,10 @@ def benchmark_label(name: str) -> str:
 
 
 def columns_of(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Average -> the benchmarks it is over: in distribution, and out of it where there are such.
+    """Average -> the benchmarks that it is over: in distribution, and out of distribution if there are any.
 
-    The paper's benchmarks, or the levels of the built-in task (those that are trained on are in distribution), or
-    whatever was found, which has one average.
+    The paper's benchmarks are grouped as in the paper, and the built-in task's levels by whether they are trained on.
+    Other benchmarks have a single average.
     """
     names = sorted(set(names), key=_place)
     levels = {name: int(match[1]) for name in names if (match := _BUILTIN.match(name))}
@@ -178,19 +178,19 @@ def _place(name: str) -> tuple[int, int, str]:
 
 
 def cell_of(found: Sequence[Evaluated], benchmark: str) -> Cell | None:
-    """One benchmark over the runs (seeds) of a method that have it."""
+    """The mean of one benchmark over the runs (seeds) of a method that have it; None if none has."""
     return _over_seeds(found, lambda run: run.benchmarks.get(benchmark))
 
 
 def average_of(found: Sequence[Evaluated], benchmarks: Sequence[str]) -> Cell | None:
-    """The mean over ``benchmarks`` per seed, then over the seeds that have them all; None where none has."""
+    """The mean over ``benchmarks`` per seed, then over the seeds that have all of them; None if no seed has."""
     return _over_seeds(found, lambda run: _average(run.benchmarks, benchmarks))
 
 
 def _average(figures: Mapping[str, Mapping[str, Any]], benchmarks: Sequence[str]) -> Mapping[str, Any] | None:
     if not all(name in figures for name in benchmarks):
         return None
-    # Under names that are in no group of the paper, all of them are one group.
+    # These names are in none of the paper's groups, so all benchmarks form one group.
     renamed = {f"column {name}": figures[name] for name in benchmarks}
     (average,) = averages(renamed).values()
     return average
@@ -218,7 +218,7 @@ def notes_on(found: Mapping[str, Sequence[Evaluated]], benchmarks: Sequence[str]
 
     Args:
         found: method -> its runs.
-        benchmarks: the columns.
+        benchmarks: the columns of the table.
     """
     notes = []
     for method, runs in found.items():
@@ -231,7 +231,7 @@ def notes_on(found: Mapping[str, Sequence[Evaluated]], benchmarks: Sequence[str]
                 )
         for run in runs:
             notes += [
-                f"{label_of(method)}, seed {run.entry.seed}: {benchmark_label(name)} is not finished ({what})."
+                f"{label_of(method)}, seed {run.entry.seed}: {benchmark_label(name)} is unfinished ({what})."
                 for name, what in run.incomplete.items()
                 if name in benchmarks
             ]
@@ -254,8 +254,11 @@ def _same_for_all(found: Mapping[str, Sequence[Evaluated]], benchmarks: Sequence
         notes.append(f"Samples per question: {', '.join(each)}.")
     settings = sorted({value for run in every for value in run.sampling.values()})
     if len(settings) > 1:
-        notes.append(f"Not all runs were sampled alike: {' | '.join(settings)}.")
+        notes.append(f"The runs were sampled with different settings: {' | '.join(settings)}.")
     twice = sorted({name for run in every for name in run.repeated if name in benchmarks})
     if twice:
-        notes.append(f"In several evaluations of a run, the first counts: {', '.join(map(benchmark_label, twice))}.")
+        notes.append(
+            "Several evaluations of a run have these benchmarks, and the first counts: "
+            f"{', '.join(map(benchmark_label, twice))}."
+        )
     return notes

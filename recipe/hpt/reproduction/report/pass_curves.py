@@ -31,22 +31,23 @@ from recipe.hpt.reproduction.report.plots import (
     label_left,
     styles_of,
 )
-from recipe.hpt.reproduction.report.runs import RunEntry, label_of, methods_of
+from recipe.hpt.reproduction.report.runs import RunEntry, label_of, methods_of, unknown_note
 
 COLUMNS = ("benchmark", "method", "k", "pass_at_k", "low", "high", "questions", "n", "seeds")
 Records = Mapping[str, Mapping[str, Any]]
 
 
 def pass_at_k_figure(slug: str, model: str, entries: Sequence[RunEntry]) -> list[Figure]:
-    """The figure of one model; ablations are left to their tables.
+    """Figure 2 of one model. Ablations are not drawn; they have tables of their own.
 
     Raises:
         recipe.hpt.reproduction.report.runs.RunsError: an evaluation that cannot be read.
     """
     key, title = f"figure2_{slug}", f"Figure 2: pass@k, {model}"
     caption = (
-        "Probability that k samples hold a correct one, 1 - C(n-c, k) / C(n, k), in percent; mean over questions and seeds. "
-        f"Band: {100 * CONFIDENCE:.0f} % percentile bootstrap over questions ({RESAMPLES} resamples); samples are not redrawn."
+        "Probability that at least one of k samples is correct, 1 - C(n-c, k) / C(n, k), in percent, as the mean over "
+        f"questions and seeds. The band is the {100 * CONFIDENCE:.0f} % percentile bootstrap interval over questions "
+        f"({RESAMPLES} resamples). Samples are not drawn again."
     )
     runs = [read_evaluation(entry) for entry in entries]
     methods = [method for method in methods_of(entries) if not _is_ablation(method)]
@@ -58,9 +59,9 @@ def pass_at_k_figure(slug: str, model: str, entries: Sequence[RunEntry]) -> list
         for row in _rows(method, name, [run for run in runs if run.entry.method == method])
     ]
     if not rows:
-        needs = "Needs evaluations with several samples per question (n of recipe.hpt.main_eval)."
+        needs = "It needs evaluations with several samples per question (n of recipe.hpt.main_eval)."
         return [Figure(key, title, caption, missing=needs)]
-    notes = _notes(rows)
+    notes = _notes(rows) + unknown_note(methods)
     return [Figure(key, title, caption, COLUMNS, rows, _drawn(rows, methods), notes=notes)]
 
 
@@ -69,7 +70,7 @@ def _is_ablation(method: str) -> bool:
 
 
 def _rows(method: str, name: str, runs: Sequence[Evaluated]) -> list[dict[str, Any]]:
-    """A method's curve on one benchmark; none where a question has a single sample."""
+    """A method's curve on one benchmark; empty where a question has only one sample."""
     having = sorted((run for run in runs if name in run.benchmarks), key=lambda r: r.entry.seed)
     per_seed = [most_samples(run, name) for run in having]
     n = min((each["n"] for records in per_seed for each in records.values()), default=1)
@@ -95,7 +96,7 @@ def _rows(method: str, name: str, runs: Sequence[Evaluated]) -> list[dict[str, A
 
 
 def most_samples(run: Evaluated, name: str) -> Records:
-    """The records of the folder with most samples per question: a curve may have an evaluation of its own."""
+    """The records of the folder with most samples per question. A run may have a second evaluation, for the curve."""
     found = [question_records(folder, name) for folder in run.folders[name]]
     return max(found, key=lambda records: min(each["n"] for each in records.values()))
 
@@ -103,8 +104,8 @@ def most_samples(run: Evaluated, name: str) -> Records:
 def _questions_by_k(per_seed: Sequence[Records], ks: Sequence[int]) -> np.ndarray:
     """pass@k per question, (q, m).
 
-    The same questions in every seed are one unit each, their seeds averaged: they share a difficulty. Other questions in
-    each seed (the built-in task's) are units of their own.
+    Where every seed has the same questions, a question is one unit and its seeds are averaged, as they share its
+    difficulty. Where each seed has other questions, as in the built-in task, every question of a seed is a unit.
     """
     tables = []
     for records in per_seed:
@@ -118,7 +119,7 @@ def _questions_by_k(per_seed: Sequence[Records], ks: Sequence[int]) -> np.ndarra
 
 
 def _notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Samples and seeds of the lines, those of all in one sentence where they are the same."""
+    """Samples and seeds of the lines, in one sentence where all lines have the same."""
     notes = []
     for what, title in (("n", "Samples per question"), ("seeds", "Seeds")):
         values = sorted({str(row[what]) for row in rows})
@@ -131,7 +132,7 @@ def _notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _per_line(values: Sequence[tuple[str, str, str]]) -> list[str]:
-    """(method, benchmark, value) in words; a method's benchmarks are named where they differ."""
+    """Describe (method, benchmark, value); a method's benchmarks are named where their values differ."""
     found = []
     for method in dict.fromkeys(method for method, _, _ in values):
         mine = {benchmark: value for m, benchmark, value in values if m == method}

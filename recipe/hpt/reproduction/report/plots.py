@@ -1,11 +1,12 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the figures share: lines of methods in panels, written as SVG with the same bytes each time.
+"""What the figures share: lines of methods in panels, written as SVG. The same data give the same bytes.
 
-Colours are Okabe and Ito's; markers and dashes tell lines apart in grey.
+The colours are those of Okabe and Ito. Markers and dashes tell lines apart in grey.
 """
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,13 +24,16 @@ _MORE: tuple[tuple[str, str, str], ...] = (
     ("#56B4E9", "*", ":"),
     ("#000000", "d", "--"),
 )
-"""For ablations and methods of the reader's own, in the order of the legend."""
+"""Styles for ablations and for the reader's own methods, in the order of the legend."""
 MARKS = 8
-"""Markers per line, so that they do not hide it."""
+"""Number of markers on a line; more of them would hide it."""
+# A glyph's scale (0.015625) is in neither pattern: it must stay exact.
+_PLACES = re.compile(r' (?:d|x|y)="[^"]*"|translate\([^)]*\)')
+_DIGITS = re.compile(r"\d+\.\d{3,}")
 _SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "hpt.report",
     "svg.fonttype": "path",
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
+    "font.family": "DejaVu Sans",  # It comes with matplotlib, so every machine draws the same letters.
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.spines.top": False,
@@ -39,14 +43,14 @@ _SETTINGS: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure and the data behind it; without its inputs only what it needs.
+    """A figure and the data behind it. A figure whose inputs are missing only says what it needs.
 
     Attributes:
-        key: of its files, such as ``figure5_builtin``.
-        title, caption: for the page.
-        columns, rows: the data behind it.
-        svg: the picture; None where inputs are missing.
-        missing: what it needs; empty where it is there.
+        key: name of its files, such as ``figure5_builtin``.
+        title, caption: texts of the page.
+        columns, rows: the data behind the figure.
+        svg: the picture, or None where inputs are missing.
+        missing: what the figure needs; empty where nothing is missing.
         notes: what a reader must know.
     """
 
@@ -68,7 +72,7 @@ class Figure:
 
 
 def styles_of(methods: Sequence[str]) -> dict[str, tuple[str, str, str]]:
-    """Method -> colour, marker, dashes; the methods of the paper's tables always have the same."""
+    """Method -> colour, marker, dashes. A method of the paper's tables has the same style in every figure."""
     others = [method for method in methods if method not in STYLES]
     more = {method: _MORE[number % len(_MORE)] for number, method in enumerate(others)}
     return {method: STYLES.get(method) or more[method] for method in methods}
@@ -76,7 +80,7 @@ def styles_of(methods: Sequence[str]) -> dict[str, tuple[str, str, str]]:
 
 @contextmanager
 def drawing(columns: int, panels: int, width: float = 4.0, height: float = 2.9):
-    """(figure, axes of the panels in use), of matplotlib's Agg; closed at the end."""
+    """Yield (figure, axes of the panels in use) of matplotlib's Agg, and close the figure at the end."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -84,7 +88,7 @@ def drawing(columns: int, panels: int, width: float = 4.0, height: float = 2.9):
 
     columns = min(columns, panels)
     lines = -(-panels // columns)
-    # Over matplotlib's own defaults: a reader's matplotlibrc would give other bytes.
+    # Start from matplotlib's defaults, as the reader's matplotlibrc would give other bytes.
     with pyplot.style.context(["default", _SETTINGS]):
         figure, axes = pyplot.subplots(
             lines,
@@ -102,17 +106,29 @@ def drawing(columns: int, panels: int, width: float = 4.0, height: float = 2.9):
 
 
 def svg_of(figure: Any) -> bytes:
-    """The picture without date and program, so that the same input gives the same bytes."""
+    """The picture as SVG without date and program, so that the same input gives the same bytes."""
     file = io.BytesIO()
     figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    return file.getvalue()
+    return _compact(file.getvalue().decode()).encode()
+
+
+def _compact(svg: str) -> str:
+    """Round places to 0.01 point, which nobody sees, and leave out comments and indentation: a fifth of the size."""
+    svg = _PLACES.sub(lambda place: _DIGITS.sub(_rounded, place[0]), svg)
+    svg = re.sub(r"\s*<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' style="[^"]*"', lambda style: style[0].replace("; ", ";").replace(": ", ":"), svg)
+    return re.sub(r"\n\s+", "\n", svg)
+
+
+def _rounded(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def draw_line(
     axis: Any, x: Sequence[float], y: Sequence[float], style: tuple[str, str, str], label: str,
     low: Sequence[float] | None = None, high: Sequence[float] | None = None, shift: int = 0,
 ) -> None:  # fmt: skip
-    """A line with a band. ``shift`` moves its markers, so that those of lines on one another stay apart."""
+    """Draw a line with a band. ``shift`` moves its markers, so that lines on top of each other can be told apart."""
     colour, marker, dashes = style
     every = max(1, len(x) // MARKS)
     axis.plot(
@@ -131,7 +147,7 @@ def draw_line(
 
 
 def draw_lines(axis: Any, lines: Mapping[str, Line], labels: Mapping[str, str], scale: float = 1.0) -> None:
-    """Lines of methods with bands of one standard error over seeds; of one seed there is no band."""
+    """Draw lines of methods with bands of one standard error over seeds. A single seed has no band."""
     styles = styles_of(list(labels))
     for method, line in lines.items():
         x, values = list(line.values), list(line.values.values())
@@ -143,14 +159,14 @@ def draw_lines(axis: Any, lines: Mapping[str, Line], labels: Mapping[str, str], 
 
 
 def label_left(axes: Sequence[Any], label: str) -> None:
-    """The same y axis in all panels, named once per row."""
+    """Name the y axis, which all panels share, once per row."""
     for axis in axes:
         if axis.get_subplotspec().is_first_col():
             axis.set_ylabel(label)
 
 
 def finish(figure: Any, axes: Sequence[Any]) -> bytes:
-    """Grid, and one legend for all panels below them, where it hides nothing."""
+    """Add a grid and, below the panels where it hides nothing, one legend for all of them; returns the picture."""
     handles: dict[str, Any] = {}
     for axis in axes:
         axis.grid(color="0.9")

@@ -1,13 +1,13 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which runs a report is about: the YAML file that names them.
+"""The YAML file that names the runs of a report.
 
     runs:
       - model: qwen2.5_math_7b      # or any other text
         method: hpt
-        seed: 0                     # optional, 0 by default
-        training: runs/hpt          # optional: a folder, or the folders of the stages in order
-        evaluation: runs/eval/hpt   # optional: a folder, or several
+        seed: 0                     # optional; the default is 0
+        training: runs/hpt          # optional: one folder, or the folders of the stages in order
+        evaluation: runs/eval/hpt   # optional: one folder, or several
 
 Relative paths are relative to the file.
 """
@@ -36,7 +36,7 @@ _ORDER = (*METHODS, *_PUBLISHED_ONLY)
 
 
 class RunsError(HPTError):
-    """A file of runs, or a folder that it names, that cannot be reported; the message says what to do."""
+    """A file of runs, or a folder that it names, cannot be reported. The message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class RunEntry:
         model: key of ``recipe.hpt.reproduction.paper.settings.MODELS``, or any other text.
         method: key of ``recipe.hpt.reproduction.study.plan.METHODS``, an ablation, or any other text.
         training: folders of the stages, in order.
-        evaluation: folders that ``recipe.hpt.main_eval`` wrote; of a benchmark in several, the first counts.
+        evaluation: folders that ``recipe.hpt.main_eval`` wrote; if several have a benchmark, the first counts.
     """
 
     model: str
@@ -62,11 +62,11 @@ class RunEntry:
 
 
 def read_runs(file: Path) -> list[RunEntry]:
-    """The runs that a file names.
+    """Read the runs that a file names.
 
     Raises:
-        RunsError: the file cannot be read or is no such YAML, an unknown key, a value of a wrong type, a run that is there
-            twice, a folder that is missing or holds no metrics or results. All problems are in one message.
+        RunsError: the file cannot be read or has another form; a key is unknown; a value has the wrong type; a run is
+            listed twice; a folder is missing or has no metrics or results. One message has all problems.
     """
     listed = _listed(file)
     problems: list[str] = []
@@ -86,16 +86,16 @@ def _listed(file: Path) -> list[Any]:
         raise RunsError(f"got {file}, which cannot be read ({error.strerror}); {expected}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise RunsError(f"got {file}, which is no YAML ({reason}); {expected}") from None
+        raise RunsError(f"got {file}, which is not YAML ({reason}); {expected}") from None
     if not isinstance(content, dict) or set(content) != {"runs"}:
-        raise RunsError(f"got {file} without a list `runs` alone at its top; {expected}")
+        raise RunsError(f"got {file}, whose top level is not just a list `runs`; {expected}")
     if not isinstance(content["runs"], list) or not content["runs"]:
-        raise RunsError(f"got {file}, whose `runs` is no list or is empty; {expected}")
+        raise RunsError(f"got {file}, whose `runs` is empty or not a list; {expected}")
     return content["runs"]
 
 
 def _entry(file: Path, number: int, given: Any, problems: list[str]) -> RunEntry | None:
-    """The entry; None and a problem where it is none."""
+    """The entry, or None, with problems added, if it is not a valid one."""
     before = len(problems)
     at = f"run {number}"
     if not isinstance(given, dict):
@@ -125,10 +125,10 @@ def _folders(file: Path, at: str, given: dict[str, Any], key: str, problems: lis
         return ()
     folders = tuple(file.parent / Path(name).expanduser() for name in names)
     if len(set(folders)) < len(folders):
-        problems.append(f"{at}: got the same folder twice in {key}; leave one out")
+        problems.append(f"{at}: got the same folder twice in {key}; remove one")
     for name, folder in zip(names, folders, strict=True):
         if not folder.is_dir():
-            problems.append(f"{at}: {key} {name} is no folder")
+            problems.append(f"{at}: {key} {name} is not a folder")
         elif key == "evaluation" and not (folder / RESULTS).is_file():
             problems.append(
                 f"{at}: evaluation {name} has no {RESULTS}; make it with recipe.hpt.main_eval, or, from its samples, "
@@ -148,14 +148,14 @@ def _duplicates(entries: Sequence[RunEntry]) -> list[str]:
     for entry in entries:
         key = (entry.model, entry.method, entry.seed)
         if key in seen:
-            problems.append(f"{entry.name} is there twice; give each run a seed of its own, or leave one out")
+            problems.append(f"{entry.name} is listed twice; give each run a seed of its own, or remove one")
         seen.add(key)
         if names.setdefault(slug(entry.model), entry.model) != entry.model:
             problems.append(
                 f"models {names[slug(entry.model)]!r} and {entry.model!r} would share files; rename one of them"
             )
         for folder in (path.resolve() for path in (*entry.training, *entry.evaluation)):
-            # The SFT stage of SFT -> GRPO may well be the SFT run; an evaluation is of one model.
+            # The SFT stage of SFT -> GRPO may be the SFT run itself, but an evaluation belongs to one model.
             other = owner.setdefault(folder, entry)
             if other is not entry and folder in {path.resolve() for path in entry.evaluation}:
                 problems.append(
@@ -165,30 +165,34 @@ def _duplicates(entries: Sequence[RunEntry]) -> list[str]:
 
 
 def label_of(method: str) -> str:
-    """How tables and figures call a method; an unknown one by its key."""
+    """The name of a method in tables and figures; an unknown method is called by its key."""
     if method in METHODS:
         return METHODS[method].label
     return {**_PUBLISHED_ONLY, **LABELS}.get(method, method)
 
 
 def model_label(model: str) -> str:
-    """How tables call a model; an unknown one by its text."""
+    """The name of a model in tables; an unknown model is called by its text."""
     return MODELS[model].label if model in MODELS else model
 
 
 def methods_of(entries: Iterable[RunEntry]) -> list[str]:
-    """Methods in the order of the tables: those of the study, its ablations, the paper's, others by name."""
+    """Methods in the order of the tables: the study's, its ablations, the paper's, then others by name."""
     methods = {entry.method for entry in entries}
     return sorted(methods, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
 
 
-def unknown_methods(entries: Iterable[RunEntry]) -> list[str]:
-    """Methods that no table of the paper knows; they get rows of their own."""
-    return [method for method in methods_of(entries) if method not in _ORDER]
+def unknown_note(methods: Iterable[str]) -> list[str]:
+    """A note on methods that neither the study nor the paper has; empty where there are none.
+
+    Such a method gets rows and lines of its own. It may be the reader's, or a typing error.
+    """
+    unknown = [method for method in dict.fromkeys(methods) if method not in _ORDER and method not in LABELS]
+    return [f"Not a method of the study or of the paper: {', '.join(unknown)}."] if unknown else []
 
 
 def seeds_note(seeds: Mapping[str, Sequence[int]]) -> str:
-    """Label -> seeds, in a sentence; once where all have the same."""
+    """Describe label -> seeds in one sentence, which is short if all have the same seeds."""
     texts = {label: ", ".join(map(str, each)) for label, each in seeds.items()}
     if len(set(texts.values())) == 1:
         return f"Seeds: {next(iter(texts.values()))}."
@@ -200,12 +204,12 @@ def of_model(entries: Iterable[RunEntry], model: str) -> list[RunEntry]:
 
 
 def slug(model: str) -> str:
-    """The model as part of a file name."""
+    """The model's name in file names."""
     return "".join(each if each.isascii() and each.isalnum() else "_" for each in model)
 
 
 def models_of(entries: Iterable[RunEntry]) -> list[str]:
-    """The paper's models first, in its order; then the others by name."""
+    """The paper's models in its order, then others by name."""
     models = {entry.model for entry in entries}
     known = [model for model in MODELS if model in models]
     return [*known, *sorted(models - set(known))]

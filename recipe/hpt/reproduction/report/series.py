@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics of trainings over their steps: stages one after the other, then mean and standard error over seeds."""
+"""Metrics of trainings over their steps. Stages follow each other; then come mean and standard error over seeds."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from typing import Any
 
 from hpt.common.training_log import Run, read_run
 from recipe.hpt.reproduction.report.runs import RunEntry, RunsError
-from recipe.hpt.reproduction.report.study import Value, value_of
+from recipe.hpt.reproduction.report.statistics import Value, value_of
 
 _VALIDATION = re.compile(r"^val-core/(.+)/(acc|reward)/mean@(\d+)$")
 
@@ -22,7 +22,7 @@ class Series:
     """One metric of one run.
 
     Attributes:
-        values: step, counted over all stages -> value.
+        values: step -> value; steps are counted over all stages.
         left_out: steps whose value is not finite.
     """
 
@@ -35,10 +35,10 @@ class Line:
     """A metric over seeds.
 
     Attributes:
-        values: step -> mean and standard error over seeds, at steps that every seed has: a band over other seeds at each
-            step would move with the seeds.
-        seeds: that have the metric.
-        left_out: number of values that are not finite, over seeds.
+        values: step -> mean and standard error over seeds. Only steps that every seed has are there, as the band would
+            otherwise move with the seeds.
+        seeds: the seeds that have the metric.
+        left_out: number of values that are not finite, over all seeds.
     """
 
     values: dict[int, Value]
@@ -48,10 +48,10 @@ class Line:
 
 @lru_cache(maxsize=256)
 def run_of(folder: Path) -> Run:
-    """:func:`hpt.common.training_log.read_run`, once per folder.
+    """Read a run (:func:`hpt.common.training_log.read_run`), once per folder.
 
     Raises:
-        RunsError: a line that no training wrote.
+        RunsError: the folder has no metrics, or a line that no training wrote.
     """
     try:
         return read_run(folder)
@@ -64,7 +64,7 @@ def run_of(folder: Path) -> Run:
 
 
 def stages_of(entry: RunEntry) -> list[tuple[int, Run]]:
-    """(steps of the stages before, run) per stage."""
+    """For each stage: (number of steps in the stages before it, its run)."""
     found, before = [], 0
     for folder in entry.training:
         run = run_of(folder)
@@ -88,13 +88,13 @@ def series_of(entry: RunEntry, metric: str) -> Series:
 
 
 def line_of(entries: Sequence[RunEntry], metric: str) -> Line | None:
-    """One metric of a method over its seeds; None where no run has it."""
+    """One metric of a method over its seeds; None if no run has it."""
     series = {entry.seed: series_of(entry, metric) for entry in entries}
     return over_seeds(series)
 
 
 def over_seeds(series: Mapping[int, Series]) -> Line | None:
-    """Series of the seeds as one line; None where none has a value."""
+    """Join the series of the seeds to one line; None if no seed has a value."""
     have = {seed: each for seed, each in sorted(series.items()) if each.values}
     if not have:
         return None
@@ -104,7 +104,7 @@ def over_seeds(series: Mapping[int, Series]) -> Line | None:
 
 
 def validated(entry: RunEntry) -> dict[str, str]:
-    """Data source -> its metric: the mean accuracy over the samples of a validation."""
+    """Data source -> name of the metric that holds its validation accuracy, the mean over samples."""
     found: dict[str, str] = {}
     for _, run in stages_of(entry):
         for name in sorted({name for row in run.steps.values() for name in row}):
@@ -114,7 +114,7 @@ def validated(entry: RunEntry) -> dict[str, str]:
 
 
 def mean_of(entry: RunEntry, metrics: Iterable[str]) -> Series:
-    """The mean over metrics, at the steps that have them all."""
+    """The mean over metrics, at the steps that have all of them."""
     each = [series_of(entry, metric) for metric in metrics]
     if not each:
         return Series()
@@ -126,7 +126,7 @@ def mean_of(entry: RunEntry, metrics: Iterable[str]) -> Series:
 
 
 def rows_of(line: Line, **labels: Any) -> list[dict[str, Any]]:
-    """The line for a CSV."""
+    """The line as rows of a CSV."""
     return [
         {
             **labels,

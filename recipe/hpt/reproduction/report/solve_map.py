@@ -1,10 +1,10 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Figures 3 and 4 of arXiv 2509.04419: which questions a training solves over time, and the difference of two trainings.
+"""Figures 3 and 4 of arXiv 2509.04419: which questions a training solves over time, and how two trainings differ.
 
-From questions.jsonl of the trainings (:mod:`hpt.method.question_log`). Where questions come back in later epochs, a row is a
-question and a column an epoch, as in the paper. In a single epoch each question is seen once: a column is a step, and its
-rows are the questions of that step, sorted.
+The data are the trainings' questions.jsonl (:mod:`hpt.method.question_log`). Where questions come back in later
+epochs, a row is a question and a column an epoch, as in the paper. In a single epoch each question is seen once, so a
+column is a step and its rows are the questions of that step, sorted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from hpt.method import question_log
 from recipe.hpt.reproduction.report.plots import Figure, drawing, svg_of
@@ -30,7 +31,7 @@ NEEDS = (
 )
 
 
-# A colour that the scale does not have.
+# Colours that the scales do not have.
 NOT_SEEN = {False: "#ffffff", True: "#8c8c8c"}
 
 
@@ -49,7 +50,7 @@ class Visit(NamedTuple):
 
 
 def visits_of(entry: RunEntry) -> list[Visit]:
-    """All questions of a run over its stages; none where no stage has logged them.
+    """All questions of a run over its stages; empty where no stage has logged them.
 
     Raises:
         RunsError: a damaged questions.jsonl.
@@ -85,39 +86,25 @@ def layout_of(visits: Sequence[Visit]) -> str:
 
 
 def grid_of(shares: Mapping[tuple[str, int], float], layout: str) -> np.ndarray:
-    """(question, column) -> number, as a picture; NaN where a question was not seen.
+    """Numbers by (question, column) as a picture; NaN where a question was not seen.
 
-    By epoch: a row per question, those with the lowest mean first. By step: every column sorted by itself, lowest first.
+    By epoch there is a row per question, those with the lowest mean first. By step every column is sorted by itself,
+    the lowest first.
     """
-    columns = sorted({column for _, column in shares})
-    if layout == STEP:
-        by_column: dict[int, list[float]] = {column: [] for column in columns}
-        for (_, column), value in shares.items():
-            by_column[column].append(value)
-        of = [sorted(values) for values in by_column.values()]
-        grid = np.full((max(map(len, of)), len(columns)), np.nan)
-        for number, values in enumerate(of):
-            grid[: len(values), number] = values
-        return grid
-    questions = sorted({question for question, _ in shares})
-    places = (
-        {question: i for i, question in enumerate(questions)},
-        {column: i for i, column in enumerate(columns)},
-    )
-    grid = np.full((len(questions), len(columns)), np.nan)
-    for (question, column), value in shares.items():
-        grid[places[0][question], places[1][column]] = value
-    return grid[np.argsort(np.nanmean(grid, axis=1), kind="stable")]
+    frame = pd.Series(dict(shares)).unstack()
+    if layout == STEP:  # NaN is sorted to the end.
+        return np.sort(frame.to_numpy(), axis=0)[: frame.count().max()]
+    return frame.loc[frame.mean(axis=1).sort_values(kind="stable").index].to_numpy()
 
 
 def _shares(visits: Sequence[Visit], layout: str) -> dict[tuple[str, int], float]:
-    """(question, epoch or step) -> share; of a question that is seen twice there, the later one."""
+    """(question, epoch or step) -> share; where a question is seen twice there, the later one counts."""
     at = (lambda visit: visit.epoch) if layout == EPOCH else (lambda visit: visit.step)
     return {(visit.question, at(visit)): visit.share for visit in visits}
 
 
 def solve_map_figures(slug: str, model: str, entries: Sequence[RunEntry]) -> list[Figure]:
-    """Figure 3, a map per method, and Figure 4, HPT minus each other method; of the lowest seed that they share."""
+    """Figure 3, a map per method, and Figure 4, HPT minus each other method, for the lowest seed that they share."""
     seed, visits = _chosen(entries)
     keys = f"figure3_{slug}", f"figure4_{slug}"
     titles = (
@@ -125,13 +112,13 @@ def solve_map_figures(slug: str, model: str, entries: Sequence[RunEntry]) -> lis
         f"Figure 4: difference in solved questions, {model}",
     )
     captions = (
-        "Share of a question's rollouts that are correct. White: not seen.",
-        f"Share of a question's rollouts that are correct: {label_of(HERE)} minus the other method, on the same questions. "
-        "Grey: not seen by both.",
+        "Share of a question's rollouts that are correct. White cells have no question.",
+        f"Share of a question's rollouts that are correct, {label_of(HERE)} minus the other method, on the same "
+        "questions. Grey cells have no question that both saw.",
     )
     if seed is None:
         return [
-            Figure(key, title, caption, missing=f"Needs {NEEDS}.")
+            Figure(key, title, caption, missing=f"It needs {NEEDS}.")
             for key, title, caption in zip(keys, titles, captions, strict=True)
         ]
     layout = layout_of(visits[HERE])
@@ -149,7 +136,7 @@ def solve_map_figures(slug: str, model: str, entries: Sequence[RunEntry]) -> lis
     }
     common = {other: each for other, each in differences.items() if each}
     if not common:
-        needs = f"Needs trainings on the same questions in the same {layout}; these have none in common."
+        needs = f"It needs trainings on the same questions in the same {layout}; these have none in common."
         return [maps, Figure(keys[1], titles[1], captions[1], missing=needs)]
     drawn = {f"{label_of(HERE)} - {label_of(m)}": grid_of(each, layout) for m, each in common.items()}
     rows = [row for m, each in common.items() for row in _difference_rows(m, seed, each)]
@@ -164,7 +151,7 @@ def solve_map_figures(slug: str, model: str, entries: Sequence[RunEntry]) -> lis
 
 
 def _chosen(entries: Sequence[RunEntry]) -> tuple[int | None, dict[str, list[Visit]]]:
-    """The lowest seed of HPT that shares one with another method, and the questions of them all."""
+    """The lowest seed that HPT shares with another method, and the questions of each method with that seed."""
     for seed in sorted({entry.seed for entry in entries if entry.method == HERE}):
         of_seed = {entry.method: entry for entry in entries if entry.seed == seed}
         found = {method: visits_of(of_seed[method]) for method in (HERE, *OTHERS) if method in of_seed}
@@ -176,16 +163,16 @@ def _chosen(entries: Sequence[RunEntry]) -> tuple[int | None, dict[str, list[Vis
 
 def _layout_note(layout: str) -> str:
     if layout == EPOCH:
-        return "A row is a question, those with the lowest mean at the top."
-    return "Hardly any question comes back: a column is a step, its questions sorted from the lowest at the top."
+        return "Each row is a question; those with the lowest mean are at the top."
+    return "Hardly any question comes back, so each column is a step with its questions sorted, the lowest at the top."
 
 
 def _in_common(
     common: Mapping[str, Mapping[tuple[str, int], float]], mine: Mapping[tuple[str, int], float]
 ) -> list[str]:
     return [
-        f"{label_of(other)}: {len(each)} of {label_of(HERE)}'s {len(mine)} answers are to the same questions at the same time; "
-        f"mean difference {sum(each.values()) / len(each):+.3f}."
+        f"{label_of(other)}: {len(each)} of {label_of(HERE)}'s {len(mine)} answers are to the same questions at the "
+        f"same time; the mean difference is {sum(each.values()) / len(each):+.3f}."
         for other, each in common.items()
     ]
 
@@ -209,11 +196,11 @@ def _difference_rows(other: str, seed: int, differences: Mapping[tuple[str, int]
 
 
 def _drawn(grids: Mapping[str, np.ndarray], layout: str, is_difference: bool) -> bytes:
-    """Pictures side by side with one scale of colours that is ordered in grey, too."""
+    """Draw pictures side by side with one scale of colours, which keeps its order in grey."""
     from matplotlib import pyplot
 
     limits = (-1.0, 1.0) if is_difference else (0.0, 1.0)
-    # Both are made for colour-blind readers. PuOr's white middle is no difference.
+    # Colour-blind readers can read both scales. The white middle of PuOr means no difference.
     colours = pyplot.get_cmap("PuOr" if is_difference else "cividis").copy()
     colours.set_bad(NOT_SEEN[is_difference])
     with drawing(len(grids), len(grids), width=3.7, height=3.4) as (figure, axes):
@@ -231,7 +218,7 @@ def _drawn(grids: Mapping[str, np.ndarray], layout: str, is_difference: bool) ->
 
 
 def _whole_ticks(axis: Any, columns: int, first: int) -> None:
-    """Ticks at whole columns; the first one is ``first``."""
+    """Put ticks at whole columns and label the first column ``first``."""
     step = max(1, -(-columns // 6))
     places = list(range(0, columns, step))
     axis.set_xticks(places, [str(first + place) for place in places])

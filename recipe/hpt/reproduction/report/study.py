@@ -1,47 +1,20 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Statistics and tables of a study, from the lines of its results.jsonl. Nothing here trains.
+"""Tables of a study, from the lines of its results.jsonl.
 
-A value is (mean, standard error of the mean, n) over seeds. The standard error is s / sqrt(n) with
-s of n - 1 degrees of freedom; of a single seed there is none, and none is shown.
+Values are means over seeds with their standard errors (:mod:`recipe.hpt.reproduction.report.statistics`).
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.table import Table
 
+from recipe.hpt.reproduction.report.statistics import Value, mean, value_of
 from recipe.hpt.reproduction.study.plan import METHODS, STAGES, Choice
 
 IN, OUT, ALL = "in distribution", "out of distribution", "all"
-
-
-class Value(NamedTuple):
-    """A mean over n seeds and its standard error; None where n = 1."""
-
-    mean: float
-    error: float | None
-    n: int
-
-    def __str__(self) -> str:
-        return f"{self.mean:.3f}" + ("" if self.error is None else f" ± {self.error:.3f}")
-
-
-def value_of(samples: Sequence[float]) -> Value:
-    """Mean and standard error (n - 1 degrees of freedom) of one number per seed.
-
-    Raises:
-        ValueError: no number.
-    """
-    if not samples:
-        raise ValueError("got no numbers; expected one per seed that finished")
-    mean, n = _mean(samples), len(samples)
-    if n == 1:
-        return Value(mean, None, n)
-    variance = math.fsum((sample - mean) ** 2 for sample in samples) / (n - 1)
-    return Value(mean, math.sqrt(variance / n), n)
 
 
 # ---- from lines to methods ----
@@ -49,13 +22,13 @@ def value_of(samples: Sequence[float]) -> Value:
 
 @dataclass
 class Outcome:
-    """One method on one seed, all its stages finished.
+    """One method on one seed, with all of its stages finished.
 
     Attributes:
         accuracy: level -> held-out accuracy of the final model.
         curve: questions seen -> level -> accuracy, over all stages.
-        questions, optimizer_steps, skipped: over all stages; skipped ones are among the steps.
-        seconds: of all launches.
+        questions, optimizer_steps, skipped: sums over all stages; skipped steps are among the optimizer steps.
+        seconds: duration of all launches.
         learning_rates: one per stage.
     """
 
@@ -75,7 +48,7 @@ def _levels(accuracy: Mapping[str, float]) -> dict[int, float]:
 
 
 def outcomes(results: Iterable[Mapping[str, Any]]) -> list[Outcome]:
-    """The methods that finished, per seed; a method whose later stage is missing has no outcome."""
+    """The finished methods per seed. A method whose later stage is missing has no outcome."""
     found: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
     for line in results:
         if line["kind"] == "final":
@@ -104,18 +77,14 @@ def _outcome(method: str, seed: int, lines: Sequence[Mapping[str, Any]]) -> Outc
     return outcome
 
 
-def _mean(numbers: Sequence[float]) -> float:
-    return math.fsum(numbers) / len(numbers)
-
-
 def mean_over(accuracy: Mapping[int, float], levels: Sequence[int]) -> float | None:
-    """Mean accuracy over those of ``levels`` that were measured; None where none was."""
+    """Mean accuracy over the measured ones of ``levels``; None if none was measured."""
     measured = [accuracy[level] for level in levels if level in accuracy]
-    return _mean(measured) if measured else None
+    return mean(measured) if measured else None
 
 
 def groups_of(levels: Iterable[int], training_levels: Sequence[int]) -> dict[str, list[int]]:
-    """Levels in and out of the training distribution, and all of them."""
+    """Group levels: in the training distribution, out of it, and all of them."""
     levels = sorted(levels)
     inside = [level for level in levels if level in training_levels]
     return {IN: inside, OUT: [level for level in levels if level not in inside], ALL: levels}
@@ -126,12 +95,12 @@ class Row:
     """A method over its seeds.
 
     Attributes:
-        seeds: that finished.
+        seeds: the finished seeds.
         levels: level -> value.
-        groups: "in distribution", "out of distribution", "all" -> value of the mean over these levels,
-            taken per seed first; a group without a level is absent.
-        questions, optimizer_steps: of each seed.
-        skipped, seconds: mean over seeds.
+        groups: "in distribution", "out of distribution", "all" -> value of the mean over these levels, which is taken
+            per seed first; a group without levels is absent.
+        questions, optimizer_steps: numbers per seed.
+        skipped, seconds: means over seeds.
     """
 
     method: str
@@ -163,14 +132,14 @@ def _row(method: str, found: Sequence[Outcome], training_levels: Sequence[int]) 
         seeds=tuple(each.seed for each in found),
         levels={level: value_of([each.accuracy[level] for each in found]) for level in levels},
         groups={
-            name: value_of([_mean([each.accuracy[level] for level in members]) for each in found])
+            name: value_of([mean([each.accuracy[level] for level in members]) for each in found])
             for name, members in groups.items()
             if members
         },
         questions=found[0].questions,
         optimizer_steps=found[0].optimizer_steps,
-        skipped=_mean([each.skipped for each in found]),
-        seconds=_mean([each.seconds for each in found]),
+        skipped=mean([each.skipped for each in found]),
+        seconds=mean([each.seconds for each in found]),
         learning_rates=found[0].learning_rates,
     )
 
@@ -209,7 +178,7 @@ def _shown(value: Any) -> str:
 
 
 def budget_table(rows: Sequence[Row]) -> Table:
-    """What each method was given and took, per seed."""
+    """Questions, steps and time of each method, per seed."""
     table = Table("method", "learning rate", "questions", "optimizer steps", "skipped", "minutes")
     for row in rows:
         table.add_row(
@@ -239,7 +208,7 @@ def sweep_table(
     choices: Mapping[str, Choice],
     rates: Sequence[float],
 ) -> Table:
-    """A row per stage that was swept, the chosen rate marked with a star."""
+    """A row per swept stage, with a star at the chosen rate."""
     table = Table("method", *(f"lr {rate:g}" for rate in rates), "chosen")
     for stage in STAGES:
         if stage in scores:
@@ -261,28 +230,33 @@ def notes_on(rows: Sequence[Row], choices: Mapping[str, Choice]) -> list[str]:
     notes = []
     single = [METHODS[row.method].label for row in rows if len(row.seeds) == 1]
     if single:
-        notes.append(f"One seed only, so no standard error: {', '.join(single)}.")
+        notes.append(f"A single seed, so no standard error: {', '.join(single)}.")
     if len({row.seeds for row in rows}) > 1:
         each = (f"{METHODS[row.method].label} {_span(row.seeds)}" for row in rows)
         notes.append(f"Not all methods finished on the same seeds: {'; '.join(each)}.")
     edge = [METHODS[stage].label for stage, choice in choices.items() if choice.at_edge]
     if edge:
         notes.append(
-            f"The chosen learning rate is at the edge of those tried, a better one may lie outside: {', '.join(edge)}."
+            f"The chosen learning rate is at the edge of the sweep, so a better one may lie outside: {', '.join(edge)}."
         )
     return notes
 
 
 def lost_metrics(results: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Runs whose skipped optimizer steps are not all known: an interruption between a batch's checkpoint and
-    its metrics leaves the batch without them."""
+    """A note on runs whose skipped optimizer steps are not all known.
+
+    An interruption between a batch's checkpoint and its metrics loses these metrics.
+    """
     lost = [
         f"{line['name']} {line['steps'] - line['steps_with_metrics']} of {line['steps']}"
         for line in results
         if line["kind"] == "final" and line["steps_with_metrics"] < line["steps"]
     ]
     return (
-        [f"Batches whose metrics an interruption lost, their skipped optimizer steps not counted: {'; '.join(lost)}."]
+        [
+            "An interruption lost the metrics of batches, whose skipped optimizer steps are not counted: "
+            f"{'; '.join(lost)}."
+        ]
         if lost
         else []
     )

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tables 2, 3, 5 and 6 of arXiv 2509.04419, measured beside published; for other models their small version."""
+"""Tables 2, 3, 5 and 6 of arXiv 2509.04419, measured values beside published ones; other models get a small version."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -38,16 +38,17 @@ from recipe.hpt.reproduction.report.runs import (
     of_model,
     seeds_note,
     slug,
-    unknown_methods,
+    unknown_note,
 )
 from recipe.hpt.reproduction.study.plan import ABLATIONS, COMPARED
 
 GATED_ON = {"off_on": "OFF/ON", "mix_on": "Mix/ON", "hpt": "SFT/ON (HPT)"}
 SMALL_GATES = tuple(name for name in ABLATIONS if name.startswith(GATE_PREFIX))
 ERROR_NOTE = (
-    "Percent of samples that are correct. ± is the standard error over seeds; with (q), of one seed, over questions."
+    "Percent of samples that are correct. ± is the standard error over seeds; with (q) it is over the questions of "
+    "one seed."
 )
-PUBLISHED_NOTE = f"Published: {SOURCE}; a star marks what is quoted there from other papers."
+PUBLISHED_NOTE = f"Published: {SOURCE}. A star marks values that it quotes from other papers."
 AVERAGE_LABELS = {AVERAGE: "Avg", AVERAGE_OOD: "Avg OOD"}
 Runs = Mapping[str, Sequence[Evaluated]]
 """Method -> its evaluated runs, one per seed."""
@@ -56,8 +57,8 @@ Runs = Mapping[str, Sequence[Evaluated]]
 def make_tables(entries: Sequence[RunEntry]) -> list[ReportTable]:
     """All tables of the runs.
 
-    With one of the paper's models all of the paper's tables, what is not there marked as missing; with any other model
-    the small versions of Tables 2, 4, 5 and 6.
+    Runs of one of the paper's models give all of the paper's tables, where values that were not measured are marked as
+    missing. Every other model gives the small versions of Tables 2, 4, 5 and 6.
 
     Raises:
         recipe.hpt.reproduction.report.runs.RunsError: an evaluation that cannot be read.
@@ -106,7 +107,7 @@ def _by_method(evaluated: Mapping[RunEntry, Evaluated], model: str) -> dict[str,
 
 
 def columns(model: str, found: Runs) -> dict[str, tuple[str, ...]]:
-    """Average -> its benchmarks: the paper's of its models (Table 3 has no second group), else those found."""
+    """Average -> its benchmarks: those of the paper for its models (Table 3 has no second group), else those found."""
     if model in MODELS:
         return measured.columns_of(BENCHMARKS if model == QWEN_7B else BENCHMARKS[:6])
     names = {name for runs in found.values() for run in runs for name in run.benchmarks}
@@ -117,7 +118,7 @@ def columns(model: str, found: Runs) -> dict[str, tuple[str, ...]]:
 
 
 def _comparison(key: str, number: str, model: str, found: Runs, published: Sequence[Published]) -> ReportTable:
-    """Rows of the paper's table and of every other method that was measured, ablations apart."""
+    """The rows of the paper's table, and one for every other measured method that is not an ablation."""
     groups = columns(model, found)
     quoted_only = [row.method for row in published if row.model == model]
     own = [name for name in found if name not in (*ABLATIONS, *TABLE_5, *TABLE_6)]
@@ -138,7 +139,7 @@ def _comparison(key: str, number: str, model: str, found: Runs, published: Seque
     return ReportTable(key, f"{number}: {model_label(model)}", tuple(header), rows, records, notes)
 
 
-NO_PUBLISHED = "The paper has no such model: there is nothing published to compare with."
+NO_PUBLISHED = "The paper has no such model, so there are no published values to compare with."
 
 
 def _group_labels(group: str, groups: Mapping[str, Sequence[str]]) -> list[str]:
@@ -164,7 +165,7 @@ def _method_rows(
         lines.append(["", f"published{star}", *(number(known) for _, _, known in pairs)])
         if any(cell for _, cell, _ in pairs):
             lines.append(["", "difference", *(difference(cell, known) for _, cell, known in pairs)])
-    if not runs and row and method not in COMPARED:  # another's model: nothing to train here
+    if not runs and row and method not in COMPARED:  # a published model of others, which is not trained here
         lines = [[label, *lines[1][1:]]]
     quoted = bool(row and row.quoted)
     records = [record(model, method, name, cell, known, quoted) for name, cell, known in pairs]
@@ -192,7 +193,7 @@ def record(
     known: float | None,
     quoted: bool = False,
 ) -> dict[str, Any]:
-    """A number for the CSV."""
+    """One number, as a row of the CSV."""
     return {
         "model": model,
         "method": method,
@@ -214,11 +215,7 @@ def _seed_notes(found: Runs) -> list[str]:
     notes = []
     if seeds:
         notes.append(seeds_note({label_of(method): each for method, each in seeds.items()}))
-    entries = [run.entry for runs in found.values() for run in runs]
-    unknown = unknown_methods(entries)
-    if unknown:
-        notes.append(f"Methods of the file's own, in no table of the paper: {', '.join(unknown)}.")
-    return notes
+    return notes + unknown_note(found)
 
 
 # ---- Tables 5 and 6 ----
@@ -240,7 +237,7 @@ def _gates(key: str, model: str, found: Runs) -> ReportTable:
 
 
 def gate_label(method: str) -> str:
-    """``gamma = 1/8`` of ``hpt_gamma_1_8``; HPT's own gate is 0 here."""
+    """``gamma = 1/8`` for ``hpt_gamma_1_8``; HPT's own gate is 0."""
     return f"gamma = {method.removeprefix(GATE_PREFIX).replace('_', '/')}" if method != "hpt" else "gamma = 0"
 
 
@@ -248,7 +245,7 @@ def _averages(
     key: str, title: str, model: str, found: Runs, labels: Mapping[str, str],
     known: Mapping[str, float],
 ) -> ReportTable:  # fmt: skip
-    """A row per method, the average over the benchmarks in distribution, and the other where there is one."""
+    """A row per method: the average in distribution, and the one out of distribution where there is one."""
     groups = columns(model, found)
     rows, records = [], []
     for method, label in labels.items():
@@ -270,7 +267,7 @@ def _averages(
     )
     mine = {method: found[method] for method in labels if method in found}
     benchmarks = [name for names in groups.values() for name in names]
-    notes = [ERROR_NOTE, *([f"Averages over the benchmarks. {over}."] if over else [])]
+    notes = [ERROR_NOTE, *([f"Averages are over benchmarks: {over}."] if over else [])]
     notes += [PUBLISHED_NOTE] if known else []
     notes += _seed_notes(mine) + measured.notes_on(mine, benchmarks)
     full = f"{title}, {model_label(model)}"

@@ -22,7 +22,7 @@ from hpt.common.versions import commit_of, versions
 from recipe.hpt.configs import compose
 from recipe.hpt.launch import ROOT, StillRunning, run_process, run_training, steps_until_end, wait_for_earlier
 from recipe.hpt.reproduction.report.files import PAGE
-from recipe.hpt.reproduction.study import data, outputs, pages, plan, state
+from recipe.hpt.reproduction.study import data, outputs, packed, pages, plan, state
 from recipe.hpt.reproduction.study.plan import (
     ABLATIONS,
     COMPARED,
@@ -102,7 +102,13 @@ def _parser() -> argparse.ArgumentParser:
         "--copy-to",
         type=Path,
         metavar="DIR",
-        help="copy what these are made from, without models and samples, and write them there, only",
+        help="pack what these are made from into a few files there, and write them there, only",
+    )
+    instead.add_argument(
+        "--unpack-to",
+        type=Path,
+        metavar="DIR",
+        help="write the packed results in --out as a study's folder there, only",
     )
     return parser
 
@@ -118,7 +124,9 @@ def _arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, dic
         if "=" not in item:
             parser.error(f"got '{item}'; expected key=value, an override of config/quickstart.yaml")
     options.out = options.out.expanduser().resolve()
-    for name, folder in (("--out", options.out), ("--copy-to", options.copy_to)):
+    for name, folder in (
+        ("--out", options.out), ("--copy-to", options.copy_to), ("--unpack-to", options.unpack_to)
+    ):  # fmt: skip
         if folder and folder.is_file():
             parser.error(f"got {name} {folder}, a file; expected a folder")
     options.only = options.only or (tuple(METHODS) if options.full else COMPARED)
@@ -207,11 +215,19 @@ def main(
             make_task=make_task,
             wait_for_earlier=wait_for_earlier,
         )
-        if options.dry_run:
-            print(outputs.described(study))
+        if options.unpack_to:
+            packed.unpack(options.out, options.unpack_to.expanduser().resolve())
             return 0
         if options.report or options.copy_to:
             return _report(study, options.copy_to)
+        if packed.is_packed(options.out):
+            raise StudyError(
+                f"got --out {options.out}, which holds packed results; expected a study's folder: name another one, or "
+                "unpack them first (--unpack-to DIR)"
+            )
+        if options.dry_run:
+            print(outputs.described(study))
+            return 0
         return _run(study)
     except HydraException as error:
         from hpt.verl_ext.validation import explain
@@ -245,15 +261,19 @@ def _report(study: Study, copy_to: Path | None) -> int:
     """Nothing is run; what the folder has is shown, or what a copy of it has."""
     if not (study.out / state.SETTINGS).is_file():
         raise StudyError(f"got --out {study.out} without {state.SETTINGS}; expected a study's folder")
+    to = study.out
     if copy_to:
-        copy_to = copy_to.expanduser().resolve()
-        pages.copy_results(study.out, copy_to, study.settings)
-        study.out = copy_to
-    study.methods = plan.check_methods(
-        (*COMPARED, *(job.method for job in study.every_job if state.result_of(study.out, job)))
-    )
-    print(outputs.report(study))
-    print(*pages.write_pages(study.out, study.settings), sep="\n")
+        to = copy_to.expanduser().resolve()
+        packed.check_target(study.out, to)
+    with packed.readable(study.out) as source:
+        if copy_to:
+            packed.pack(source, to, study.settings)
+        study.out = source
+        study.methods = plan.check_methods(
+            (*COMPARED, *(job.method for job in study.every_job if state.result_of(source, job)))
+        )
+        print(outputs.report(study, to))
+        print(*pages.write_pages(source, study.settings, to), sep="\n")
     return 0
 
 

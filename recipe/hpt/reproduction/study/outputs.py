@@ -1,8 +1,9 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a study's folder shows: its plan with what is left to do, and tables and curves of what is there."""
+"""What a study prints and writes: its plan with the work that is left, and tables and curves of the finished runs."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hpt.common.terminal import rendered
@@ -14,13 +15,18 @@ from recipe.hpt.reproduction.study.runner import Study
 from recipe.hpt.reproduction.task.questions import TRAIN_LEVELS, VAL_LEVELS
 
 QUESTIONS = len(VAL_LEVELS) * data.HELD_OUT_PER_LEVEL
-"""Of a test set."""
+"""Number of questions in a test set."""
 TABLES, CURVES, FIGURE = "results.md", "curves.csv", "curves.png"
 
 
-def report(study: Study) -> str:
-    """Write tables and curves of what the folder has; returns the tables for the terminal."""
-    results = state.rebuild_results(study.out, study.every_job)
+def report(study: Study, to: Path | None = None) -> str:
+    """Write tables and curves of the finished runs; returns the tables for the terminal.
+
+    Args:
+        to: folder of the files; None: the study's folder.
+    """
+    to = to or study.out
+    results = state.rebuild_results(study.out, study.every_job, to)
     found = statistics.outcomes(results)
     rows = statistics.rows_of(found, TRAIN_LEVELS)
     scores = statistics.sweep_scores(results, TRAIN_LEVELS)
@@ -29,7 +35,7 @@ def report(study: Study) -> str:
         "Held-out accuracy (test set, greedy), mean ± standard error over seeds": (
             statistics.accuracy_table(rows, TRAIN_LEVELS)
         ),
-        "What each method was given, per seed": statistics.budget_table(rows),
+        "Training of each method, per seed": statistics.budget_table(rows),
     }
     if scores:
         tables[
@@ -47,10 +53,10 @@ def report(study: Study) -> str:
         parts = [f"{mark}{title}\n\n{rendered(table, markdown)}" for title, table in tables.items()]
         text = "\n\n".join([*parts, *notes]) + "\n"
         if markdown:
-            state.write_whole(study.out / TABLES, text)
+            state.write_whole(to / TABLES, text)
     points = curves.curve_rows(found, TRAIN_LEVELS)
-    curves.write_curves(points, study.out / CURVES)
-    curves.plot_curves(points, study.out / FIGURE)
+    curves.write_curves(points, to / CURVES)
+    curves.plot_curves(points, to / FIGURE)
     return text
 
 
@@ -68,7 +74,7 @@ def _versions_noted(results: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def described(study: Study) -> str:
-    """The plan with the expected time of what is left."""
+    """The plan, with the expected time of the work that is left."""
     settings, budget, left, lines = study.settings, study.budget, 0.0, []
     for job in study.jobs:
         status, seconds = _status(study, job)
@@ -88,17 +94,18 @@ def described(study: Study) -> str:
     notes = [
         f"base models to train: {len(new)}, {plan.BASE_MODEL_SECONDS / 60:.1f} minutes each",
         "",
-        f"Each method and seed: {budget.described(settings.steps)}; {budget.rollouts} rows per question where it is "
-        "sampled from.",
+        f"Each method and seed: {budget.described(settings.steps)}; {budget.rollouts} rollouts per question where the "
+        "method samples.",
     ]
     if settings.is_swept:
         notes.append(
-            f"Sweeps: seed {plan.SWEEP_SEED}, which is not reported, on development questions that no test has; chosen "
-            "is the highest mean accuracy over the training levels after the last batch, of equals the smallest rate."
+            f"Sweeps use seed {plan.SWEEP_SEED}, which is not reported, and development questions that are in no test "
+            "set. We pick the learning rate with the highest accuracy after the last batch, the mean over the training "
+            "levels; ties go to the smaller one."
         )
     notes.append(
-        f"Expected: {left / 3600:.1f} hours for {len(study.jobs)} runs{_and_evaluations(study)} on 2 cores that do nothing else; a busy machine may "
-        "take half as long again."
+        f"Expected: {left / 3600:.1f} hours for {len(study.jobs)} runs{_and_evaluations(study)} "
+        "on 2 idle cores; a busy machine may take half as long again."
     )
     return "\n".join([head, *lines, *notes])
 
@@ -108,7 +115,7 @@ def _and_evaluations(study: Study) -> str:
 
 
 def _status(study: Study, job: Job) -> tuple[str, float]:
-    """(what is left of a run, in how many seconds)."""
+    """What is left of a run: (in words, in seconds)."""
     if state.result_of(study.out, job) is not None:
         return "finished", 0.0
     step = state.checkpoint_step(state.folder_of(study.out, job))
@@ -120,5 +127,5 @@ def _rate(settings: Settings, job: Job) -> str:
     if job.stage_name is None:
         return "-"
     if job.learning_rate is None and settings.is_swept:
-        return "of the sweep"
+        return "from the sweep"
     return f"{job.learning_rate or settings.sweep_lrs[0]:g}"

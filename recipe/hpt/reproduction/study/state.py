@@ -241,9 +241,13 @@ def mark_evaluated(folder: Path, made_with: dict[str, Any]) -> None:
 # ---- all runs ----
 
 
-def rebuild_results(out: Path, jobs: Sequence[Job]) -> list[dict[str, Any]]:
-    """Write results.jsonl from the finished runs among ``jobs``, in their order; returns its lines."""
+def rebuild_results(out: Path, jobs: Sequence[Job], to: Path | None = None) -> list[dict[str, Any]]:
+    """Write results.jsonl from the finished runs among ``jobs``, in their order; returns its lines.
+
+    Args:
+        to: folder of results.jsonl; None: the study's folder.
+    """
     found = (result_of(out, job) for job in jobs)
     results = [result for result in found if result is not None]
-    write_whole(out / RESULTS, "".join(json.dumps(result) + "\n" for result in results))
+    write_whole((to or out) / RESULTS, "".join(json.dumps(result) + "\n" for result in results))
     return results

@@ -13,10 +13,10 @@ import pytest
 
 from hpt.evaluation.metrics import pass_at_k
 from recipe.hpt.reproduction.report.figures import (
+    demonstration_figure,
     entropy_figure,
     gate_figure,
     make_figures,
-    offline_figure,
     validation_figure,
 )
 from recipe.hpt.reproduction.report.pass_curves import pass_at_k_figure
@@ -26,7 +26,7 @@ from recipe.hpt.reproduction.report.series import line_of, mean_of, series_of
 from recipe.hpt.reproduction.study.plan import METHODS
 from tests.unit.reproduction.report.folders import evaluation, metrics
 
-RATIO = "hpt/offline_ratio"
+RATIO = "hpt/demonstration_share_rows"
 VALIDATION = "val-core/builtin/level_{}/acc/mean@1"
 
 
@@ -67,8 +67,8 @@ def test_values_that_are_not_finite_are_left_out_and_counted(tmp_path):
     values = [0.5, float("nan"), 0.25, float("inf")]
     entry = training(tmp_path, ratio(values))
     assert series_of(entry, RATIO).values == {1: 0.5, 3: 0.25}
-    (figure,) = offline_figure("m", "M", [entry])
-    assert "Values that are not finite, left out: HPT 2." in figure.notes
+    (figure,) = demonstration_figure("m", "M", [entry])
+    assert any("not finite" in note and "HPT 2" in note for note in figure.notes)
     assert [row["step"] for row in data(figure)] == ["1", "3"]
     assert b"nan" not in figure.svg.lower()
 
@@ -76,7 +76,7 @@ def test_values_that_are_not_finite_are_left_out_and_counted(tmp_path):
 def test_a_line_that_was_cut_off_is_left_out(tmp_path):
     entry = training(tmp_path, ratio([0.5, 0.25]))
     with open(entry.training[0] / "metrics.jsonl", "a") as file:
-        file.write('{"step": 3, "data": {"hpt/off')
+        file.write('{"step": 3, "data": {"hpt/dem')
     assert series_of(entry, RATIO).values == {1: 0.5, 2: 0.25}
 
 
@@ -89,7 +89,7 @@ def test_metrics_that_no_training_wrote_are_named(tmp_path, line):
 
 
 def test_a_metric_that_is_no_number_is_named(tmp_path):
-    with pytest.raises(RunsError, match=r"got hpt/offline_ratio='high' at step 1 of builtin, hpt, seed 0"):
+    with pytest.raises(RunsError, match=r"got hpt/demonstration_share_rows='high' at step 1 of builtin, hpt, seed 0"):
         series_of(training(tmp_path, ratio(["high"])), RATIO)
 
 
@@ -144,9 +144,9 @@ def test_the_offline_ratio_of_all_methods_is_in_the_data_and_flat_ones_are_not_d
         training(tmp_path, ratio([0.0, 0.0]), "grpo"),
         training(tmp_path, ratio([0.5, 0.5]), "off_on"),
     ]
-    (figure,) = offline_figure("m", "M", runs)
+    (figure,) = demonstration_figure("m", "M", runs)
     assert {row["method"] for row in data(figure)} == {"sft", "grpo", "luffy", "hpt"}
-    assert "Always 0 or 1, not drawn: SFT, GRPO." in figure.notes
+    assert any("Always 0 or 1" in note and "SFT, GRPO" in note for note in figure.notes)
 
 
 def test_entropy_and_length(tmp_path):
@@ -155,6 +155,37 @@ def test_entropy_and_length(tmp_path):
     assert [(r["metric"], r["method"], r["mean"]) for r in data(figure)] == [
         ("hpt/entropy_rollout", "hpt", "0.5"), ("hpt/response_length_rollout", "hpt", "20"),
     ]  # fmt: skip
+
+
+def test_runs_without_the_metric_are_noted(tmp_path):
+    whole = {"hpt/entropy_rollout": 0.5, "hpt/response_length_rollout": 20.0}
+    part = {"hpt/response_length_rollout": 20.0}
+    runs = [training(tmp_path, {1: row}, seed=seed) for seed, row in enumerate((whole, part))]
+    runs += [training(tmp_path, ratio([1.0]), "sft"), training(tmp_path, ratio([1.0]), "base")]
+    (figure,) = entropy_figure("m", "M", [*runs, RunEntry("builtin", "grpo")])
+    (note,) = [note for note in figure.notes if "Not logged" in note]
+    assert "entropy (SFT; HPT, seed 1); response length (SFT)" in note
+
+
+def test_runs_without_a_validation_are_noted(tmp_path):
+    runs = [
+        training(tmp_path, validations((2, (0.5, 0.5, 0.5)))),
+        training(tmp_path, {2: {VALIDATION.format(1): 1.0}}, "grpo"),
+        training(tmp_path, ratio([1.0]), "sft"),
+    ]
+    (figure,) = validation_figure("m", "M", runs)
+    (note,) = [note for note in figure.notes if "Not logged" in note]
+    assert "mean of levels 1 to 2, level 2, level 7 (SFT; GRPO); level 1 (SFT)" in note
+    (without,) = validation_figure("m", "M", [runs[0], runs[2]])
+    assert "every panel (SFT)" in without.notes[-1]
+
+
+def test_unknown_methods_are_noted(tmp_path):
+    rows = {1: {"hpt/entropy_rollout": 0.5, "hpt/response_length_rollout": 20.0}}
+    runs = [training(tmp_path, rows, method) for method in ("hpt", "grop")]
+    (figure,) = entropy_figure("m", "M", runs)
+    assert any("Not a method" in note and "grop" in note for note in figure.notes)
+    assert not any("Not a method" in note for note in entropy_figure("m", "M", runs[:1])[0].notes)
 
 
 def test_gates(tmp_path):
@@ -169,7 +200,7 @@ def test_gates(tmp_path):
 def test_figures_without_inputs_say_what_they_need(tmp_path):
     figures = make_figures([RunEntry("builtin", "hpt")])
     assert [figure.key.split("_")[0] for figure in figures] == [f"figure{number}" for number in range(2, 9)]
-    assert all(figure.svg is None and figure.missing.startswith("Needs ") for figure in figures)
+    assert all(figure.svg is None and figure.missing.startswith("It needs ") for figure in figures)
     base = training(tmp_path, validations((0, (0.5, 0.5, 0.5))), "base")
     (figure,) = validation_figure("m", "M", [base])  # a level line alone is no curve
     assert figure.missing
@@ -246,7 +277,7 @@ def test_lines_are_told_apart_without_colour():
 
 
 def test_pictures_are_svg_without_dates_and_links(tmp_path):
-    (figure,) = offline_figure("m", "M", [training(tmp_path, ratio([0.5, 0.25]))])
+    (figure,) = demonstration_figure("m", "M", [training(tmp_path, ratio([0.5, 0.25]))])
     root = ElementTree.fromstring(figure.svg)
     assert root.tag.endswith("svg")
     text = figure.svg.decode()

@@ -14,7 +14,7 @@ def runs(tmp_path):
         "qwen2.5_math_7b_hpt", "qwen2.5_math_7b_sft_then_grpo/sft", "qwen2.5_math_7b_sft_then_grpo/grpo",
         "qwen2.5_math_1.5b_hpt_gamma_1_8_seed2", "quickstart",
     ):  # fmt: skip
-        folders.metrics(tmp_path / name, {1: {"hpt/offline_ratio": 0.5}})
+        folders.metrics(tmp_path / name, {1: {"hpt/demonstration_share_rows": 0.5}})
     (tmp_path / "qwen2.5_math_7b_luffy").mkdir()  # started, nothing measured
     (tmp_path / "qwen2.5_math_7b_sft_then_grpo_seed1" / "sft").mkdir(parents=True)
     for name in ("qwen2.5_math_7b_hpt", "qwen2.5_math_7b_hpt_curve", "llama3.1_8b_base"):
@@ -55,8 +55,8 @@ def test_runs_of_the_scripts_are_found_by_name(runs, capsys):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("elsewhere/runs.yaml", "as paths in it are relative to it"),
-        ("mine.yaml", "which this command has not made; name another file"),
+        ("elsewhere/runs.yaml", "as its paths are relative"),
+        ("mine.yaml", "which this command did not write; name another file"),
     ],
 )
 def test_a_file_that_would_not_do_is_refused(runs, capsys, name, message):

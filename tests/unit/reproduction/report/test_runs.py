@@ -13,7 +13,7 @@ from recipe.hpt.reproduction.report.runs import (
     models_of,
     read_runs,
     seeds_note,
-    unknown_methods,
+    unknown_note,
 )
 from tests.unit.reproduction.report.folders import evaluation, metrics, runs_file
 
@@ -38,12 +38,12 @@ def test_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("runs: [", "is no YAML"),
-        ("", "without a list `runs`"),
-        ("- a", "without a list `runs`"),
-        ("runs: []", "is no list or is empty"),
-        ("runs: {a: b}", "is no list or is empty"),
-        ("runs: [1]\nmore: 2", "without a list `runs` alone"),
+        ("runs: [", "is not YAML"),
+        ("", "not just a list `runs`"),
+        ("- a", "not just a list `runs`"),
+        ("runs: []", "is empty or not a list"),
+        ("runs: {a: b}", "is empty or not a list"),
+        ("runs: [1]\nmore: 2", "not just a list `runs`"),
         ("runs: [hpt]", "run 1: got 'hpt'"),
         ("runs: [{model: m}]", "run 1: got method=None; expected a name"),
         ("runs: [{model: m, method: 3}]", "got method=3"),
@@ -55,13 +55,13 @@ def test_a_file(tmp_path):
         ("runs: [{model: m, method: hpt, seed: true}]", "got seed=True"),
         ("runs: [{model: m, method: hpt, seed: '0'}]", "got seed='0'"),
         ("runs: [{model: m, method: hpt, training: 3}]", "got training=3; expected a folder"),
-        ("runs: [{model: m, method: hpt, training: gone}]", "training gone is no folder"),
+        ("runs: [{model: m, method: hpt, training: gone}]", "training gone is not a folder"),
         ("runs: [{model: m, method: hpt, training: empty}]", "training empty has no metrics.jsonl"),
         ("runs: [{model: m, method: hpt, evaluation: [empty]}]", "empty has no results.json"),
         ("runs: [{model: m, method: hpt, training: [empty, empty]}]", "the same folder twice"),
         (
             "runs: [{model: m, method: hpt}, {model: m, method: hpt}]",
-            "m, hpt, seed 0 is there twice",
+            "m, hpt, seed 0 is listed twice",
         ),
         ("runs: [{model: a b, method: hpt}, {model: a_b, method: hpt}]", "would share files"),
     ],
@@ -86,7 +86,7 @@ def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(RunsError, match="cannot be read"):
         read_runs(tmp_path / "none.yaml")
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00runs")
-    with pytest.raises(RunsError, match="is no YAML"):
+    with pytest.raises(RunsError, match="is not YAML"):
         read_runs(tmp_path / "bytes.yaml")
 
 
@@ -114,7 +114,8 @@ def test_names_and_order():
     ]  # fmt: skip
     assert methods_of(entries) == ["base", "sft_grpo", "hpt", "off_on", "hpt_gamma_1_8", "own"]
     assert models_of(entries) == ["qwen2.5_math_7b", "llama3.1_8b", "builtin", "z"]
-    assert unknown_methods(entries) == ["own"]
+    (note,) = unknown_note(methods_of(entries))
+    assert note.endswith(": own.") and unknown_note(["hpt", "oat_zero"]) == []
     assert [label_of(each) for each in ("sft_grpo", "own", "hpt_gamma_1_8", "oat_zero")] == [
         "SFT -> GRPO", "own", "HPT, gamma 1/8", "Oat-Zero",
     ]  # fmt: skip

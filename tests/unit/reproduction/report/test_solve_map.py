@@ -75,7 +75,7 @@ def test_map_and_difference(tmp_path):
         ("a", "0"): -0.25, ("b", "0"): 0.0, ("c", "0"): -0.5, ("b", "1"): 1.0, ("a", "1"): 0.0,
     }  # fmt: skip
     assert "GRPO: 5 of HPT's 6 answers are to the same questions" in difference.notes[-1]
-    assert "mean difference +0.050" in difference.notes[-1]
+    assert "mean difference is +0.050" in difference.notes[-1]
 
 
 def test_the_lowest_seed_that_two_methods_share(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 
 from hpt.common.terminal import rendered
 from recipe.hpt.reproduction.report import curves, study
+from recipe.hpt.reproduction.report.statistics import value_of
 from recipe.hpt.reproduction.study.plan import COMPARED, Choice
 
 LEVELS = (1, 2)  # of training; 7 is outside
@@ -41,23 +42,23 @@ def cells(text):
 
 def test_mean_and_standard_error_by_hand():
     # Deviations -0.1, 0, 0.1: s^2 = 0.02 / 2, error = sqrt(0.01 / 3).
-    value = study.value_of([0.4, 0.5, 0.6])
+    value = value_of([0.4, 0.5, 0.6])
     assert (value.mean, value.n) == (pytest.approx(0.5), 3)
     assert value.error == pytest.approx(math.sqrt(0.01 / 3))
     assert str(value) == "0.500 ± 0.058"
-    assert study.value_of([0.0, 1.0]).error == pytest.approx(0.5)  # s = sqrt(1/2), over sqrt(2)
-    assert study.value_of([0.3, 0.3]).error == 0.0
+    assert value_of([0.0, 1.0]).error == pytest.approx(0.5)  # s = sqrt(1/2), over sqrt(2)
+    assert value_of([0.3, 0.3]).error == 0.0
 
 
 def test_a_single_seed_has_no_error_bar():
-    value = study.value_of([0.25])
+    value = value_of([0.25])
     assert (value.mean, value.error, value.n) == (0.25, None, 1)
     assert str(value) == "0.250"
 
 
 def test_no_seed_at_all_is_refused():
     with pytest.raises(ValueError, match="got no numbers; expected one per seed"):
-        study.value_of([])
+        value_of([])
 
 
 def test_groups_are_means_over_levels_per_seed_first():
@@ -141,9 +142,9 @@ def test_notes_say_what_does_not_compare():
     rows = study.rows_of(study.outcomes([line("sft", 0), line("sft", 1), line("hpt", 0)]), LEVELS)
     notes = study.notes_on(rows, {"hpt": Choice(1e-3, at_edge=True), "sft": Choice(1e-3)})
     assert notes == [
-        "One seed only, so no standard error: HPT.",
+        "A single seed, so no standard error: HPT.",
         "Not all methods finished on the same seeds: SFT 0-1; HPT 0.",
-        "The chosen learning rate is at the edge of those tried, a better one may lie outside: HPT.",
+        "The chosen learning rate is at the edge of the sweep, so a better one may lie outside: HPT.",
     ]
     assert study.notes_on(rows[:1], {}) == []
 
@@ -153,7 +154,7 @@ def test_batches_without_metrics_are_said_so():
     lacking = line(name="hpt-seed1", steps_with_metrics=3)
     assert study.lost_metrics([whole]) == []
     (note,) = study.lost_metrics([whole, lacking])
-    assert note.endswith("their skipped optimizer steps not counted: hpt-seed1 1 of 4.")
+    assert note.endswith("hpt-seed1 1 of 4.")
 
 
 # ---- curves ----

@@ -158,7 +158,7 @@ def test_a_whole_study(launch, trainings, tmp_path, capsys):
     tables = (tmp_path / "out" / "results.md").read_text()
     for text in (out, tables):
         assert "0.750 ± 0.000" in text and "17 of 17 runs finished" in text
-        assert "at the edge of those tried, a better one may lie outside: GRPO, HPT." in text
+        assert "at the edge of the sweep, so a better one may lie outside: GRPO, HPT." in text
     assert "| base model  | 2     |" in tables and "| base model" not in out
     assert (tmp_path / "out" / "curves.png").exists() and (tmp_path / "out" / "curves.csv").exists()
 
