@@ -263,11 +263,12 @@ def _averages(
         header.append(f"{AVERAGE_LABELS[group]}, measured")
         header += ["published", "difference"] if known and group == AVERAGE else []
     over = "; ".join(
-        f"{AVERAGE_LABELS[group]}: {', '.join(map(measured.benchmark_label, names))}" for group, names in groups.items()
+        f"{AVERAGE_LABELS[group]} is the mean of {', '.join(map(measured.benchmark_label, names))}"
+        for group, names in groups.items()
     )
     mine = {method: found[method] for method in labels if method in found}
     benchmarks = [name for names in groups.values() for name in names]
-    notes = [ERROR_NOTE, *([f"Averages are over benchmarks: {over}."] if over else [])]
+    notes = [ERROR_NOTE, *([f"{over}."] if over else [])]
     notes += [PUBLISHED_NOTE] if known else []
     notes += _seed_notes(mine) + measured.notes_on(mine, benchmarks)
     full = f"{title}, {model_label(model)}"
