@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Evaluates what a launch script trained: examples/evaluate.sh run_NAME.sh [overrides of config/eval.yaml]
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
 #
-# Its last checkpoint, or MODEL_PATH where that is set (MODEL_PATH=... examples/evaluate.sh run_qwen2.5_math_7b_base.sh),
-# with the model's template. Interrupted, the same command goes on. From the environment:
+# Evaluate the model that a launch script trained: examples/evaluate.sh run_NAME.sh [overrides of config/eval.yaml]
+#
+# It takes the last checkpoint, or MODEL_PATH if that is set (MODEL_PATH=... examples/evaluate.sh
+# run_qwen2.5_math_7b_base.sh), with the model's template. After an interruption, the same command continues. Variables:
 #
 #   OUTPUT_DIR    the run's folder, as in its training          runs/NAME
-#   EVAL_DIR      of the results                                runs/eval/NAME
-#   BENCHMARKS    parquet file, or [a,b] with absolute paths    all of data/benchmarks
+#   EVAL_DIR      folder of the results                         runs/eval/NAME
+#   BENCHMARKS    parquet file, or [a,b] with absolute paths    all files in data/benchmarks
 #   EVAL_CONFIG   eval, or eval_cpu for a CPU                   eval
 #   PYTHON        interpreter with hpt and vLLM                 python
 #   DRY_RUN=1     validate settings, model, files and folder, start nothing
@@ -18,7 +21,7 @@ run="${run#run_}"
 # shellcheck source=launch.sh
 source "$here/launch.sh"
 if [[ -z "$run" || "$run" == *=* || (-z "${MODEL_PATH:-}" && ! -f "$here/run_$run.sh") ]]; then
-    refuse "got '${1:-}' as the script; expected one of: $(cd "$here" && echo run_*.sh); or MODEL_PATH, with any name"
+    refuse "got '${1:-}' as the script; expected one of: $(cd "$here" && echo run_*.sh); or any name with MODEL_PATH"
 fi
 shift
 : "${EVAL_DIR:=$root/runs/eval/$run}"
@@ -26,14 +29,16 @@ shift
 trained="$OUTPUT_DIR"
 if [[ "$run" == *_sft_then_grpo* ]]; then trained+=/grpo; fi
 if [[ -n "${MODEL_PATH:-}" ]]; then
-    # Scripts of a training take MODEL_PATH for its base model: exported, it must not pass for what was trained.
+    # A training's scripts take MODEL_PATH as the base model. If it is exported, it must not pass for the trained model.
     if [[ -s "$trained/latest_checkpointed_iteration.txt" ]]; then
-        refuse "got MODEL_PATH=$MODEL_PATH and a checkpoint in $trained; expected one of them: unset MODEL_PATH, or name another run"
+        refuse "got MODEL_PATH=$MODEL_PATH and a checkpoint in $trained; expected one of them: unset MODEL_PATH, or \
+name another run"
     fi
     model="$(model_path "$MODEL_PATH")"
 else
     if [[ ! -s "$trained/latest_checkpointed_iteration.txt" ]]; then
-        refuse "got $trained without a checkpoint; train with examples/run_$run.sh first, or name OUTPUT_DIR or MODEL_PATH"
+        refuse "got $trained without a checkpoint; train with examples/run_$run.sh first, or set OUTPUT_DIR or \
+MODEL_PATH"
     fi
     step="$(< "$trained/latest_checkpointed_iteration.txt")"
     model="$(hydra_path "$trained/global_step_$step/actor/huggingface")"
@@ -42,7 +47,8 @@ fi
 if [[ -z "${BENCHMARKS:-}" ]]; then
     files=("$root"/data/benchmarks/*.parquet)
     if [[ ! -e "${files[0]}" ]]; then
-        refuse "got no parquet file in $root/data/benchmarks; make them with hpt data prepare benchmarks, or name BENCHMARKS"
+        refuse "got no parquet file in $root/data/benchmarks; make them with hpt data prepare benchmarks, or set \
+BENCHMARKS"
     fi
     quoted=()
     for file in "${files[@]}"; do quoted+=("$(hydra_path "$file")"); done

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluation: sampled answers to benchmark questions, kept on disk as they come, and what they say.
+"""Evaluation: sample answers to benchmark questions, keep them on disk, and compute metrics from them.
 
-``metrics`` and ``voting`` are pure and import neither torch, Ray nor vLLM; nor does importing this package.
+Importing this package, ``metrics`` or ``voting`` imports neither torch, Ray nor vLLM.
 """

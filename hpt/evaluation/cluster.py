@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Ray and the engines' settings: a cluster of its own on this machine, or one that is running."""
+"""Engines on Ray: the session, the number of engines, and the arguments that vLLM gets."""
 
 import contextlib
 import logging
@@ -18,17 +18,17 @@ from hpt.evaluation.worker import GenerationWorker
 from hpt.verl_ext.cpu import environment as cpu
 from hpt.verl_ext.ray_cluster import session
 
-# A worker is a slot of one core. More threads would also split sums otherwise, and change last digits.
+# A worker has one core. More threads would also split sums differently, which changes last digits.
 CPU_ENVIRONMENT = {**cpu.ENVIRONMENT, "OMP_NUM_THREADS": "1"}
-# Only prompts and responses pass through it.
+# Only prompts and responses pass through the object store.
 OBJECT_STORE_BYTES = 256 << 20
 LOGS = "logs"
+# The smallest number of tokens that an engine may compute in one step; a longer prompt gets a step of its own.
 CPU_BATCHED_TOKENS = 2048
-"""Tokens of a step of the engine, at least; a longer prompt has a step to itself."""
 
 
 def worker_environment(settings: EvaluationSettings) -> dict[str, str]:
-    """Variables of the engines' processes."""
+    """Environment variables of the engines' processes."""
     if settings.device == "cpu":
         return {name: os.environ.get(name, value) for name, value in CPU_ENVIRONMENT.items()}
     return {"VLLM_BATCH_INVARIANT": str(int(settings.batch_invariant))}
@@ -36,15 +36,15 @@ def worker_environment(settings: EvaluationSettings) -> dict[str, str]:
 
 @contextlib.contextmanager
 def cluster(settings: EvaluationSettings) -> Iterator[None]:
-    """Ray for the time of an evaluation. A cluster that was running before runs on."""
-    # Ray would start an idle interpreter per core.
+    """Connect to Ray for the time of an evaluation: to ``ray_address``, or to a new cluster on this machine."""
+    # By default, Ray starts an idle interpreter per core.
     os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
-    # Workers without a GPU keep what CUDA_VISIBLE_DEVICES says; Ray warns unless it is told so.
+    # Workers without a GPU keep CUDA_VISIBLE_DEVICES as it is. Without this variable Ray warns about that.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     common: dict[str, Any] = {
         "runtime_env": {"env_vars": worker_environment(settings)},
         "log_to_driver": False,
-        "logging_level": logging.ERROR,  # else it writes into the progress bar
+        "logging_level": logging.ERROR,  # otherwise Ray writes into the progress bar
     }
     with contextlib.ExitStack() as stack:
         arguments = {"address": settings.ray_address, **common}
@@ -60,10 +60,10 @@ def cluster(settings: EvaluationSettings) -> Iterator[None]:
 
 
 def number_of_workers(settings: EvaluationSettings) -> int:
-    """Engines to start, in a cluster that is running.
+    """The number of engines to start in the connected cluster.
 
     Raises:
-        ConfigError: more than the cluster has GPUs (or cores) for.
+        ConfigError: the cluster has too few GPUs (or cores).
     """
     resource, each = ("CPU", 1) if settings.device == "cpu" else ("GPU", settings.tensor_parallel)
     have = int(ray.cluster_resources().get(resource, 0))
@@ -71,14 +71,14 @@ def number_of_workers(settings: EvaluationSettings) -> int:
     workers = settings.workers or (1 if settings.device == "cpu" else most)
     if workers < 1 or workers > most:
         raise ConfigError(
-            f"got workers={settings.workers or 'null'} of {each} {resource} each, and Ray sees {have}; expected at most "
-            f"{most}" + (": set device=cpu to go without" if resource == "GPU" and not have else "")
+            f"got workers={settings.workers or 'null'} of {each} {resource} each, and Ray sees {have}; expected at "
+            f"most {most}" + (": set device=cpu to go without" if resource == "GPU" and not have else "")
         )
     return workers
 
 
 def engine_arguments(settings: EvaluationSettings, model: Path, max_model_len: int) -> dict[str, Any]:
-    """Of vLLM's EngineArgs."""
+    """Arguments of vLLM's EngineArgs."""
     return {
         "model": str(model),
         "dtype": settings.dtype,
@@ -87,7 +87,7 @@ def engine_arguments(settings: EvaluationSettings, model: Path, max_model_len: i
         "max_model_len": max_model_len,
         "max_num_seqs": settings.max_num_seqs,
         "enforce_eager": settings.enforce_eager,
-        # A prompt is short beside its response, and one computed in two parts may differ in its last digits.
+        # A prompt is short compared with its response, and computing it in two parts may change its last digits.
         "enable_prefix_caching": False,
         "disable_log_stats": True,
         **_device_arguments(settings, max_model_len),
@@ -97,8 +97,8 @@ def engine_arguments(settings: EvaluationSettings, model: Path, max_model_len: i
 def _device_arguments(settings: EvaluationSettings, max_model_len: int) -> dict[str, Any]:
     if settings.device != "cpu":
         return {"gpu_memory_utilization": settings.gpu_memory_utilization}
-    # vLLM 0.29 fails where a prompt is computed in parts and its sample has a seed: it winds the generator back, which
-    # works on GPUs only ("CPU Generator does not use offset"). So prompts are computed whole.
+    # vLLM 0.29 cannot compute a prompt in parts if its sample has a seed: it rewinds the generator, which works on GPUs
+    # only ("CPU Generator does not use offset"). So each prompt is computed in one step.
     return {
         "enable_chunked_prefill": False,
         "max_num_batched_tokens": max(CPU_BATCHED_TOKENS, max_model_len),
@@ -106,16 +106,12 @@ def _device_arguments(settings: EvaluationSettings, max_model_len: int) -> dict[
 
 
 def sampling_arguments(settings: EvaluationSettings) -> dict[str, Any]:
-    """Of vLLM's SamplingParams; the model's own defaults for sampling have no say."""
-    return {
-        "temperature": settings.temperature,
-        "top_p": settings.top_p,
-        "max_tokens": settings.max_tokens,
-    }
+    """Arguments of vLLM's SamplingParams. The model's own sampling defaults are not used."""
+    return {name: getattr(settings, name) for name in ("temperature", "top_p", "max_tokens")}
 
 
 def start_worker(settings: EvaluationSettings, number: int, out: Path) -> tuple[Any, Path]:
-    """An actor, and the file its output goes to."""
+    """Start an actor; returns it and the file that takes its output."""
     log = out / LOGS / f"worker-{number}.log"
     gpus = 0 if settings.device == "cpu" else settings.tensor_parallel
     actor = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(GenerationWorker)

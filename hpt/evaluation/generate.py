@@ -15,15 +15,15 @@ from tqdm import tqdm
 
 from hpt.evaluation.worker import Completion, GenerationError, Request
 
-# Seconds for which an engine generates between two looks at the queue; what it finishes waits as long for the disk.
+# Seconds for which an engine generates between two looks at the queue; finished responses wait as long for the disk.
 SLICE_S = 0.25
-# Seconds between two looks at what else there is to do.
+# Seconds between two looks at verdicts and other work.
 POLL_S = 0.2
 
 
 @dataclass
 class Engine:
-    """An actor and the requests it has in hand."""
+    """An actor and the requests it is working on."""
 
     actor: Any
     log: Path
@@ -32,13 +32,13 @@ class Engine:
 
 
 class Dispatch:
-    """Hands requests to engines and results to ``on_completion``.
+    """Hand requests to engines and their results to ``on_completion``.
 
     Args:
-        engines: actors that have not started; each is sent ``start_arguments`` first.
+        engines: actors that have not started; each gets ``start_arguments`` first.
         requests: in the order in which they are taken up.
         concurrency: responses that an engine generates at a time.
-        on_start: called with what an engine says of itself.
+        on_start: called with an engine's description of itself.
         on_completion: called in this thread, in the order of arrival.
         on_idle: called several times a second.
     """
@@ -61,10 +61,10 @@ class Dispatch:
         self.calls = {engine.actor.start.remote(*start_arguments): engine for engine in self.engines}
 
     def run(self) -> None:
-        """Until every request is finished.
+        """Work until every request is finished.
 
         Raises:
-            GenerationError: an engine that does not start, or none left.
+            GenerationError: an engine does not start, or none is left.
         """
         while self.queue or any(engine.in_hand for engine in self.engines):
             ready, _ = ray.wait(list(self.calls), num_returns=1, timeout=POLL_S)
@@ -88,7 +88,7 @@ class Dispatch:
             self.on_completion(completion)
 
     def _feed(self) -> None:
-        """Give every engine that waits for us its share of the queue."""
+        """Give every engine that waits for requests its share of the queue."""
         busy = {id(engine) for engine in self.calls.values()}
         for engine in self.engines:
             if id(engine) in busy:
@@ -99,9 +99,9 @@ class Dispatch:
                 self.calls[engine.actor.advance.remote(new, SLICE_S)] = engine
 
     def _room(self, engine: Engine) -> int:
-        """Requests for an engine: no more than its equal share, so that none waits in one queue while another is idle."""
-        open_requests = len(self.queue) + sum(len(each.in_hand) for each in self.engines)
-        share = -(-open_requests // len(self.engines))
+        """How many requests an engine may take. It gets no more than an equal share, so that no engine idles."""
+        unfinished = len(self.queue) + sum(len(each.in_hand) for each in self.engines)
+        share = -(-unfinished // len(self.engines))
         return max(0, min(len(self.queue), min(self.capacity, share) - len(engine.in_hand)))
 
     def _lost(self, engine: Engine, error: Exception) -> None:
@@ -109,13 +109,13 @@ class Dispatch:
         if not engine.started:
             raise GenerationError(f"an engine could not be started: {reason}") from error
         self.engines.remove(engine)
-        ray.kill(engine.actor)  # one that has raised is alive, in a state that nobody knows
+        ray.kill(engine.actor)  # an actor that raised is still alive, in an unknown state
         self.queue.extendleft(reversed(engine.in_hand.values()))
         if not self.engines:
             raise GenerationError(f"the last engine has died: {reason}") from error
         tqdm.write(
-            f"warning: an engine has died ({reason}); its {len(engine.in_hand)} requests go to the {len(self.engines)} "
-            "others",
+            f"warning: an engine has died ({reason}); the {len(self.engines)} others take over its "
+            f"{len(engine.in_hand)} requests",
             file=sys.stderr,
         )
 

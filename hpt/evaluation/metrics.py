@@ -1,15 +1,16 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""What samples say about a model: pass@k, avg@k, exclusive solves, lengths. Pure; float64.
+"""Metrics over samples: pass@k, avg@k, exclusive solves, lengths. Pure functions in float64.
 
-Questions are the units. The samples of a question are not independent of one another (they share its difficulty), so
-every standard error and interval here is over questions, of one number per question.
+The samples of a question share its difficulty, so they are not independent of one another. Every standard error and
+interval here is therefore over questions, from one number per question.
 
 Shapes: (q,) one entry per question, (q, m) questions by values of k.
 """
 
 import math
 import operator
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,22 +19,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 MAX_K = 1024
-"""Largest k of a curve, as in the paper (of up to 2048 samples)."""
+"""Largest k of a curve, as in the paper (which draws up to 2048 samples)."""
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
 
-# Integers of more bits than this are slower than sums of logarithms, and no more accurate than they need be.
+# With integers of more bits than this, exact arithmetic is slower than sums of logarithms, which are accurate enough.
 _EXACT_BITS = 1 << 17
-# e^-38 is below half the spacing of float64 under 1, 2^-54: one minus it rounds to 1.
+# e^-38 is below 2^-54, half the spacing of float64 just below 1, so that 1 - e^-38 rounds to 1.
 _NEGLIGIBLE = 38.0
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
-    """Probability that k of n samples, drawn without replacement, hold at least one of the c correct ones.
+    """Probability that k of n samples, drawn without replacement, include at least one of the c correct ones.
 
-    The unbiased estimator 1 - C(n - c, k) / C(n, k) of arXiv 2107.03374, section 2.1. For n of some thousands the result
-    is the exact value, correctly rounded; beyond, it is off by a few units in the last place. With k = 0 it is 0: no
-    sample, no correct one.
+    This is the unbiased estimator 1 - C(n - c, k) / C(n, k) of arXiv 2107.03374, section 2.1. For n up to some
+    thousands the result is the exact value, correctly rounded; for larger n it is off by a few units in the last place.
 
     Raises:
         ValueError: a negative number, k > n, c > n, or a number that is not whole.
@@ -50,7 +50,7 @@ def pass_at_k(n: int, c: int, k: int) -> float:
         return 1.0
     if few * n.bit_length() <= _EXACT_BITS:
         whole = math.perm(n, few)
-        # Of integers, however long, Python rounds the quotient once.
+        # Python rounds the quotient of two integers once, however long they are.
         return (whole - math.perm(n - many, few)) / whole
     return -math.expm1(math.fsum(math.log1p(-many / (n - j)) for j in range(few)))
 
@@ -91,11 +91,11 @@ def _same_questions(*columns: Sequence[Any]) -> None:
     if lengths[0] == 0:
         raise ValueError("got no questions; expected at least one")
     if len(lengths) > 1:
-        raise ValueError(f"got columns of {lengths} questions; expected as many in each")
+        raise ValueError(f"got columns of {lengths} questions; expected equal numbers")
 
 
 def powers_of_two(n: int) -> list[int]:
-    """1, 2, 4, ... up to n samples and MAX_K."""
+    """The powers 1, 2, 4, ... up to the smaller of n and MAX_K."""
     return [1 << i for i in range(min(n, MAX_K).bit_length())]
 
 
@@ -108,7 +108,7 @@ class Mean(NamedTuple):
 
 
 def mean_over_questions(values: Sequence[float]) -> Mean:
-    """avg@k where ``values`` are the shares of correct samples, (q,); pass@1 with one sample each.
+    """Mean and standard error of one value per question, (q,): avg@k of shares of correct samples, or pass@1.
 
     Raises:
         ValueError: no question.
@@ -122,32 +122,30 @@ def mean_over_questions(values: Sequence[float]) -> Mean:
     return Mean(mean, math.sqrt(variance / q), q)
 
 
-# One: methods are compared on the same questions, one benchmark after another, and the draws of 1000 questions are 80 MB.
+# Methods are compared on the same questions, one benchmark after another, and the draws of 1000 questions take 80 MB.
+# So one entry is kept.
 @lru_cache(maxsize=1)
 def _times_drawn(q: int, resamples: int, seed: int) -> np.ndarray:
-    """How often each question is in each resample, (resamples, q)."""
+    """How often each resample holds each question, (resamples, q)."""
     drawn = np.random.default_rng(seed).multinomial(q, np.full(q, 1.0 / q), size=resamples)
     drawn.flags.writeable = False
     return drawn
 
 
 def bootstrap_interval(
-    values: np.ndarray,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    confidence: float = CONFIDENCE,
+    values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0, confidence: float = CONFIDENCE
 ) -> tuple[np.ndarray, np.ndarray]:
     """Percentile bootstrap interval of the means over questions.
 
-    Questions are drawn with replacement. The samples of a question are not drawn again: its number comes with the noise of
-    its samples, so that noise is in the interval already.
+    Each resample draws questions with replacement. It does not draw a question's samples again: the question's value
+    already contains their noise, so the interval covers it.
 
     Args:
-        values: (q, m), one column per quantity; all columns see the same draws.
+        values: (q, m), one column per quantity; all columns share the draws.
         resamples: number of draws.
 
     Returns:
-        low and high, both (m,); NaN for a single question, which says nothing about others.
+        low and high, both (m,); NaN for a single question, which has no interval.
 
     Raises:
         ValueError: no question, or settings out of range.
@@ -162,8 +160,7 @@ def bootstrap_interval(
     q, m = values.shape
     if q == 1:
         return np.full(m, np.nan), np.full(m, np.nan)
-    times_drawn = _times_drawn(q, resamples, seed)
-    means = times_drawn @ values.astype(np.float64) / q
+    means = _times_drawn(q, resamples, seed) @ values.astype(np.float64) / q
     tail = (1.0 - confidence) / 2
     low, high = np.quantile(means, [tail, 1.0 - tail], axis=0)
     return low, high
@@ -171,7 +168,7 @@ def bootstrap_interval(
 
 @dataclass(frozen=True)
 class Curve:
-    """pass@k over k: means over questions with their intervals; all (m,)."""
+    """pass@k over k: means over questions and their intervals, all (m,)."""
 
     ks: tuple[int, ...]
     values: tuple[float, ...]
@@ -205,59 +202,52 @@ class Exclusive(NamedTuple):
 def exclusive_solves(
     a: Mapping[str, bool], b: Mapping[str, bool], levels: Mapping[str, Hashable]
 ) -> dict[Hashable, Exclusive]:
-    """Table 4 of the paper: per level, what A solves and B does not, and the other way round.
+    """Count, per level, the questions that A solves and B does not, and the reverse (Table 4 of the paper).
 
     Args:
         a, b: question id -> solved.
         levels: question id -> level.
 
     Returns:
-        level -> counts, in the order in which ``levels`` has them.
+        Level -> counts, in the order of ``levels``.
 
     Raises:
-        ValueError: no question, or not the same ones in all three.
+        ValueError: no question, or different questions in the three mappings.
     """
     if not a:
         raise ValueError("got no questions; expected at least one")
     if not a.keys() == b.keys() == levels.keys():
         odd = sorted((a.keys() ^ b.keys()) | (a.keys() ^ levels.keys()))
         raise ValueError(
-            f"got {len(odd)} questions that are not in both runs, such as {odd[0]!r}; expected the same questions in both"
+            f"got {len(odd)} questions that are not in both runs, such as {odd[0]!r}; expected the same in both"
         )
-    found: dict[Hashable, list[tuple[bool, bool]]] = {}
+    counts: dict[Hashable, Counter[tuple[bool, bool]]] = {}
     for question, level in levels.items():
-        found.setdefault(level, []).append((bool(a[question]), bool(b[question])))
-    return {
-        level: Exclusive(
-            pairs.count((True, False)),
-            pairs.count((False, True)),
-            pairs.count((True, True)),
-            pairs.count((False, False)),
-        )
-        for level, pairs in found.items()
-    }
+        counts.setdefault(level, Counter())[bool(a[question]), bool(b[question])] += 1
+    outcomes = ((True, False), (False, True), (True, True), (False, False))
+    return {level: Exclusive(*(count[outcome] for outcome in outcomes)) for level, count in counts.items()}
 
 
 class Lengths(NamedTuple):
-    """Mean length of responses in tokens, and the share of them that ended at the limit."""
+    """Mean length of responses in tokens, and the share that was cut off at the limit."""
 
     mean_tokens: float
     truncated: float
 
 
 def lengths(tokens: Sequence[int], finish_reasons: Sequence[str]) -> Lengths:
-    """Over all samples.
+    """Summarise the lengths of all samples.
 
     Args:
         tokens: generated tokens of each sample.
-        finish_reasons: vLLM's; "length" is a response that was cut off.
+        finish_reasons: vLLM's reason for each sample; "length" marks a response that was cut off.
 
     Raises:
         ValueError: no sample, or lists of different lengths.
     """
     if len(tokens) != len(finish_reasons) or not tokens:
         raise ValueError(
-            f"got {len(tokens)} lengths and {len(finish_reasons)} finish reasons; expected as many, at least one"
+            f"got {len(tokens)} lengths and {len(finish_reasons)} finish reasons; expected equal numbers, at least one"
         )
     cut = sum(reason == "length" for reason in finish_reasons)
     return Lengths(math.fsum(tokens) / len(tokens), cut / len(tokens))

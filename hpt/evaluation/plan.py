@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a launch has to do. Everything that can be wrong with its input is found here, before anything starts."""
+"""Plan a launch. All mistakes in its input are found here, before anything starts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Part:
 
     Attributes:
         prompts: token ids of its questions.
-        n: samples per question: what the settings say, or more where the folder has more already.
-        entry: what the manifest keeps of it.
+        n: samples per question: as the settings say, or more if the folder has more already.
+        entry: its entry in the manifest.
         store: its samples.
     """
 
@@ -36,7 +36,7 @@ class Part:
 
     @property
     def total(self) -> int:
-        """Samples in the end."""
+        """Number of samples when the launch is done."""
         return self.n * len(self.benchmark.questions)
 
 
@@ -57,16 +57,16 @@ class Plan:
         for part in self.parts:
             lines.append(
                 f"{part.benchmark.name:<20}{len(part.benchmark.questions):>6} questions x {part.n:>4} samples, "
-                f"{part.total - len(part.store.missing(part.n)):>6} of {part.total} there"
+                f"{part.total - len(part.store.missing(part.n)):>6} of {part.total} exist"
             )
         return "\n".join(lines)
 
 
 def prepare(settings: EvaluationSettings, gold: bool = True) -> Plan:
-    """Check everything that needs no engine; writes nothing.
+    """Check everything that needs no engine, without writing anything.
 
     Args:
-        gold: see to it that every gold answer can be verified.
+        gold: check that every gold answer can be verified.
 
     Raises:
         ValueError: plugins that cannot be imported.
@@ -98,7 +98,7 @@ def prepare(settings: EvaluationSettings, gold: bool = True) -> Plan:
 
 
 def _check_n(settings: EvaluationSettings, benchmarks: Sequence[Benchmark]) -> None:
-    """A number for a benchmark that is not in the files would be read by nobody."""
+    """Refuse a number of samples for a benchmark that is not in the files."""
     names = [benchmark.name for benchmark in benchmarks]
     if isinstance(settings.n, int) or settings.n is None:
         return

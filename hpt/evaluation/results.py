@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the samples of a results folder say: one record per question, and figures per benchmark.
 
-Shares are in [0, 1]. Intervals are 95 % percentile bootstrap intervals over questions, see :mod:`hpt.evaluation.metrics`.
+Shares are in [0, 1]. Intervals are 95 % percentile bootstrap intervals over questions; see
+:mod:`hpt.evaluation.metrics`.
 """
 
 import math
@@ -11,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from hpt.data.benchmarks import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION
 from hpt.evaluation import metrics, voting
@@ -29,8 +32,8 @@ class Measured:
 
     Attributes:
         n: samples per question.
-        samples: question id -> its n samples; None where some are still missing.
-        present: samples that are there, of n x questions.
+        samples: question id -> its n samples; None while some are missing.
+        present: how many of the n x questions samples exist.
     """
 
     benchmark: Benchmark
@@ -42,14 +45,11 @@ class Measured:
     def shares(self) -> dict[str, float]:
         """Question id -> share of its samples that are correct."""
         assert self.samples is not None
-        return {
-            question: math.fsum(sample.score for sample in samples) / len(samples)
-            for question, samples in self.samples.items()
-        }
+        return {question: _correct(samples) / len(samples) for question, samples in self.samples.items()}
 
 
 def read_folder(out: Path) -> tuple[Manifest, dict[str, Measured]]:
-    """The manifest and benchmarks of a folder, in the paper's order. Nothing is written.
+    """Read a folder's manifest and benchmarks, in the paper's order, without writing anything.
 
     Raises:
         hpt.evaluation.manifest.FolderError, hpt.evaluation.store.StoreError: no results, or damaged ones.
@@ -62,8 +62,7 @@ def read_folder(out: Path) -> tuple[Manifest, dict[str, Measured]]:
         n = manifest.benchmarks[name]["n"]
         store = SampleStore(out, name, ids, manifest.sampling["seed"])
         samples = store.judged(n) if store.complete(n) else None
-        present = n * len(ids) - len(store.missing(n))
-        found[name] = Measured(benchmark, n, samples, present)
+        found[name] = Measured(benchmark, n, samples, n * len(ids) - len(store.missing(n)))
     return manifest, found
 
 
@@ -83,7 +82,6 @@ def question_records(measured: Measured) -> list[dict[str, Any]]:
 
 def _question_record(name: str, question: Question, samples: Sequence[Judged]) -> dict[str, Any]:
     votes = _votes(samples)
-    length = _lengths(samples)
     return {
         "benchmark": name,
         "question": question.id,
@@ -95,9 +93,7 @@ def _question_record(name: str, question: Question, samples: Sequence[Judged]) -
         "accuracy": _correct(samples) / len(samples),
         "majority": votes.winner,
         "majority_score": voting.majority_score(votes),
-        "mean_tokens": length.mean_tokens,
-        "truncated": length.truncated,
-        "reasons": dict(sorted(Counter(sample.reason for sample in samples).items())),
+        **_lengths_and_reasons(samples),
     }
 
 
@@ -109,43 +105,41 @@ def _votes(samples: Sequence[Judged]) -> voting.Votes:
     return voting.tally([each.extracted for each in samples], [each.score for each in samples])
 
 
-def _lengths(samples: Sequence[Judged]) -> metrics.Lengths:
-    return metrics.lengths([each.tokens for each in samples], [each.finish_reason for each in samples])
+def _lengths_and_reasons(samples: Sequence[Judged]) -> dict[str, Any]:
+    length = metrics.lengths([each.tokens for each in samples], [each.finish_reason for each in samples])
+    return {**length._asdict(), "reasons": dict(sorted(Counter(sample.reason for sample in samples).items()))}
 
 
-def benchmark_figures(measured: Measured, resamples: int) -> dict[str, Any]:
-    """Everything about one benchmark.
+def benchmark_figures(measured: Measured, records: Sequence[Mapping[str, Any]], resamples: int) -> dict[str, Any]:
+    """Compute all figures of one benchmark.
 
     Args:
-        resamples: of the bootstrap.
+        records: its :func:`question_records`.
+        resamples: number of bootstrap resamples.
     """
     assert measured.samples is not None
-    groups = list(measured.samples.values())
-    curve = metrics.pass_at_k_curve(
-        [measured.n] * len(groups), [_correct(group) for group in groups], resamples, BOOTSTRAP_SEED
-    )
-    every = [sample for group in groups for sample in group]
-    length = _lengths(every)
-    ks = dict.fromkeys([*curve.ks, measured.n]) if measured.n > 1 else curve.ks
-    tallies = [_votes(group) for group in groups]
+    frame = pd.DataFrame(records, columns=["level", "n", "correct", "accuracy"])
+    curve = metrics.pass_at_k_curve(frame.n.tolist(), frame.correct.tolist(), resamples, BOOTSTRAP_SEED)
+    tallies = [_votes(samples) for samples in measured.samples.values()]
     return {
-        "questions": len(groups),
+        "questions": len(frame),
         "n": measured.n,
         "metric": metric_name(measured.n),
-        **_mean(list(measured.shares.values())),
+        **_mean(frame.accuracy),
         "pass_at_k": {
-            str(k): {"value": value, "low": _plain(low), "high": _plain(high)}
+            str(k): {"value": value, "low": _or_none(low), "high": _or_none(high)}
             for k, value, low, high in zip(curve.ks, curve.values, curve.low, curve.high, strict=True)
         },
         "maj_at_k": {
             str(k): math.fsum(voting.majority_at_k(votes, k, seed=number) for number, votes in enumerate(tallies))
             / len(tallies)
-            for k in ks
+            for k in dict.fromkeys([*curve.ks, measured.n])
         },
-        "mean_tokens": length.mean_tokens,
-        "truncated": length.truncated,
-        "reasons": dict(sorted(Counter(sample.reason for sample in every).items())),
-        "levels": _per_level(measured),
+        **_lengths_and_reasons([sample for samples in measured.samples.values() for sample in samples]),
+        "levels": {
+            level: {"questions": len(accuracy), **_mean(accuracy)}
+            for level, accuracy in frame.groupby("level").accuracy
+        },
     }
 
 
@@ -154,33 +148,25 @@ def metric_name(n: int) -> str:
     return f"avg@{n}" if n > 1 else "pass@1"
 
 
-def _mean(values: Sequence[float]) -> dict[str, Any]:
-    mean = metrics.mean_over_questions(values)
+def _mean(values: pd.Series) -> dict[str, Any]:
+    mean = metrics.mean_over_questions(values.tolist())
     return {"value": mean.value, "standard_error": mean.error}
 
 
-def _plain(value: float) -> float | None:
-    """JSON has no NaN: of one question there is no interval."""
+def _or_none(value: float) -> float | None:
+    """JSON has no NaN, which a single question gives as its interval."""
     return None if math.isnan(value) else value
 
 
-def _per_level(measured: Measured) -> dict[str, Any]:
-    levels: dict[str, list[float]] = {}
-    for question in measured.benchmark.questions:
-        if question.level is not None:
-            levels.setdefault(question.level, []).append(measured.shares[question.id])
-    return {level: {"questions": len(levels[level]), **_mean(levels[level])} for level in sorted(levels)}
-
-
 def averages(benchmarks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Means over benchmarks, each with the same weight, as the paper's two averages.
+    """Average over benchmarks with equal weights, as the paper's two averages do.
 
     Args:
         benchmarks: name -> figures.
 
     Returns:
-        Group -> value, standard error (benchmarks are independent), the benchmarks it is over, and those of the paper's that
-        are missing. What is in neither of the paper's groups is under "other".
+        Group -> value, standard error (benchmarks are independent), the benchmarks it covers, and those of the paper
+        that are missing. Benchmarks that the paper does not use are in the group "other".
     """
     known = {name for names in GROUPS.values() for name in names}
     groups = {**GROUPS, OTHER: tuple(name for name in benchmarks if name not in known)}
@@ -190,11 +176,9 @@ def averages(benchmarks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         if not have:
             continue
         errors = [benchmarks[name]["standard_error"] for name in have]
-        known_errors = [error for error in errors if error is not None]
-        complete = len(known_errors) == len(errors)
         found[group] = {
             "value": math.fsum(benchmarks[name]["value"] for name in have) / len(have),
-            "standard_error": math.hypot(*known_errors) / len(have) if complete else None,
+            "standard_error": None if None in errors else math.hypot(*errors) / len(have),
             "benchmarks": have,
             "missing": [name for name in names if name not in benchmarks],
         }
@@ -202,10 +186,10 @@ def averages(benchmarks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def results_of(out: Path, resamples: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """(what goes into results.json, one record per question); benchmarks with missing samples are only named."""
+    """The contents of results.json, and one record per question. A benchmark with missing samples is only named."""
     manifest, found = read_folder(out)
-    complete = {name: each for name, each in found.items() if each.samples is not None}
-    benchmarks = {name: benchmark_figures(each, resamples) for name, each in complete.items()}
+    complete = {name: question_records(each) for name, each in found.items() if each.samples is not None}
+    benchmarks = {name: benchmark_figures(found[name], records, resamples) for name, records in complete.items()}
     results = {
         "model": manifest.model,
         "sampling": manifest.sampling,
@@ -219,4 +203,4 @@ def results_of(out: Path, resamples: int) -> tuple[dict[str, Any], list[dict[str
         },
         "bootstrap": {"resamples": resamples, "confidence": metrics.CONFIDENCE},
     }
-    return results, [record for each in complete.values() for record in question_records(each)]
+    return results, [record for records in complete.values() for record in records]

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""An evaluation from settings to tables."""
+"""Run an evaluation, from settings to tables."""
 
 import contextlib
 import signal
@@ -15,14 +15,14 @@ from hpt.evaluation.settings import EvaluationSettings
 
 
 def evaluate(settings: EvaluationSettings, dry_run: bool = False) -> None:
-    """Generate what is missing, and write results. A launch that was interrupted goes on where it was.
+    """Generate the missing samples and write the results. An interrupted evaluation continues from what is on disk.
 
     Args:
         dry_run: only check.
 
     Raises:
         ValueError: see :func:`hpt.evaluation.plan.prepare`.
-        hpt.evaluation.worker.GenerationError: no engine, or none left; all that was finished is kept.
+        hpt.evaluation.worker.GenerationError: no engine starts, or none is left; finished samples are kept.
         KeyboardInterrupt: Ctrl-C, or a TERM signal.
     """
     plan = prepare(settings)
@@ -31,7 +31,7 @@ def evaluate(settings: EvaluationSettings, dry_run: bool = False) -> None:
         print("dry run: settings, model, benchmarks and folder are valid; nothing was started")
         return
     with locked(plan.out), _terminable():
-        # Again, now that no other launch can write: one may have ended in between.
+        # Plan again under the lock: another launch may have ended in between.
         plan = prepare(settings, gold=False)
         record(plan)
         if any(not part.store.complete(part.n) for part in plan.parts):
@@ -45,7 +45,7 @@ def evaluate(settings: EvaluationSettings, dry_run: bool = False) -> None:
 
 
 def record(plan: Plan) -> None:
-    """Write down what this launch goes on with, before its first sample."""
+    """Record questions and settings before the first sample."""
     for part in plan.parts:
         write_questions(plan.out, part.benchmark)
         if part.store.cut_short:
@@ -55,7 +55,7 @@ def record(plan: Plan) -> None:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """Within, a TERM signal (a scheduler's) is as Ctrl-C."""
+    """Treat a TERM signal, which schedulers send, as Ctrl-C."""
 
     def interrupt(signum: int, frame: Any) -> None:
         raise KeyboardInterrupt(f"signal {signum}")

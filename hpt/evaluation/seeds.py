@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""A seed for every sample, whoever generates it and whenever."""
+"""A seed for every sample. It does not depend on which engine generates the sample, or when."""
 
 import hashlib
 import json
@@ -10,6 +10,6 @@ _BITS = 53
 
 
 def sample_seed(run_seed: int, benchmark: str, question: str, sample: int) -> int:
-    """In [0, 2^53); a function of the arguments alone, the same on every machine."""
+    """The sample's seed in [0, 2^53), a function of the arguments alone, equal on every machine."""
     text = json.dumps([run_seed, benchmark, question, sample])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> (64 - _BITS)

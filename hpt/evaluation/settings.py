@@ -58,7 +58,7 @@ class EvaluationSettings(Settings):
     out: Given
     """Folder of the results: one model and one way of sampling. Each launch adds benchmarks or samples to it."""
     n: Positive | Mapping[str, Positive] | None = None
-    """Samples per question: one number, or benchmark: number; null: the paper's (32 on aime24, aime25 and amc23, else 1)."""
+    """Samples per question: a number, or {benchmark: number}; null: 32 on aime24, aime25 and amc23, else 1 (paper)."""
     temperature: Annotated[float, Field(ge=0)] = 0.6
     """Sampling temperature; 0 decodes greedily, with one sample per question."""
     top_p: Share = 0.95
@@ -66,7 +66,7 @@ class EvaluationSettings(Settings):
     max_tokens: Positive = 8192
     """Longest response in tokens."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Each sample has a seed of its own, made from this one, the benchmark, the question's id and the sample's index."""
+    """Seed of the evaluation. A sample's own seed follows from it, the benchmark, the question's id and its index."""
     prompt_template: Annotated[str | None, AfterValidator(_with_placeholder)] = None
     """Text with {prompt} in place of the question, as in training; null: the tokenizer's chat template."""
     device: Literal["cuda", "cpu"] = "cuda"
@@ -88,7 +88,7 @@ class EvaluationSettings(Settings):
     batch_invariant: bool = True
     """Whether vLLM uses kernels whose results do not depend on the batch (GPUs only)."""
     ray_address: str | None = None
-    """Address of a running Ray cluster to join (auto, or host:port); null: an own one on this machine."""
+    """Address of a running Ray cluster to join (auto, or host:port); null: a new one on this machine."""
     verifier: Annotated[VerifierSettings, BeforeValidator(lambda value: {} if value is None else value)] = (
         VerifierSettings()
     )
@@ -104,7 +104,8 @@ class EvaluationSettings(Settings):
             raise ConfigError(f"got tensor_parallel={self.tensor_parallel} and device=cpu; expected 1: use workers")
         if self.device == "cpu" and self.batch_invariant:
             raise ConfigError(
-                "got batch_invariant=True and device=cpu; vLLM has these kernels for GPUs only: set batch_invariant=false"
+                "got batch_invariant=True and device=cpu; vLLM has these kernels for GPUs only: set "
+                "batch_invariant=false"
             )
         return self
 

@@ -1,18 +1,18 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Samples on disk: a journal that takes each as it comes, and a file in canonical order once all are there.
+"""Samples on disk: a journal that takes each sample as it comes, and a file in canonical order once all are there.
 
-    samples/NAME.partial.jsonl   lines in the order of events: a sample when it is finished, its verdict when it is known
+    samples/NAME.partial.jsonl   lines in the order of events: a finished sample, and later its verdict
     samples/NAME.jsonl           one line per sample with its verdict, by question (as in the benchmark), then by index
 
-Neither holds times, so the second is a function of the samples alone. It replaces the first in one rename; samples that
+Neither holds times, so the second is a function of the samples alone. It replaces the first in one rename. Samples that
 are added later (a larger n) go through a new journal.
 """
 
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
@@ -22,15 +22,15 @@ from hpt.evaluation.seeds import sample_seed
 
 FOLDER = "samples"
 SAMPLE_FIELDS = ("question", "sample", "seed", "text", "tokens", "finish_reason")
-VERDICT_FIELDS = ("question", "sample", "score", "extracted", "reason")
+VERDICT_FIELDS = ("score", "extracted", "reason")
 
 
 class StoreError(HPTError):
-    """Files that were not written by this evaluation; the message says which, and what to do."""
+    """Files that this evaluation did not write; the message says which, and what to do."""
 
 
 class Key(NamedTuple):
-    """A sample: its question's id and its index, from 0."""
+    """A sample's question id and its index, counted from 0."""
 
     question: str
     sample: int
@@ -41,8 +41,8 @@ class Sample:
     """A finished response.
 
     Attributes:
-        tokens: number of generated ones.
-        finish_reason: "stop", or "length" where it was cut off.
+        tokens: number of generated tokens.
+        finish_reason: "stop", or "length" if the response was cut off.
     """
 
     question: str
@@ -59,7 +59,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Judged:
-    """What is kept in memory of a sample with its verdict."""
+    """The part of a verified sample that is kept in memory."""
 
     tokens: int
     finish_reason: str
@@ -69,9 +69,9 @@ class Judged:
 
 
 class _Place(NamedTuple):
-    """Where a sample's line is."""
+    """The file and byte offset of a sample's line."""
 
-    finished: bool
+    path: Path
     offset: int
 
 
@@ -81,16 +81,16 @@ def file_stem(benchmark: str) -> str:
 
 
 class SampleStore:
-    """The samples of one benchmark. A context manager; one process at a time (the folder's lock sees to that).
+    """The samples of one benchmark, as a context manager. The folder's lock keeps other processes out.
 
     Args:
-        out: the results' folder.
+        out: the results folder.
         benchmark: its name.
         questions: ids, in the benchmark's order.
-        run_seed: of the evaluation.
+        run_seed: the evaluation's seed.
 
     Raises:
-        StoreError: a damaged file, or one of other questions or seeds.
+        StoreError: a damaged file, or one with other questions or seeds.
     """
 
     def __init__(self, out: Path, benchmark: str, questions: Sequence[str], run_seed: int) -> None:
@@ -111,32 +111,30 @@ class SampleStore:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
 
     def close(self) -> None:
+        """Close the journal."""
         if self._journal is not None:
             self._journal.close()
             self._journal = None
 
-    # ---- what there is ----
+    # ---- what is there ----
 
     def missing(self, n: int) -> list[Key]:
         """Samples still to generate, so that every question has n, in canonical order."""
         return [key for key in self._keys(n) if key not in self._places]
 
     def unjudged(self, n: int) -> list[Sample]:
-        """Samples that are there without a verdict, read from disk."""
+        """Samples without a verdict, read from disk."""
         waiting = (key for key in self._keys(n) if key in self._places and key not in self._verdicts)
-        return [Sample(**{name: record[name] for name in SAMPLE_FIELDS}) for record in map(self._line, waiting)]
+        return [Sample(**_part(self._line(key), SAMPLE_FIELDS)) for key in waiting]
 
     def complete(self, n: int) -> bool:
         """Whether every question has n samples with their verdicts."""
-        return all(key in self._verdicts and key in self._places for key in self._keys(n))
+        return all(key in self._verdicts for key in self._keys(n))
 
     @property
     def complete_count(self) -> int:
@@ -146,29 +144,26 @@ class SampleStore:
     def judged(self, n: int) -> dict[str, list[Judged]]:
         """Question id -> its first n samples."""
         return {
-            question: [
-                Judged(**self._samples[key], **self._verdicts[key])
-                for key in (Key(question, sample) for sample in range(n))
-            ]
+            question: [Judged(**self._samples[key], **self._verdicts[key]) for key in _keys_of(question, n)]
             for question in self.questions
         }
 
     def _keys(self, n: int) -> Iterator[Key]:
-        return (Key(question, sample) for question in self.questions for sample in range(n))
+        return (key for question in self.questions for key in _keys_of(question, n))
 
     # ---- writing ----
 
     def add(self, sample: Sample) -> None:
-        """Append a finished sample; it is in the file when this returns. One that is there already is left as it is."""
+        """Append a finished sample; it is in the file when this returns. A known sample is left as it is."""
         if sample.key in self._places:
             return
         self._check(sample.key, sample.seed, "got a sample")
-        record = {name: getattr(sample, name) for name in SAMPLE_FIELDS}
-        self._remember(record, _Place(False, self._append(record)))
+        record = asdict(sample)
+        self._remember(sample.key, record, _Place(self.journal_path, self._append(record)))
 
     def judge(self, key: Key, score: float, extracted: str | None, reason: str) -> None:
         """Append the verdict on a sample."""
-        assert key in self._places, f"verdict on a sample that is not there: {key}"
+        assert key in self._places, f"verdict on an unknown sample: {key}"
         if key in self._verdicts:
             return
         verdict = {"score": score, "extracted": extracted, "reason": reason}
@@ -176,8 +171,8 @@ class SampleStore:
         self._verdicts[key] = verdict
 
     def finish(self, n: int) -> None:
-        """Write the file in canonical order and remove the journal; nothing to do without a journal."""
-        assert self.complete(n), f"{self.benchmark} has not got {n} samples of every question"
+        """Write the file in canonical order and remove the journal; without a journal, do nothing."""
+        assert self.complete(n), f"{self.benchmark} lacks samples: expected {n} for every question"
         if not self.journal_path.exists():
             return
         self.close()
@@ -186,7 +181,7 @@ class SampleStore:
         places: dict[Key, _Place] = {}
         with open(temporary, "wb") as file:
             for key in self._keys(n):
-                places[key] = _Place(True, file.tell())
+                places[key] = _Place(self.path, file.tell())
                 file.write(_encoded({**self._line(key), **self._verdicts[key]}))
             file.flush()
             os.fsync(file.fileno())
@@ -199,8 +194,7 @@ class SampleStore:
             self.journal_path.parent.mkdir(parents=True, exist_ok=True)
             self._journal = open(self.journal_path, "ab")  # noqa: SIM115
             self._journal.truncate(self._journal_end)
-        offset = self._journal_end
-        line = _encoded(record)
+        offset, line = self._journal_end, _encoded(record)
         self._journal.write(line)
         self._journal.flush()
         self._journal_end += len(line)
@@ -210,32 +204,26 @@ class SampleStore:
 
     def _read(self) -> None:
         if self.path.exists():
-            for offset, record in self._records(self.path, self.path.stat().st_size):
-                key = self._key(record, self.path)
+            for place, key, record in self._records(self.path, self.path.stat().st_size):
                 if key in self._places or not {*SAMPLE_FIELDS, *VERDICT_FIELDS} <= record.keys():
-                    raise self._damaged(self.path, offset, "is no sample with a verdict, or is there twice")
-                self._remember(record, _Place(True, offset))
-                self._verdicts[key] = {name: record[name] for name in VERDICT_FIELDS[2:]}
+                    raise _damaged(place, "is no sample with a verdict, or repeats one")
+                self._remember(key, record, place)
+                self._verdicts[key] = _part(record, VERDICT_FIELDS)
         if self.journal_path.exists():
             self._find_journal_end()
-            for offset, record in self._records(self.journal_path, self._journal_end):
-                self._replay(record, offset)
+            for place, key, record in self._records(self.journal_path, self._journal_end):
+                if "text" in record and key not in self._places:
+                    self._remember(key, record, place)
+                elif "score" in record and key not in self._verdicts:
+                    if key not in self._places:
+                        raise _damaged(place, "is a verdict on a sample that is missing")
+                    self._verdicts[key] = _part(record, VERDICT_FIELDS)
 
-    def _replay(self, record: dict[str, Any], offset: int) -> None:
-        key = self._key(record, self.journal_path)
-        if "text" in record and key not in self._places:
-            self._remember(record, _Place(False, offset))
-        elif "score" in record and key not in self._verdicts:
-            if key not in self._places:
-                raise self._damaged(self.journal_path, offset, "is a verdict on a sample that is not there")
-            self._verdicts[key] = {name: record[name] for name in VERDICT_FIELDS[2:]}
-
-    def _remember(self, record: Mapping[str, Any], place: _Place) -> None:
-        key = Key(record["question"], record["sample"])
+    def _remember(self, key: Key, record: Mapping[str, Any], place: _Place) -> None:
         self._places[key] = place
-        self._samples[key] = {name: record[name] for name in ("tokens", "finish_reason")}
+        self._samples[key] = _part(record, ("tokens", "finish_reason"))
 
-    def _records(self, path: Path, end: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _records(self, path: Path, end: int) -> Iterator[tuple[_Place, Key, dict[str, Any]]]:
         offset = 0
         with open(path, "rb") as file:
             while offset < end:
@@ -243,37 +231,31 @@ class SampleStore:
                 try:
                     record = json.loads(line)
                 except ValueError:
-                    raise self._damaged(path, offset, "is no JSON") from None
-                yield offset, record
+                    raise _damaged(_Place(path, offset), "is no JSON") from None
+                try:
+                    key = Key(record["question"], record["sample"])
+                except (KeyError, TypeError):
+                    raise _damaged(_Place(path, offset), "has no question and sample") from None
+                self._check(key, record.get("seed"), f"got {path} with a sample")
+                yield _Place(path, offset), key, record
                 offset += len(line)
 
     def _line(self, key: Key) -> dict[str, Any]:
         place = self._places[key]
-        with open(self.path if place.finished else self.journal_path, "rb") as file:
+        with open(place.path, "rb") as file:
             file.seek(place.offset)
             return json.loads(file.readline())
 
     def _find_journal_end(self) -> None:
-        """Leave out a last line that was not written to its end; it is the only one that can be."""
+        """Leave out the last line if it was not written to its end; no other line can be cut short."""
         with open(self.journal_path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
             self._journal_end = _end_of_last_line(file, size)
         if self._journal_end < size:
             self.cut_short = (
-                f"{self.journal_path}: the last line was cut short when an earlier launch was killed; its "
-                f"{size - self._journal_end} bytes are removed, what they held is done again"
+                f"{self.journal_path}: the last line was cut short when an earlier launch was killed. Its "
+                f"{size - self._journal_end} bytes are removed, and that sample or verdict is made again"
             )
-
-    def _key(self, record: Any, path: Path) -> Key:
-        try:
-            key = Key(record["question"], record["sample"])
-        except (KeyError, TypeError):
-            raise StoreError(
-                f"got {path}, a line of which has no question and sample; expected samples of {self.benchmark}: "
-                "restore the file, or name another folder with out="
-            ) from None
-        self._check(key, record.get("seed"), f"got {path} with a sample")
-        return key
 
     def _check(self, key: Key, seed: int | None, got: str) -> None:
         if key.question not in self._known or not isinstance(key.sample, int) or key.sample < 0:
@@ -284,19 +266,28 @@ class SampleStore:
         expected = sample_seed(self.run_seed, self.benchmark, key.question, key.sample)
         if seed is not None and seed != expected:
             raise StoreError(
-                f"{got} {key.sample} of question {key.question!r} made with seed {seed}; expected {expected}: it belongs "
-                "to another run, name another folder with out="
+                f"{got} {key.sample} of question {key.question!r} made with seed {seed}; expected {expected}: it "
+                "belongs to another run, name another folder with out="
             )
 
-    def _damaged(self, path: Path, offset: int, why: str) -> StoreError:
-        return StoreError(
-            f"got {path}, whose line at byte {offset} {why}; expected what an evaluation wrote. Nothing was changed: "
-            "restore the file, or remove that line, and its sample is made again"
-        )
+
+def _keys_of(question: str, n: int) -> Iterator[Key]:
+    return (Key(question, sample) for sample in range(n))
+
+
+def _part(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: record[name] for name in names}
+
+
+def _damaged(place: _Place, why: str) -> StoreError:
+    return StoreError(
+        f"got {place.path}, whose line at byte {place.offset} {why}; expected what an evaluation wrote. Nothing was "
+        "changed: restore the file, remove that line (its sample is made again), or name another folder with out="
+    )
 
 
 def _encoded(record: Mapping[str, Any]) -> bytes:
-    # ASCII: a response may hold what UTF-8 cannot, such as half of a surrogate pair.
+    # ASCII: a response may hold what UTF-8 cannot encode, such as half of a surrogate pair.
     return json.dumps(record, ensure_ascii=True).encode() + b"\n"
 
 

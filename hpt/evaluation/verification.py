@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Verdicts beside generation: samples go in as they are finished, verdicts come out in any order."""
+"""Verification during generation: samples go in as they are finished, verdicts come out in any order."""
 
 import queue
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from hpt.evaluation.settings import VerifierSettings
 from hpt.verifier import Verdict, VerifierPool
 
 T = TypeVar("T")
-# Threads per worker process: a few wait for verdicts while a worker is busy, and none computes.
+# Threads per worker process. They only wait for verdicts, so a few more keep the workers busy.
 _THREADS = 4
 
 
@@ -29,13 +29,10 @@ class Verification(Generic[T]):
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self._pool.close()  # whoever waits gets an error that nobody reads
+        self._pool.close()  # threads that still wait get an error
         self._threads.shutdown(wait=True)
 
     def submit(self, label: T, response: str, answer: str, kind: str) -> None:
@@ -45,7 +42,7 @@ class Verification(Generic[T]):
         future.add_done_callback(lambda done: self._done.put((label, done)))
 
     def verdicts(self, wait_s: float = 0.0) -> Iterator[tuple[T, Verdict]]:
-        """What is there; if nothing is, wait ``wait_s`` seconds for a first one.
+        """Yield the verdicts that have arrived; if there is none, wait up to ``wait_s`` seconds for the first.
 
         Raises:
             RuntimeError: the pool does not work.

@@ -1,12 +1,11 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""maj@k: the answer that most of k samples give. Pure.
+"""maj@k: the score of the answer that most of k samples give. Pure functions.
 
-Answers are grouped by value as far as their text shows it (:func:`answer_key`); neither the gold answer nor the verifier
-has a say in the grouping, or the right answers would be gathered more diligently than the wrong ones. A group's score is
-the mean of its samples' scores, which are all alike unless a check timed out. Samples without an answer do not vote. The
-groups that share the largest number of votes win with equal probability: the score is the mean over them. Where nobody
-votes it is 0.
+:func:`answer_key` groups answers by value, as far as their text shows it. The grouping uses neither the gold answer nor
+the verifier, because these would group right answers better than wrong ones. A group's score is the mean of its
+samples' scores, which are equal unless a check timed out. Samples without an answer do not vote. If several groups have
+the most votes, the score is the mean over them. Without any vote it is 0.
 """
 
 import math
@@ -17,11 +16,10 @@ from fractions import Fraction
 
 import numpy as np
 
+# Random subsets of k samples over which maj@k is averaged for 1 < k < n.
 DRAWS = 256
-"""Random subsets of k samples over which maj@k is averaged, where 1 < k < n."""
-
+# Longer numbers are compared as text: Python refuses to convert numbers of more than 4300 digits.
 MAX_DIGITS = 1000
-"""Longer numbers are compared as text: Python refuses to convert those of more than 4300 digits."""
 _SPACING = re.compile(r"\\[,;:! ]|\\q?quad(?![a-zA-Z])|\\(?:left|right)(?![a-zA-Z])|[\s~$]")
 _FRACTION_COMMAND = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+")
@@ -31,10 +29,10 @@ _LATEX_RATIO = re.compile(r"([+-]?)\\frac\{([+-]?[0-9]+)\}\{([0-9]+)\}")
 
 
 def answer_key(answer: str) -> str:
-    r"""What an answer is grouped by: ``0.50``, ``1/2`` and ``\dfrac{1}{2}`` have one key, ``x + 1`` and ``1+x`` two.
+    r"""The key of an answer's group: ``0.50``, ``1/2`` and ``\dfrac{1}{2}`` share one, ``x + 1`` and ``1+x`` do not.
 
-    Numbers (whole, with thousands separators, decimal, fractions of whole ones) go by their value, everything else by
-    its text without spacing, dollar signs, ``\left``, ``\right`` and a full stop at the end.
+    The key of a number (whole, decimal, with thousands separators, or a fraction of whole numbers) is its value. The
+    key of any other answer is its text without spacing, dollar signs, ``\left``, ``\right`` and a full stop at the end.
     """
     text = _FRACTION_COMMAND.sub(r"\\frac", _SPACING.sub("", answer)).removesuffix(".")
     value = _value(text) if len(text) <= MAX_DIGITS else None
@@ -60,7 +58,7 @@ class Votes:
     """The votes of a question's samples.
 
     Attributes:
-        keys: of the groups, those with most votes first, then by key.
+        keys: the groups' keys, by falling number of votes, then by key.
         counts: (groups,) votes.
         scores: (groups,) in [0, 1].
         abstained: samples without an answer.
@@ -73,12 +71,12 @@ class Votes:
 
     @property
     def n(self) -> int:
-        """Samples."""
+        """Number of samples."""
         return sum(self.counts) + self.abstained
 
     @property
     def winner(self) -> str | None:
-        """The answer with most votes; None where nobody votes or several share the first place."""
+        """The answer with the most votes; None without a vote, or if several answers tie."""
         if not self.counts or self.counts[1:2] == self.counts[:1]:
             return None
         return self.keys[0]
@@ -88,14 +86,14 @@ def tally(answers: Sequence[str | None], scores: Sequence[float]) -> Votes:
     """Group the samples of one question.
 
     Args:
-        answers: (n,) what was extracted; None: no answer.
-        scores: (n,) of the verifier.
+        answers: (n,) extracted answers; None: no answer.
+        scores: (n,) the verifier's scores.
 
     Raises:
         ValueError: no sample, or lists of different lengths.
     """
     if len(answers) != len(scores) or not answers:
-        raise ValueError(f"got {len(answers)} answers and {len(scores)} scores; expected as many, at least one")
+        raise ValueError(f"got {len(answers)} answers and {len(scores)} scores; expected equal numbers, at least one")
     groups: dict[str, list[float]] = {}
     for answer, score in zip(answers, scores, strict=True):
         if answer is not None:
@@ -110,7 +108,7 @@ def tally(answers: Sequence[str | None], scores: Sequence[float]) -> Votes:
 
 
 def majority_score(votes: Votes) -> float:
-    """maj@n: the score of the group with most votes, the mean over those that share the first place."""
+    """maj@n: the score of the group with the most votes; the mean if several groups tie."""
     if not votes.counts:
         return 0.0
     winners = [score for count, score in zip(votes.counts, votes.scores, strict=True) if count == votes.counts[0]]
@@ -118,9 +116,9 @@ def majority_score(votes: Votes) -> float:
 
 
 def majority_at_k(votes: Votes, k: int, draws: int = DRAWS, seed: int = 0) -> float:
-    """maj@k: the expectation of the majority's score over subsets of k samples, without replacement.
+    """maj@k: the expected score of the majority in a subset of k samples, drawn without replacement.
 
-    Exact for k = 1 and k = n; in between the mean over ``draws`` random subsets.
+    It is exact for k = 1 and k = n. In between it is the mean over ``draws`` random subsets.
 
     Raises:
         ValueError: k outside 1 to n.

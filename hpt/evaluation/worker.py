@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""One vLLM engine in a Ray actor. It is fed a few requests at a time, so that one queue serves all engines."""
+"""One vLLM engine in a Ray actor. It gets a few requests at a time, so that one queue serves all engines."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ from hpt.common.versions import versions
 
 
 class GenerationError(RuntimeError):
-    """Generation that cannot go on; what is finished is on disk."""
+    """Generation cannot go on. Finished samples are on disk."""
 
 
 class Request(NamedTuple):
@@ -38,7 +38,7 @@ FINISHED = ("stop", "length")
 
 
 class GenerationWorker:
-    """The actor. ``log_file`` takes what it and vLLM print, so that they do not write over the progress bar."""
+    """The actor. ``log_file`` takes all that it and vLLM print, which would otherwise break the progress bar."""
 
     def __init__(self, log_file: str) -> None:
         Path(log_file).parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ class GenerationWorker:
             os.dup2(log.fileno(), 2)
 
     def start(self, engine: Mapping[str, Any], sampling: Mapping[str, Any]) -> dict[str, Any]:
-        """Build the engine; returns what the samples depend on beside model and settings.
+        """Build the engine; returns what the samples depend on besides model and settings.
 
         Args:
             engine: fields of vLLM's EngineArgs.
@@ -64,13 +64,13 @@ class GenerationWorker:
         return {"device": device, **versions("vllm", "torch", "transformers")}
 
     def advance(self, requests: Sequence[Request], seconds: float) -> list[Completion]:
-        """Take on ``requests`` and generate until something is finished, for ``seconds`` at least.
+        """Take ``requests`` and generate for at least ``seconds``, until something is finished.
 
         Returns:
-            What was finished. Nothing only where there is nothing left to do.
+            The finished responses; empty only if no request is left.
 
         Raises:
-            RuntimeError: vLLM gave up on a request.
+            RuntimeError: vLLM ended a response for another reason.
         """
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
@@ -96,7 +96,7 @@ def _completion(output: Any) -> Completion:
 
 
 def _processor() -> str:
-    """The processor's name: vLLM chooses its kernels by what it can do."""
+    """The processor's name. vLLM chooses its kernels by the processor's features."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

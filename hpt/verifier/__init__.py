@@ -1,6 +1,8 @@
-"""Answer checking: is the boxed answer of a response the gold answer?
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Check whether the boxed answer of a response equals the gold answer.
 
-Importing this package is cheap: sympy and math-verify are imported in the worker processes only.
+Importing this package is cheap: only the worker processes import sympy and math-verify.
 """
 
 from hpt.verifier.extract import extract_answer, normalize_gold
@@ -25,7 +27,7 @@ __all__ = [
 def verify(response: str, answer: str, kind: str = "math") -> Verdict:
     """Check one response against the gold ``answer``, from any thread.
 
-    What the exact screen does not decide goes to this process's shared pool, so the call returns within the
-    pool's time limit however the response was written. For many responses use ``VerifierPool.verify_many``.
+    This process's shared pool compares what the exact screen does not decide. So the call returns within the pool's
+    time limit, whatever the response is. For many responses use ``VerifierPool.verify_many``.
     """
     return shared_pool().verify(response, answer, kind)

@@ -1,15 +1,15 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""How fast the pool verifies, against a plain loop over math-verify in one process.
+"""Measure how fast the pool verifies, against a plain loop over math-verify in one process.
 
     python -m hpt.verifier bench
 
-Pairs of answers in the manner of MATH are made from a seed. The plain loop parses and compares each pair, as a
-program without a pool would. Rounds alternate between loop and pool; figures are medians over rounds. A share of the
-pairs is decided by the exact screen, without algebra; the ratio over the other pairs alone is given beside.
+Pairs of answers like those of MATH are made from a seed. The plain loop parses and compares each pair, as a program
+without a pool would. Rounds alternate between loop and pool, and figures are medians over rounds. The exact screen
+decides some of the pairs without algebra; the ratio over the other pairs alone is given as well.
 
-With a share h of answers on which math-verify does not end, no pool of w workers can do more checks per second than
-w / (mean benign seconds + h * timeout); the bench says what part of this bound is reached.
+If math-verify does not end on a share h of the answers, no pool of w workers can do more checks per second than
+w / (mean benign seconds + h * timeout). The bench says which part of this bound is reached.
 """
 
 import logging
@@ -26,12 +26,7 @@ from hpt.verifier.pool import VerifierPool
 
 Pair = tuple[str, str]
 # math-verify computes these without end.
-ENDLESS = (
-    r"\sum_{n=1}^{10^{9}} \frac{1}{n^3}",
-    r"100000000!",
-    r"\binom{10^8}{5 \cdot 10^7}",
-    r"(10^9)!",
-)
+ENDLESS = (r"\sum_{n=1}^{10^{9}} \frac{1}{n^3}", r"100000000!", r"\binom{10^8}{5 \cdot 10^7}", r"(10^9)!")
 
 
 @dataclass(frozen=True)
@@ -39,12 +34,12 @@ class Figures:
     """Medians over rounds.
 
     Attributes:
-        workers, pairs: what was measured.
+        workers, pairs: the size of the measurement.
         screened_share: share of the pairs that need no algebra.
         loop_per_s, pool_per_s: checks per second over all pairs.
         ratio, ratio_algebra: the pool's speed over the loop's, over all pairs and over those that need algebra.
-        hostile_share, timeout_s: of the part with endless answers.
-        hostile_per_s, bound_per_s: checks per second there, and the bound.
+        hostile_share, timeout_s: share of endless answers in the hostile part, and its time limit in seconds.
+        hostile_per_s, bound_per_s: checks per second in the hostile part, and the bound.
     """
 
     workers: int
@@ -66,7 +61,7 @@ class Figures:
 
 
 def benign_pairs(count: int, seed: int) -> list[Pair]:
-    """(answer, gold answer) pairs, right and wrong ones, in the proportions of MATH: half of them integers."""
+    """Right and wrong (answer, gold answer) pairs in the proportions of MATH: half of them are integers."""
     rng = random.Random(seed)
     return [_pair(rng) for _ in range(count)]
 
@@ -106,44 +101,40 @@ def measure(workers: int, pairs: int, hostile: float, timeout_s: float, seed: in
     made = benign_pairs(pairs, seed)
     algebra = [pair for pair in made if screen(*pair) is None]
     screened = [pair for pair in made if screen(*pair) is not None]
-    times: dict[str, list[float]] = {"algebra": [], "screened": [], "pool": [], "pool algebra": []}
-    hostile_times = []
+    mixed = with_endless(algebra or made, hostile, seed)
+    times = []
     with VerifierPool(workers, timeout_s) as pool:
         pool.start()
-        _loop(algebra[:1] or made[:1])  # grammars are built at the first call
-        mixed = with_endless(algebra or made, hostile, seed)
+        _loop(algebra[:1] or made[:1])  # math-verify builds its grammars at the first call
         for _ in tqdm(range(rounds), "rounds"):
-            times["algebra"].append(_loop(algebra))
-            times["pool algebra"].append(_pooled(pool, algebra))
-            times["screened"].append(_loop(screened))
-            times["pool"].append(_pooled(pool, made))
-            hostile_times.append(_pooled(pool, mixed))
-    loops = [sum(both) for both in zip(times["algebra"], times["screened"], strict=True)]
-    benign = statistics.median(times["algebra"]) / max(1, len(algebra))
+            slow, pooled_slow, fast = _loop(algebra), _pooled(pool, algebra), _loop(screened)
+            times.append((slow, pooled_slow, slow + fast, _pooled(pool, made), _pooled(pool, mixed)))
+    loop_algebra, _, loop, pooled, pooled_mixed = (statistics.median(column) for column in zip(*times, strict=True))
     return Figures(
         workers=workers,
         pairs=pairs,
         screened_share=len(screened) / pairs,
-        loop_per_s=pairs / statistics.median(loops),
-        pool_per_s=pairs / statistics.median(times["pool"]),
-        ratio=_ratio(loops, times["pool"]),
-        ratio_algebra=_ratio(times["algebra"], times["pool algebra"]),
+        loop_per_s=pairs / loop,
+        pool_per_s=pairs / pooled,
+        # Ratios are taken within a round, which other work on the machine disturbs least.
+        ratio=statistics.median(each[2] / each[3] for each in times),
+        ratio_algebra=statistics.median(each[0] / each[1] for each in times),
         hostile_share=hostile,
         timeout_s=timeout_s,
-        hostile_per_s=len(mixed) / statistics.median(hostile_times),
-        bound_per_s=workers / (benign + hostile * timeout_s),
+        hostile_per_s=len(mixed) / pooled_mixed,
+        bound_per_s=workers / (loop_algebra / max(1, len(algebra)) + hostile * timeout_s),
     )
 
 
 def with_endless(pairs: Sequence[Pair], share: float, seed: int) -> list[Pair]:
-    """The pairs with an endless answer in every 1/share-th place or so, drawn at random."""
+    """The pairs, a ``share`` of them replaced by endless answers at places drawn at random."""
     rng = random.Random(seed)
     places = set(rng.sample(range(len(pairs)), round(share * len(pairs))))
     return [(rng.choice(ENDLESS), "7") if place in places else pair for place, pair in enumerate(pairs)]
 
 
 def _loop(pairs: Sequence[Pair]) -> float:
-    """Seconds of the plain loop."""
+    """Seconds that the plain loop takes."""
     from math_verify import parse, verify
 
     begin = time.perf_counter()
@@ -154,28 +145,20 @@ def _loop(pairs: Sequence[Pair]) -> float:
 
 
 def _pooled(pool: VerifierPool, pairs: Sequence[Pair]) -> float:
-    """Seconds of the pool, extraction from a response included."""
+    """Seconds that the pool takes, including the extraction from a response."""
     items = [(rf"The answer is \boxed{{{answer}}}.", gold, "math") for answer, gold in pairs]
     begin = time.perf_counter()
     pool.verify_many(items)
     return time.perf_counter() - begin
 
 
-def _ratio(loop: Sequence[float], pool: Sequence[float]) -> float:
-    """Median over rounds of the ratio within a round, which other work on the machine disturbs least."""
-    return statistics.median(a / b for a, b in zip(loop, pool, strict=True))
-
-
 def described(figures: Figures) -> str:
     """The figures in lines for a terminal."""
     f = figures
-    return "\n".join(
-        [
-            f"plain loop   {f.loop_per_s:8.0f} checks/s in one process",
-            f"pool         {f.pool_per_s:8.0f} checks/s on {f.workers} workers, {f.pool_per_s / f.workers:.0f} per worker",
-            f"ratio        {f.ratio:8.2f}   of which the screen decides {f.screened_share:.0%} of {f.pairs} pairs without a worker",
-            f"ratio        {f.ratio_algebra:8.2f}   over the pairs that need algebra",
-            f"hostile      {f.hostile_per_s:8.0f} checks/s with {f.hostile_share:.1%} endless answers among the latter, timeout "
-            f"{f.timeout_s:g} s; {f.of_bound:.0%} of the bound of {f.bound_per_s:.0f}",
-        ]
-    )
+    return f"""\
+plain loop   {f.loop_per_s:8.0f} checks/s in one process
+pool         {f.pool_per_s:8.0f} checks/s on {f.workers} workers, {f.pool_per_s / f.workers:.0f} per worker
+ratio        {f.ratio:8.2f}   over all {f.pairs} pairs; the screen alone decides {f.screened_share:.0%} of them
+ratio        {f.ratio_algebra:8.2f}   over the pairs that need algebra
+hostile      {f.hostile_per_s:8.0f} checks/s with {f.hostile_share:.1%} endless answers among the latter, timeout \
+{f.timeout_s:g} s; {f.of_bound:.0%} of the bound of {f.bound_per_s:.0f}"""

@@ -1,20 +1,22 @@
-r"""Multiple-choice answers: one letter from A to J in its usual dresses.
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+r"""Multiple-choice answers: one letter from A to J in its usual forms.
 
-What counts as the chosen letter of a response, in this order:
+The first of these rules that applies decides which letter a response chooses:
 
-1. the last ``\boxed{...}``, if there is one: its content must be a letter in some dress, and nothing else decides;
-2. the last statement of the form "answer is X", "answer: X" or "correct option is X" in which X begins with a letter;
-   if X goes on as a sentence or names several letters ("A man", "B or C"), there is no choice;
-3. a response, or its last line, that is a letter in some dress and nothing else, unless other lines are as well.
+1. The last ``\boxed{...}``. Its content must be a letter in some form; otherwise there is no choice.
+2. The last statement "answer is X", "answer: X" or "correct option is X" in which X begins with a letter. If X
+   continues as a sentence or names several letters ("A man", "B or C"), there is no choice.
+3. A response, or its last line, that is only a letter in some form, unless other lines name other letters.
 
-A dress is the letter with brackets, bold marks, ``\text{}`` or "Option" before it; in a box, its choice's text may
-follow it ("B) Paris", "B. Paris"). Several letters are no choice, and neither is a letter that merely occurs.
+A form is the letter with brackets, bold marks, ``\text{}``, or "Option" before it. In a box, the text of the choice may
+follow ("B) Paris", "B. Paris"). Several letters are no choice, and neither is a letter that merely occurs.
 """
 
 import re
 
 LETTERS = "ABCDEFGHIJ"
-# What may stand around a letter: brackets, bold marks, math delimiters, spaces and the final full stop.
+# Characters around a letter: brackets, bold marks, math delimiters, spaces and the final full stop.
 _WRAPPING = ' \t\r\n\f\v\u00a0()[]{}*$_".,:;!'
 _COMMAND = re.compile(
     r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathsf|boldsymbol|operatorname|rm|bf|it)\b|\\[(\[\])]|\\[,;! ]"
@@ -30,7 +32,7 @@ _STATEMENT = re.compile(
 )
 _MARK = r"(?:\*\*|__|\\text(?:bf)?\{|\\mathrm\{|\\mathbf\{|\\boldsymbol\{|\\\(|\$|\s){0,6}"
 _CHOSEN = re.compile(rf"{_MARK}(?:\(\s*(?P<bracketed>[A-Ja-j])\s*\)|(?P<plain>[{LETTERS}])(?![\w'\u2019+-]))")
-# After a letter without brackets: the end, punctuation that does not go on as a number, or a reason.
+# After a letter without brackets: the end, punctuation that does not continue a number, or a reason.
 _AFTER_PLAIN = re.compile(
     r"(?:\*\*|__|[}$\s)\]]|\\\)){0,6}(?:$|[.,;:!?](?![\w])|</answer>|\n|(?:because|since|as|for|which)\b|\(|\u2014|-\s)"
 )
@@ -40,14 +42,14 @@ _SEVERAL = re.compile(
     rf"(?:\*\*|[$\s])*\(?[{LETTERS}](?![\w'])",
     re.IGNORECASE,
 )
-# Behind the label in a box: "(A) or B", "(A), C", "A) B" name another choice. "A. I" may be a Roman number.
+# After the label in a box: "(A) or B", "(A), C", "A) B" name another choice. "A. I" may be a Roman numeral.
 _ANOTHER = re.compile(r"\W*(?:(?:or|and)\b.*|[A-HJ]\W*|,\s*[A-J]\b.*)", re.DOTALL)
-# Statements stand at the end; a longer text is not searched, so that a hostile one costs nothing.
+# Statements stand at the end. Text before these characters is not searched, so that a hostile response costs nothing.
 _SEARCHED_CHARACTERS = 20_000
 
 
 def letter_of(text: str) -> str | None:
-    """The one letter that ``text`` stands for, or None.
+    """The single letter that ``text`` stands for, or None.
 
     Args:
         text: the content of a box, or a gold answer.
@@ -65,10 +67,10 @@ def letter_of(text: str) -> str | None:
 
 
 def stated_letter(answer_part: str) -> str | None:
-    """The letter that a response without a box chooses: its last statement, or a lone letter; None if there is none.
+    """The letter that a response without a box chooses, by its last statement or a lone letter; None if there is none.
 
     Args:
-        answer_part: what counts of the response, i.e. what follows the reasoning.
+        answer_part: the part of the response after the reasoning.
     """
     tail = answer_part[-_SEARCHED_CHARACTERS:]
     for statement in reversed(list(_STATEMENT.finditer(tail))):
@@ -81,7 +83,7 @@ def stated_letter(answer_part: str) -> str | None:
 
 
 def _decided(text: str, chosen: re.Match[str]) -> str | None:
-    """The letter of a statement, unless the statement goes on in a way that it is none, or not the only one."""
+    """The letter of a statement; None if the statement names several letters, or continues as a sentence."""
     if _SEVERAL.match(text, chosen.end()):
         return None
     if chosen["bracketed"]:

@@ -1,4 +1,6 @@
-r"""Find the answer in a response, and undress a gold answer. Linear in the text, no regular-expression backtracking."""
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+r"""Find the answer in a response, and the bare gold answer, in time linear in the text."""
 
 import re
 
@@ -10,17 +12,18 @@ _MATH_DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 def extract_answer(response: str) -> str | None:
     r"""The text inside the last ``\boxed{...}``, without math delimiters around it, or None.
 
-    Only what follows the reasoning counts (``answer_part``): a boxed guess in there is no answer. If the last box is not closed (a truncated response) or empty there is no answer either, even when
-    an earlier box is complete: the response had moved on from it.
+    Only the text after the reasoning counts (``answer_part``), so a boxed guess in the reasoning is no answer. If the
+    last box is empty, or not closed because the response was truncated, there is no answer either. An earlier complete
+    box does not count, because the response went on after it.
     """
     boxed = last_boxed(answer_part(response))
     return None if boxed is None else _without_delimiters(boxed) or None
 
 
 def answer_part(response: str) -> str:
-    """What counts of a response: what follows the last ``</think>``, or all of it; no reasoning that was cut off.
+    """The part of a response that counts: all text after the last ``</think>`` and before an open ``<think>``.
 
-    A ``<think>`` that is not closed opens reasoning that the response did not end: an answer in there is none.
+    An open ``<think>`` starts reasoning that was cut off, and an answer in reasoning does not count.
     """
     return response.rpartition(END_OF_THINKING)[2].partition(THINKING)[0]
 
@@ -35,7 +38,7 @@ def _without_delimiters(text: str) -> str:
     for opening, closing in _MATH_DELIMITERS:
         inner = text[len(opening) : len(text) - len(closing)]
         if len(text) >= len(opening) + len(closing) and text == opening + inner + closing:
-            # "$1$ and $2$" opens and closes twice: what is between the outer two is no single formula.
+            # "$1$ and $2$" opens and closes twice, so the outer two do not enclose a single formula.
             return text if "$" in inner.replace(r"\$", "") else inner.strip()
     return text
 
@@ -54,8 +57,7 @@ def last_boxed(text: str) -> str | None:
 def _closing_brace(text: str, start: int) -> int:
     r"""Index of the brace closing the group that opened just before ``start``; -1 if it is never closed.
 
-    A backslash takes the next character with it, so the braces of ``\{1, 2\}`` do not count and those after a
-    ``\\`` do.
+    A backslash escapes the next character, so the braces of ``\{1, 2\}`` do not count, but those after ``\\`` do.
     """
     depth = 1
     position = start

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Gold answers that no response could be verified against, found before anything is trained or sampled."""
+"""Find gold answers that no response could match, before anything is trained or sampled."""
 
 from collections.abc import Sequence
 
@@ -14,15 +14,15 @@ from hpt.verifier.pool import DEFAULT_WORKERS, VerifierPool
 from hpt.verifier.verdict import Reason
 
 _WHY: dict[Reason, str] = {
-    "wrong": "for the parser it is not equal to itself, only the identical text would be right",
-    "unparsable": "the parser does not understand it, only the identical text would be right",
+    "wrong": "the parser does not find it equal to itself, so only the identical text would be right",
+    "unparsable": "the parser does not understand it, so only the identical text would be right",
     "timeout": "comparing it with itself takes longer than the time limit",
     "memory": "comparing it with itself takes more memory than the limit",
     "crashed": "comparing it with itself ends the process that does it",
 }
-# A user's own verifier is asked about an empty response, which nothing but a mistake would call right.
+# A user's own verifier judges an empty response, which only a mistake would call right.
 _WHY_OWN: dict[Reason, str] = {
-    "correct": "its verifier takes an empty response for a correct one",
+    "correct": "its verifier calls an empty response correct",
     "timeout": "its verifier takes longer than the time limit with it",
     "memory": "its verifier takes more memory than the limit with it",
     "crashed": "its verifier fails with it (see the warning before this message)",
@@ -30,17 +30,17 @@ _WHY_OWN: dict[Reason, str] = {
 
 
 def gold_problems(
-    golds: Sequence[tuple[str, str]], *, workers: int = DEFAULT_WORKERS, progress: bool = True
+    answers: Sequence[tuple[str, str]], *, workers: int = DEFAULT_WORKERS, progress: bool = True
 ) -> list[str | None]:
-    """Why gold answers cannot be verified.
+    """Say why gold answers cannot be verified.
 
-    A gold answer of kind ``math`` has to equal itself by algebra, as it would have to in another dress; one of kind
-    ``choice`` has to be a letter; a registered function has to find an empty response not correct. Integers and letters
-    cost nothing, every other distinct answer one comparison.
+    A gold answer of kind ``math`` must equal itself by algebra, as it must equal a response that writes it differently.
+    One of kind ``choice`` must be a letter. A registered function must not call an empty response correct. Integers and
+    letters cost nothing, every other distinct answer costs one comparison.
 
     Args:
-        golds: (answer, kind) pairs.
-        workers: processes; none is started where no algebra is needed.
+        answers: (gold answer, kind) pairs.
+        workers: processes; none is started if no algebra is needed.
         progress: show a progress bar while comparing.
 
     Returns:
@@ -51,7 +51,7 @@ def gold_problems(
     """
     found: dict[tuple[str, str], str | None] = {}
     compared: dict[tuple[str, str], tuple[str, str, Judge | None]] = {}
-    for answer, kind in golds:
+    for answer, kind in answers:
         if (answer, kind) in found or (answer, kind) in compared:
             continue
         gold = normalize_gold(answer)
@@ -68,13 +68,13 @@ def gold_problems(
             verdicts = pool.compare_many(compared.values())
             bar = tqdm(verdicts, "gold answers", len(compared), unit="answer", disable=not progress)
             first = dict(zip(compared, bar, strict=True))
-            # A machine busy with other things may have starved one; what fails for good fails alone, too.
+            # On a busy machine a comparison may have been starved. A real timeout repeats when it runs alone.
             late = [key for key, verdict in first.items() if verdict.reason == "timeout"]
             again = (pool.compare_many([compared[key]]) for key in late)
             second = {key: next(verdicts) for key, verdicts in zip(late, again, strict=True)}
             for key, verdict in {**first, **second}.items():
                 found[key] = (_WHY_OWN if own_judge(key[1]) else _WHY).get(verdict.reason)
-    return [found[pair] for pair in golds]
+    return [found[pair] for pair in answers]
 
 
 def _without_algebra(gold: str, kind: str) -> str | None:
@@ -82,7 +82,7 @@ def _without_algebra(gold: str, kind: str) -> str | None:
     if not gold:
         return "it is empty"
     if kind == "choice":
-        return None if letter_of(gold) else f"it is no letter from {LETTERS[0]} to {LETTERS[-1]}"
+        return None if letter_of(gold) else f"it is not a letter from {LETTERS[0]} to {LETTERS[-1]}"
     if own_judge(kind) is not None:
         return None
-    return "it is longer or nested deeper than any answer is" if is_oversized(gold) else None
+    return "it is longer, or nested deeper, than any real answer" if is_oversized(gold) else None

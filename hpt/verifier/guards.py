@@ -1,43 +1,45 @@
-r"""What math-verify takes for equal and is not: relations, other bases, variables taken for units, tiny numbers, pieces left out.
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+r"""Pairs that math-verify calls equal although they differ. Each guard decides whether such a pair differs.
 
-Each guard looks at a pair that math-verify calls equal and says whether it differs all the same.
+They differ by a relation, the base of a numeral, a variable taken for a unit, a tiny number, or a piece left out.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hpt.verifier.hedges import Parser, equalities, has_idle_number
+from hpt.verifier.ignored import Parser, equalities, has_ignored_number
 from hpt.verifier.normalize import base_of
 
-# Relations other than equality; they make a statement of a number.
+# Relations other than equality turn a number into a statement.
 _RELATION = re.compile(r"\\(?:neq?|leq?|geq?|lt|gt|ll|gg|leqslant|geqslant)(?![a-zA-Z])|[<>\u2260\u2264\u2265]")
 # A gold answer that is a set may be written as a relation.
 _SET = re.compile(r"\\(?:in|infty|cup|cap|mathbb|emptyset|varnothing)(?![a-zA-Z])|[\[\]]")
-# A variable right behind a number or a bracket: 4c, 2\pi r, (a+1)b. With a space between, it may be a unit: 5 m.
+# A variable right after a number or a bracket: 4c, 2\pi r, (a+1)b. After a space it may be a unit: 5 m.
 _COMMAND_OR_TEXT = re.compile(r"\\(?:text|mathrm|operatorname|mbox)\s*\{[^{}]*\}|\\[a-zA-Z]+|\\.")
 _VARIABLE = re.compile(r"(?<=[0-9)}])[a-zA-Z](?![a-zA-Z])")
-# Absolute rounding to 6 digits says nothing about numbers outside; inside it is as good as a relative one.
+# Absolute rounding to 6 digits suits numbers in this range only; there it is as good as relative rounding.
 _SMALL, _LARGE = 1e-2, 1e6
 RELATIVE_TOLERANCE = 1e-6
-# Of a whole gold answer every digit counts: 1000000008.0 is not 1000000007. This is what float64 holds.
+# Every digit of a whole gold answer counts: 1000000008.0 is not 1000000007. This is the precision of float64.
 WHOLE_TOLERANCE = 1e-12
 
 
 def differs(extracted: str, gold: str, parsed: Parser, equal: Callable[..., bool]) -> bool:
-    """Whether a pair that is equal to math-verify differs all the same.
+    """Whether a pair that math-verify calls equal differs nevertheless.
 
     Args:
-        extracted, gold: their texts, undressed.
+        extracted, gold: the texts, as :func:`hpt.verifier.normalize.simplified` gives them.
         parsed: text -> expressions.
-        equal: comparison of (gold expressions, expressions).
+        equal: compares (gold expressions, expressions).
     """
     return (
         _other_base(extracted, gold)
         or _is_relation(extracted, gold)
         or _lost_variable(extracted, gold)
         or _inconsistent_chain(extracted, gold, parsed, equal)
-        or has_idle_number(extracted, gold, parsed, equal)
+        or has_ignored_number(extracted, gold, parsed, equal)
     )
 
 
@@ -48,7 +50,7 @@ def _other_base(extracted: str, gold: str) -> bool:
 
 
 def _is_relation(extracted: str, gold: str) -> bool:
-    r"""``\neq 7`` or ``> 7`` for 7: math-verify drops what stands before the number."""
+    r"""``\neq 7`` or ``> 7`` for 7: math-verify drops the relation before the number."""
     if _RELATION.search(gold) or _SET.search(gold):
         return False
     return _RELATION.search(extracted) is not None
@@ -61,7 +63,7 @@ def _lost_variable(extracted: str, gold: str) -> bool:
 
 
 def _inconsistent_chain(extracted: str, gold: str, parsed: Parser, equal: Callable[..., bool]) -> bool:
-    """``6 = 7`` for 7: math-verify looks at the last side only, so a chain could list guesses."""
+    """``6 = 7`` for 7: math-verify compares the last side only, so a chain could list guesses."""
     ends = [*equalities(extracted), len(extracted)]
     sides = [extracted[a + 1 : b].strip() for a, b in zip([-1, *ends], ends, strict=False)]
     if len(sides) < 2 or "=" in gold:
@@ -78,7 +80,7 @@ def _inconsistent_chain(extracted: str, gold: str, parsed: Parser, equal: Callab
 
 
 def _same_variables(side: Sequence[Any], last: Sequence[Any]) -> bool:
-    """Whether two expressions are in the same variables, as those of ``x^2+1 = x^2+2`` are and ``f(x) = x`` is not."""
+    """Whether two expressions have the same variables: true for ``x^2+1 = x^2+2``, false for ``f(x) = x``."""
     from sympy import Expr
     from sympy.core.function import AppliedUndef
 
@@ -89,9 +91,9 @@ def _same_variables(side: Sequence[Any], last: Sequence[Any]) -> bool:
 
 
 def as_inexact_numbers(gold: Sequence[Any], target: Sequence[Any]) -> tuple[float, float, float] | None:
-    """Both sides as floats, with the tolerance, where they are single numbers, one a decimal; None otherwise.
+    """Both sides as floats, and the tolerance, if they are single numbers and one is a decimal; None otherwise.
 
-    Exact numbers are left to math-verify: 1000000007 and 1000000008 are close and different.
+    math-verify compares exact numbers: 1000000007 and 1000000008 are close but different.
     """
     from sympy import Expr, Float
 
@@ -106,7 +108,7 @@ def as_inexact_numbers(gold: Sequence[Any], target: Sequence[Any]) -> tuple[floa
 
 
 def by_relative_error(gold: float, target: float, tolerance: float) -> bool | None:
-    """Equality of decimals that are too small or too large for absolute rounding; None for the others."""
+    """Compare decimals that are too small or too large for absolute rounding; None for all others."""
     if _SMALL <= abs(gold) <= _LARGE:
         return None
     if gold == 0.0:

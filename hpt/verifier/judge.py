@@ -1,7 +1,9 @@
-"""Compare an extracted answer with the gold answer: an exact screen, and the symbolic comparison.
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Compare an extracted answer with the gold answer, by an exact screen and by algebra.
 
-``examine`` is instant and runs in the caller. ``judge`` may run forever on a hostile answer (``10^{10^{10}}``), so
-it runs only in workers that can be killed: see ``hpt.verifier.pool``.
+``examine`` is instant and runs in the caller. ``judge`` may run forever on a hostile answer (``10^{10^{10}}``), so it
+runs only in workers that can be killed (:mod:`hpt.verifier.pool`).
 """
 
 import re
@@ -12,24 +14,24 @@ from hpt.verifier.choice import letter_of, stated_letter
 from hpt.verifier.extract import answer_part, extract_answer, last_boxed, normalize_gold
 from hpt.verifier.guards import as_inexact_numbers, by_relative_error, differs
 from hpt.verifier.kinds import Judge, check_kind, own_judge
-from hpt.verifier.normalize import undress, without_assignment
+from hpt.verifier.normalize import simplified, without_assignment
 from hpt.verifier.verdict import Verdict
 
-# Python refuses to convert integers of more than 4300 digits; such an answer is left to the symbolic comparison.
+# Python refuses to convert integers of more than 4300 digits; algebra compares longer ones.
 MAX_SCREENED_DIGITS = 1000
 # The longest gold answer of the usual sets has a few hundred characters. An answer beyond this, or one whose braces
-# and brackets nest deeper, is a degenerate generation: parsing it would only burn the time limit.
+# and brackets nest deeper, is a degenerate generation, and parsing it would only use up the time limit.
 MAX_ANSWER_CHARACTERS = 10_000
 MAX_NESTING = 100
 _INTEGER = re.compile(rf"[+-]?[0-9]{{1,{MAX_SCREENED_DIGITS}}}")
 
 
 def examine(response: str, answer: str, kind: str) -> Verdict | tuple[str, str, Judge | None]:
-    """A verdict where nothing is to be computed, otherwise what is to be compared.
+    """A verdict if it needs no computation, otherwise the arguments of a comparison.
 
     Returns:
-        the verdict; or the extracted and the gold answer, and None for a comparison by algebra; or the response, the
-        gold answer and the function registered for the kind.
+        The verdict; or (extracted answer, gold answer, None) for a comparison by algebra; or (response after the
+        reasoning, gold answer, function) for a registered kind.
 
     Raises:
         ValueError: an unknown kind.
@@ -52,27 +54,23 @@ def _examine_choice(response: str, answer: str) -> Verdict:
     gold = letter_of(normalize_gold(answer))
     if gold is None:
         return Verdict("unparsable")
-    counts = answer_part(response)
-    boxed = last_boxed(counts)
-    if boxed is None and r"\boxed" not in counts:
-        letter = stated_letter(counts)
-        if letter is None:
-            return Verdict("no_answer")
-        return Verdict("correct" if letter == gold else "wrong", letter)
-    if boxed is None:  # empty, or cut off
-        return Verdict("no_answer")
-    letter = letter_of(boxed)
+    text = answer_part(response)
+    boxed = last_boxed(text)
+    if boxed is not None:
+        letter, without = letter_of(boxed), Verdict("unparsable", boxed)
+    else:  # a box that is empty or cut off is no answer, whatever the text states
+        letter, without = None if r"\boxed" in text else stated_letter(text), Verdict("no_answer")
     if letter is None:
-        return Verdict("unparsable", boxed)
+        return without
     return Verdict("correct" if letter == gold else "wrong", letter)
 
 
 def screen(extracted: str | None, gold: str) -> Verdict | None:
-    """Decide the cases that need no algebra; None if the comparison has to be made.
+    """Decide the cases that need no algebra; None if a comparison is needed.
 
-    Exact, not a heuristic: a missing answer is never right; identical text denotes the same thing, whatever that
-    is; two decimal integers are equal exactly if their values are. Every other pair can be equal in some dress,
-    unless the answer is larger than any answer is.
+    The screen is exact. A missing answer is never right, identical texts denote the same value, and two decimal
+    integers are equal if and only if their values are. An answer larger than any real answer is unparsable. Any other
+    pair may be equal in value although its texts differ.
     """
     if extracted is None:
         return Verdict("no_answer")
@@ -91,7 +89,7 @@ def is_integer(text: str) -> bool:
 
 
 def is_oversized(text: str) -> bool:
-    """Whether ``text`` is longer or nested deeper than any answer is."""
+    """Whether ``text`` is longer, or nested deeper, than any real answer."""
     if len(text) > MAX_ANSWER_CHARACTERS:
         return True
     depth = 0
@@ -106,11 +104,11 @@ def is_oversized(text: str) -> bool:
 
 
 def judge(extracted: str, gold: str) -> Verdict:
-    """The symbolic comparison, by math-verify and the guards. No limits of its own: run it in a worker.
+    """Compare by algebra, with math-verify and the guards. It has no limits of its own, so run it in a worker.
 
-    math-verify's own time limits are alarms, which only work in a main thread; they are switched off here.
-    Units are not compared (``5 cm`` equals ``5``), ``50%`` is 50, the order of a list without brackets does not
-    matter, and neither does the case of text; decimals are equal to 6 digits.
+    math-verify's time limits are alarms, which work in a main thread only, so they are switched off here. Units are not
+    compared (``5 cm`` equals ``5``) and ``50%`` is 50. The order of a list without brackets and the case of text do not
+    matter. Decimals are compared to 6 digits.
     """
     target, reference = parsed(extracted), parsed(gold)
     if not target or not reference:
@@ -120,12 +118,12 @@ def judge(extracted: str, gold: str) -> Verdict:
         sides = [parsed(without_assignment(side)) for side in (gold, extracted)]
         equal = bool(all(sides)) and _equal(*sides)
     if equal:
-        equal = not differs(undress(extracted), undress(gold), parsed, _equal)
+        equal = not differs(simplified(extracted), simplified(gold), parsed, _equal)
     return Verdict("correct" if equal else "wrong", extracted)
 
 
 def _equal(reference: Sequence[Any], target: Sequence[Any]) -> bool:
-    """math-verify's comparison, but for numbers outside its rounding; a relation may stand for the set it describes."""
+    """Compare as math-verify does, except for decimals outside its rounding. A relation may stand for its set."""
     from math_verify import verify
 
     numbers = as_inexact_numbers(reference, target)
@@ -138,14 +136,14 @@ def _equal(reference: Sequence[Any], target: Sequence[Any]) -> bool:
 def parsed(text: str) -> list[Any]:
     r"""The expressions that ``text`` may stand for; empty if there are none.
 
-    Both sides are dressed alike, so that a rule of the parser for boxed text cannot favour one of them. What it
-    cannot read as boxed (``50\%``) it may read as a formula.
+    Both sides of a comparison are wrapped alike, so that the parser's rules for boxed text favour neither. Text that it
+    cannot read in a box (``50\%``) it may read as a formula.
     """
     from math_verify import parse
 
-    text = undress(text)
-    for dressed in (r"\boxed{" + text + "}", "$" + text + "$"):
-        expressions = parse(dressed, fallback_mode="no_fallback", parsing_timeout=None)
+    text = simplified(text)
+    for wrapped in (r"\boxed{" + text + "}", "$" + text + "$"):
+        expressions = parse(wrapped, fallback_mode="no_fallback", parsing_timeout=None)
         if expressions:
             return list(expressions)
     return []

@@ -1,4 +1,6 @@
-"""Verify many responses in worker processes that are ended and replaced beyond a limit of time or memory."""
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Verify many responses in worker processes. One that exceeds a limit of time or memory is ended and replaced."""
 
 import asyncio
 import atexit
@@ -25,14 +27,14 @@ logger = logging.getLogger(__name__)
 DEFAULT_WORKERS = 2
 DEFAULT_TIMEOUT_S = 5.0
 DEFAULT_MEMORY_MB = 1024
-# Below this even benign comparisons fail: sympy's caches alone take some ten MiB.
+# With less, even benign comparisons fail: sympy's caches alone take some ten MiB.
 MIN_MEMORY_MB = 64
-# Interpreter start and imports of the first worker, on a machine busy with everything else that a run starts.
+# For the interpreter and the imports of the first worker, on a machine that starts a whole training at the same time.
 STARTUP_TIMEOUT_S = 180.0
-# Ending a worker and forking its successor takes well under a second; this is for a machine short of time.
+# Ending a worker and forking its successor takes well under a second. A busy machine may need longer.
 REPLACEMENT_ALLOWANCE_S = 5.0
-# A worker that dies between two tasks (the kernel short of memory) takes pebble's whole pool with it. The tasks
-# that were waiting did not cause that, so they are put into a new pool, this often at most.
+# If a worker dies between two tasks (the kernel short of memory), pebble's whole pool breaks. The waiting tasks did not
+# cause that, so a new pool takes them, at most this often.
 MAX_ATTEMPTS = 3
 # sympy's caches grow with every new expression.
 MAX_TASKS_PER_WORKER = 1000
@@ -40,7 +42,7 @@ MAX_TASKS_PER_WORKER = 1000
 
 @dataclass(frozen=True)
 class _Job:
-    """A comparison handed to the workers. It waits patience_s at most, its turn in the queue included."""
+    """A comparison in the workers' queue. Its caller waits ``patience_s`` at most, queue included."""
 
     compared: tuple[str, str, Judge | None]
     pool: ProcessPool
@@ -50,27 +52,25 @@ class _Job:
 
     @property
     def extracted(self) -> str | None:
-        """The answer, where it was found without the workers."""
+        """The extracted answer; None if a registered function finds it."""
         text, _, own = self.compared
         return text if own is None else None
 
 
 class VerifierPool:
-    """Worker processes for symbolic comparisons. Use it as a context manager; any thread may call any method.
+    """Worker processes for comparisons by algebra, as a context manager. Any thread may call any method.
 
-    workers:    processes, at least 1; they start with the first comparison that needs one
-    timeout_s:  seconds for one comparison, counted from the moment a ready worker takes it up
-    memory_mb:  MiB that comparisons may take in a worker, beyond the hundred or so of its imports; Linux only
+    Args:
+        workers: processes, at least 1; they start with the first comparison that needs one.
+        timeout_s: seconds for one comparison, from the moment a ready worker takes it up.
+        memory_mb: MiB that comparisons may use in a worker, besides its imports (about a hundred); Linux only.
 
     Raises:
         ValueError: a setting out of range.
     """
 
     def __init__(
-        self,
-        workers: int = DEFAULT_WORKERS,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        memory_mb: int = DEFAULT_MEMORY_MB,
+        self, workers: int = DEFAULT_WORKERS, timeout_s: float = DEFAULT_TIMEOUT_S, memory_mb: int = DEFAULT_MEMORY_MB
     ) -> None:
         if workers < 1:
             raise ValueError(f"workers must be at least 1, got {workers}")
@@ -91,15 +91,12 @@ class VerifierPool:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
 
     def start(self) -> None:
-        """Start the workers and see one of them do its work. Repeated calls do nothing."""
+        """Start the workers and wait until one of them works. Repeated calls do nothing."""
         with self._lock:
             if self._closed:
                 raise RuntimeError("This VerifierPool is closed; make a new one")
@@ -117,11 +114,11 @@ class VerifierPool:
                     "printed on standard error says why. Is math-verify installed?"
                 ) from error
             assert verdict.score == 1.0
-            # Only now: whoever finds a pool takes it for one that answers, and does not wait for the lock.
+            # Set only now: other threads use a pool that they find here without waiting for the lock.
             self._pool = pool
 
     def close(self) -> None:
-        """End the workers. Whoever still waits for a verdict gets a RuntimeError."""
+        """End the workers. Callers that still wait for a verdict get a RuntimeError."""
         with self._lock:
             self._closed = True
             pool, self._pool = self._pool, None
@@ -133,27 +130,27 @@ class VerifierPool:
                 self._context = None
 
     def verify(self, response: str, answer: str, kind: str = "math") -> Verdict:
-        """One response against its gold answer."""
+        """Verify one response against its gold answer."""
         return self.verify_many([(response, answer, kind)])[0]
 
     def verify_many(self, items: Iterable[tuple[str, str, str]]) -> list[Verdict]:
-        """(response, gold answer, kind) triples to verdicts, in the order of the input."""
+        """Verify (response, gold answer, kind) triples; returns verdicts in the order of the input."""
         items = list(items)
-        for *_, kind in items:  # before any is begun
+        for *_, kind in items:  # before any starts
             check_kind(kind)
         begun = [self._begin(*item) for item in items]
         return [self._wait(each) for each in begun]
 
     def compare_many(self, items: Iterable[tuple[str, str, Judge | None]]) -> Iterator[Verdict]:
-        """(extracted answer, gold answer, None), compared by algebra whatever their text; or by a function in third place.
+        """Compare (extracted answer, gold answer, None) by algebra, or by the function in third place.
 
-        All are begun at once; verdicts come in the order of the input as they are there.
+        All comparisons start at once. The verdicts come in the order of the input.
         """
         begun = [self._schedule(item) for item in items]
         return (self._wait(each) for each in begun)
 
     async def verify_async(self, response: str, answer: str, kind: str = "math") -> Verdict:
-        """One response against its gold answer, without holding up the event loop."""
+        """Verify one response against its gold answer without blocking the event loop."""
         step = examine(response, answer, kind)
         if isinstance(step, Verdict):
             return step
@@ -162,7 +159,7 @@ class VerifierPool:
         job = self._schedule(step)
         while True:
             settled = asyncio.wrap_future(job.future)
-            # An exception that nobody looks at is reported by the event loop; _conclude looks at the original.
+            # The event loop reports exceptions that were never retrieved. _conclude retrieves the original's.
             settled.add_done_callback(lambda done: done.cancelled() or done.exception())
             await asyncio.wait([settled], timeout=job.patience_s)
             outcome = self._conclude(job)
@@ -176,7 +173,7 @@ class VerifierPool:
 
     def _wait(self, step: "Verdict | _Job") -> Verdict:
         while not isinstance(step, Verdict):
-            # Not concurrent.futures.wait: pebble's cancel does not wake it.
+            # concurrent.futures.wait does not serve, because pebble's cancel does not wake it.
             done = threading.Event()
             step.future.add_done_callback(lambda _, done=done: done.set())  # type: ignore[misc]
             done.wait(step.patience_s)
@@ -203,7 +200,7 @@ class VerifierPool:
         return self._pool.schedule(compare, args=compared, timeout=self.timeout_s)
 
     def _conclude(self, job: _Job) -> Verdict | None:
-        """The verdict of a job that was waited for; None if it has to be scheduled again."""
+        """The verdict of a job after waiting for it; None if it has to be scheduled again."""
         lost = not job.future.done() or job.future.cancelled()
         error = None if lost else job.future.exception()
         if not lost and error is None:
@@ -239,11 +236,11 @@ class VerifierPool:
     def _replace(self, broken: ProcessPool) -> None:
         self._pool = self._new_pool()
         self._cancel_waiting()
-        # In a thread of its own: what broke the pool may also keep it from ending.
+        # In another thread, because the fault that broke the pool may also keep it from ending.
         threading.Thread(target=self._discard, args=(broken,), daemon=True).start()
 
     def _cancel_waiting(self) -> None:
-        """Wake those who wait for a pool that will not answer any more."""
+        """Wake the callers that wait for a pool that cannot answer any more."""
         for future in tuple(self._waiting):
             future.cancel()
 
@@ -258,17 +255,10 @@ _shared_lock = threading.Lock()
 
 
 def shared_pool(
-    workers: int = DEFAULT_WORKERS,
-    timeout_s: float = DEFAULT_TIMEOUT_S,
-    memory_mb: int = DEFAULT_MEMORY_MB,
+    workers: int = DEFAULT_WORKERS, timeout_s: float = DEFAULT_TIMEOUT_S, memory_mb: int = DEFAULT_MEMORY_MB
 ) -> VerifierPool:
-    """This process's pool with these settings, made on first use and closed when the interpreter exits."""
-    key = (
-        os.getpid(),
-        workers,
-        timeout_s,
-        memory_mb,
-    )  # a forked child cannot use its parent's workers
+    """This process's pool with these settings. It is made on first use and closed when the interpreter exits."""
+    key = (os.getpid(), workers, timeout_s, memory_mb)  # a forked child cannot use its parent's workers
     with _shared_lock:
         if key not in _shared:
             _shared[key] = VerifierPool(workers, timeout_s, memory_mb)

@@ -1,6 +1,8 @@
-"""Imported by the workers' fork server: each worker, and each that replaces a killed one, starts warm.
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""The workers' fork server imports this module, so that every worker starts warm, also one that replaces a killed one.
 
-math-verify and sympy build grammars and import modules when they first meet a kind of answer, which takes longer than
+math-verify and sympy build grammars and import modules at the first answer of each form. This takes longer than
 hundreds of later comparisons.
 """
 
@@ -18,6 +20,6 @@ EXAMPLES = (
     ("y = 2x + 1", "2x + 1"),
 )
 
-# It warns once per process that its time limits are off; the pool has its own.
+# math-verify warns once per process that its time limits are off. The pool has its own.
 logging.getLogger("math_verify").setLevel(logging.ERROR)
 assert all(judge(*pair).score == 1.0 for pair in EXAMPLES)

@@ -1,12 +1,13 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
 """The reward function for verl.
 
     reward.custom_reward_function.path=pkg://hpt.verifier.reward
     reward.custom_reward_function.name=compute_score
 
-verl's reward workers (reward.num_workers Ray actors, reward manager ``naive``) await it in their event loop. Each
-of them keeps one pool of verifier processes; set ``verifier_workers``, ``verifier_timeout_s`` and
-``verifier_memory_mb`` under ``reward.custom_reward_function.reward_kwargs``. ``verifier_plugins`` are the modules of
-``hpt.plugins``, which a training puts there.
+verl's reward workers (reward.num_workers Ray actors, reward manager ``naive``) await it in their event loop. Each keeps
+one pool of verifier processes. Set ``verifier_workers``, ``verifier_timeout_s`` and ``verifier_memory_mb`` under
+``reward.custom_reward_function.reward_kwargs``. A training sets ``verifier_plugins`` to the modules of ``hpt.plugins``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,9 +16,9 @@ from typing import Any
 from hpt.method.strategies import import_plugins
 from hpt.verifier.pool import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_S, DEFAULT_WORKERS, shared_pool
 
-# Where a dataset row names its kind of answer; rows that name none hold mathematics.
+# The key of extra_info under which a row names its kind of answer; the default kind is math.
 KIND_KEY = "verifier_kind"
-# The full response is logged beside it; a degenerate answer of thousands of characters need not travel twice.
+# The full response is logged as well, so a degenerate answer of thousands of characters need not travel twice.
 MAX_LOGGED_CHARACTERS = 200
 
 
@@ -35,10 +36,10 @@ async def compute_score(
 ) -> dict[str, float | str]:
     """Score one response: 1.0 if its answer equals ``ground_truth``, else 0.0.
 
-    Keys are the same for every response, as verl stacks them. Only ``score`` and ``acc`` are numbers: verl
-    bootstraps validation statistics of every numeric key, and skips strings.
+    The keys are the same for every response, because verl stacks them. Only ``score`` and ``acc`` are numbers, because
+    verl bootstraps validation statistics of every numeric key and skips texts.
     """
-    import_plugins(verifier_plugins)  # verl's reward workers have not seen them; again does nothing
+    import_plugins(verifier_plugins)  # verl's reward workers have not imported them; a second import does nothing
     kind = (extra_info or {}).get(KIND_KEY) or "math"
     pool = shared_pool(verifier_workers, verifier_timeout_s, verifier_memory_mb)
     verdict = await pool.verify_async(solution_str, str(ground_truth), kind)
@@ -51,5 +52,5 @@ async def compute_score(
 
 
 def _loggable(text: str) -> str:
-    """Short, and without lone surrogates, which no UTF-8 log can hold."""
+    """The text, shortened and without lone surrogates, which a UTF-8 log cannot hold."""
     return text[:MAX_LOGGED_CHARACTERS].encode(errors="replace").decode()

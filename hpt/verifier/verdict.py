@@ -1,4 +1,6 @@
-"""What a verification says."""
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""The outcome of a verification."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -12,12 +14,11 @@ class Verdict:
     """The outcome of one verification.
 
     reason:     correct     equal to the gold answer
-                wrong       understood, and different
-                no_answer   no answer found in what counts of the response
-                unparsable  the answer or the gold answer is nothing that the parser understands, or too large
-                            to be an answer
-                timeout     the comparison ran past the time limit and its worker was killed
-                memory      the comparison wanted more memory than the limit and its worker was ended
+                wrong       understood, and different from the gold answer
+                no_answer   no answer in the part of the response that counts
+                unparsable  the parser does not understand the answer or the gold answer, or the answer is too large
+                timeout     the comparison exceeded the time limit and its worker was killed
+                memory      the comparison exceeded the memory limit and its worker was ended
                 crashed     the worker died, or the comparison raised
     extracted:  the answer as it was found in the response, or None
     """
@@ -27,5 +28,5 @@ class Verdict:
 
     @property
     def score(self) -> float:
-        """1.0 for a correct answer and 0.0 for everything else."""
+        """1.0 for a correct answer, 0.0 otherwise."""
         return 1.0 if self.reason == "correct" else 0.0

@@ -1,17 +1,19 @@
-"""How a verifier's worker processes are born, and how they are made sure to die.
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""How a verifier's worker processes start, and how they are sure to end.
 
-The parent is often a Ray worker full of threads, so plain ``fork`` is unsafe, and ``spawn`` pays seconds of imports
-for every worker that replaces a killed one. A fork server has neither fault: a small process with one thread that
-has imported math-verify and forks the workers. This one differs from the standard library's in three ways:
+The parent is often a Ray worker with many threads, so plain ``fork`` is unsafe. ``spawn`` costs seconds of imports for
+every worker that replaces a killed one. A fork server avoids both: it is a small process with one thread that has
+imported math-verify and forks the workers. This one differs from the standard library's in three ways:
 
-- every pool has its own, so that closing the pool leaves no process behind;
-- workers do not import the parent's main module (Ray's worker script, a script without a main guard, standard
-  input): they need nothing from it;
-- workers do not keep their server alive, and the kernel kills them when it exits. The parent's death closes the
+- Each pool has its own server, so that closing the pool leaves no process behind.
+- Workers do not import the parent's main module, and need nothing from it. It may be Ray's worker script, a script
+  without a main guard, or standard input, which cannot be imported again.
+- Workers do not keep their server alive, and the kernel kills them when the server exits. The parent's death closes the
   server's pipe, so even a worker stuck in C code ends at once when its parent is killed.
 
-A worker's memory is limited by the kernel (RLIMIT_AS), so no comparison can take the machine's. What is refused to it
-raises MemoryError, which math-verify mostly swallows; hence a worker looks at its own peak after each comparison.
+The kernel limits a worker's memory (RLIMIT_AS), so no comparison can exhaust the machine's. A refused allocation raises
+MemoryError, which math-verify mostly swallows. So a worker looks at its own peak after each comparison.
 """
 
 import ctypes
@@ -30,12 +32,12 @@ from hpt.verifier.verdict import Verdict
 
 PRELOAD = ["hpt.verifier.preload"]
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-# The status with which a worker ends itself after a comparison that ran out of memory; sysexits.h has none near it.
+# Exit status of a worker whose comparison ran out of memory; sysexits.h has none near it.
 EXIT_MEMORY = 97
-# Data structures grow in steps of up to a factor of two: one that was refused left at least this share in use.
+# Data structures grow in steps of up to a factor of two. So before a refused step at least this share was in use.
 REFUSED_SHARE = 0.5
 _MIB = 1 << 20
-# This worker's peak of address space, in bytes, beyond which a comparison counts as out of memory.
+# Peak of address space in bytes above which a comparison in this worker counts as out of memory.
 _peak_limit: float = float("inf")
 
 
@@ -51,7 +53,7 @@ class WorkerContext(context.ForkServerContext):
         return _Process(self._server, **kwargs)
 
     def stop(self) -> None:
-        """End the fork server; call it once the workers are gone."""
+        """End the fork server. Call it after the workers have ended."""
         self._server._stop()  # type: ignore[attr-defined]
 
 
@@ -61,7 +63,7 @@ class _Process(context.ForkServerProcess):
         self._server = server
 
     def __getstate__(self) -> dict[str, Any]:
-        # The copy of this object that the worker unpickles has no use for the server, which holds a lock.
+        # The worker unpickles a copy of this object. The server holds a lock, which cannot be pickled.
         return {name: value for name, value in self.__dict__.items() if name != "_server"}
 
     def _Popen(self, process: BaseProcess) -> popen_forkserver.Popen:  # type: ignore[override]
@@ -74,7 +76,7 @@ class _Popen(popen_forkserver.Popen):
         super().__init__(process)
 
     def _launch(self, process: Any) -> None:
-        """The standard library's, with our server and without the parent's main module."""
+        """Do as the standard library does, with our server and without the parent's main module."""
         preparation = spawn.get_preparation_data(process._name)
         preparation.pop("init_main_from_name", None)
         preparation.pop("init_main_from_path", None)
@@ -86,7 +88,7 @@ class _Popen(popen_forkserver.Popen):
         finally:
             context.set_spawning_popen(None)
         self.sentinel, writer = self._server.connect_to_new_process(self._fds)  # type: ignore[attr-defined]
-        # The worker tells by the other end of this duplicate whether its parent is alive.
+        # From the other end of this duplicate the worker sees whether its parent is alive.
         parent_writer = os.dup(writer)
         self.finalizer = util.Finalize(self, util.close_fds, (parent_writer, self.sentinel))  # type: ignore[attr-defined]
         with open(writer, "wb") as pipe:
@@ -95,25 +97,25 @@ class _Popen(popen_forkserver.Popen):
 
 
 def prepare_worker(memory_mb: int) -> None:
-    """Runs first in every worker, before its clock starts.
+    """Prepare a new worker, before the clock of its first task starts.
 
     Args:
-        memory_mb: what comparisons may take beyond what the worker has already, in MiB.
+        memory_mb: MiB that comparisons may use in addition to what the worker uses already.
     """
-    # The pool ends a worker by SIGTERM, and pebble's handler runs in Python: a worker stuck in C code would never
-    # get to it and cost its successor seconds until the SIGKILL.
+    # The pool ends a worker by SIGTERM. Pebble's handler runs in Python, so a worker stuck in C code would not reach
+    # it, and its successor would wait seconds for the SIGKILL.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
     _limit_memory(memory_mb)
 
 
 def compare(extracted: str, gold: str, own: Judge | None = None) -> Verdict:
-    """``judge``, or ``own``, within this worker's memory; what exceeds it ends the worker with EXIT_MEMORY."""
+    """Run ``judge``, or ``own``; the worker exits with EXIT_MEMORY if its memory does not suffice."""
     before = _address_space("VmPeak")
     try:
         verdict = judge(extracted, gold) if own is None else apply(own, extracted, gold)
     except MemoryError:
-        os._exit(EXIT_MEMORY)  # what is left of the address space may not do for an orderly end
+        os._exit(EXIT_MEMORY)  # too little address space may be left for an orderly exit
     if verdict.score == 0.0 and _address_space("VmPeak") > max(before, _peak_limit):
         os._exit(EXIT_MEMORY)
     return verdict
@@ -122,7 +124,7 @@ def compare(extracted: str, gold: str, own: Judge | None = None) -> Verdict:
 def _limit_memory(memory_mb: int) -> None:
     global _peak_limit
     if sys.platform != "linux":
-        return  # the time limit has to do
+        return  # only the time limit protects
     import resource
 
     size = _address_space("VmSize")
@@ -131,7 +133,7 @@ def _limit_memory(memory_mb: int) -> None:
 
 
 def _address_space(field: str) -> int:
-    """``VmSize`` or ``VmPeak`` of this process in bytes; 0 where the kernel does not say."""
+    """``VmSize`` or ``VmPeak`` of this process in bytes; 0 on systems without /proc."""
     if sys.platform != "linux":
         return 0
     with open("/proc/self/status") as status:
@@ -143,11 +145,11 @@ def _address_space(field: str) -> int:
 
 def _die_with_parent() -> None:
     if sys.platform != "linux":
-        return  # an idle worker still ends when its pipe closes; a busy one when it is done
+        return  # an idle worker still ends when its pipe closes, a busy one when its task is done
     server: Any = forkserver._forkserver
     os.close(server._forkserver_alive_fd)
     server._forkserver_alive_fd = None
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     parent = multiprocessing.parent_process()
     if parent is None or not parent.is_alive():
-        os._exit(1)  # it died before the kernel was told
+        os._exit(1)  # it died before the call above

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Evaluate a checkpoint: ``python -m recipe.hpt.main_eval model=... benchmarks=[...] out=... [overrides]``.
 
-With ``DRY_RUN=1`` in the environment it validates settings, model, benchmarks and results folder, and stops there.
-An interrupted launch goes on where it was by the same command. ``python -m hpt.evaluation`` compares results.
+With ``DRY_RUN=1`` in the environment it only validates settings, model, benchmarks and results folder. After an
+interruption, the same command continues from what is on disk. ``python -m hpt.evaluation`` compares results.
 """
 
 import difflib
@@ -11,7 +11,7 @@ import os
 import re
 import sys
 
-# Hydra then raises what went wrong instead of printing its own summary and exiting; `main` does that.
+# With this, Hydra raises its errors instead of printing a summary and exiting; `main` reports them.
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")
 
 import hydra
@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hpt.evaluation.settings import EvaluationSettings, known_keys
 
-GO_ON = "the same command goes on where it was"
+CONTINUE = "the same command continues from there"
 
 
 @hydra.main(config_path="config", config_name="eval", version_base=None)
@@ -35,16 +35,16 @@ def _evaluate(config: DictConfig) -> None:
         settings = EvaluationSettings.from_mapping({str(key): item for key, item in values.items()})
         evaluate(settings, dry_run=os.environ.get("DRY_RUN") == "1")
     except ValueError as error:
-        # Not through Hydra, which would print the launch's overrides before the reason.
+        # Raised as SystemExit, because Hydra would print the overrides before the reason of any other exception.
         raise SystemExit(_refuse(error)) from None
     except GenerationError as error:
         print(f"error: {error}", file=sys.stderr)
-        print(f"what was finished is kept; {GO_ON}", file=sys.stderr)
+        print(f"finished samples are kept; {CONTINUE}", file=sys.stderr)
         raise SystemExit(1) from None
 
 
 def explain(message: str) -> str:
-    """Hydra's message on an unknown key, with the nearest known keys in place of its advice to add it."""
+    """Replace Hydra's message on an unknown key by one that names the nearest known keys."""
     found = re.match(r"Could not override '([^']+)'", message)
     if not found:
         return message
@@ -63,13 +63,13 @@ def _refuse(error: Exception | str) -> int:
 
 
 def main() -> int:
-    """Exit status: 0 done, 1 engines failed, 2 wrong settings, data or folder, 130 interrupted."""
+    """Run the command. Exit status: 0 done, 1 engines failed, 2 wrong settings, data or folder, 130 interrupted."""
     try:
         _evaluate()
     except (HydraException, OmegaConfBaseException) as error:
         return _refuse(explain(str(error)))
     except KeyboardInterrupt:
-        print(f"interrupted; every finished sample is kept, {GO_ON}", file=sys.stderr)
+        print(f"interrupted; finished samples are kept, {CONTINUE}", file=sys.stderr)
         return 130
     return 0
 

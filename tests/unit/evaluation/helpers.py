@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Question files and results folders as an evaluation leaves them, without an engine."""
+"""Make question files, and results folders as an evaluation leaves them, without an engine."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ SAMPLING = {
 
 
 def row(number: int, name: str = "tiny", **changes: Any) -> dict[str, Any]:
-    """A row of a benchmark file: question ``number``, whose answer is that number."""
+    """A row of a benchmark file. The answer of question ``number`` is that number."""
     return {
         "data_source": name,
         "prompt": [{"role": "user", "content": f"{number:02d}+1x1="}],
@@ -68,7 +68,7 @@ def results_folder(
     model: str = "a",
     last: bool = True,
 ) -> Path:
-    """A finished folder: question id -> answers of its samples; the gold answer is 1."""
+    """Make a finished folder from question id -> answers of its samples. Every gold answer is 1."""
     questions = tuple(
         Question(id, ({"role": "user", "content": f"question {id}"},), "1", level=str(1 + i % 2))
         for i, id in enumerate(answers)

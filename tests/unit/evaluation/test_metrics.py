@@ -38,7 +38,7 @@ def test_pass_at_k_stays_accurate_for_more_samples(numbers):
 @settings(max_examples=25, deadline=None)
 @given(st.integers(7_000, 9_000), st.integers(0, 20_000), st.floats(0.001, 37.0))
 def test_the_sum_of_logarithms_is_accurate(few, more, decay):
-    """Where whole numbers would be too long: c and k of thousands, and n so large that the answer is below 1."""
+    """Check the range where integers are too long: c and k of thousands, and n so large that the result is below 1."""
     many = few + more
     n = max(many, round(few * many / decay))
     assert few * n.bit_length() > metrics._EXACT_BITS and few * many <= metrics._NEGLIGIBLE * n
@@ -116,7 +116,7 @@ def test_mean_over_questions():
 
 
 def test_interval_has_the_width_of_a_normal_one():
-    """For a mean of many, the percentile interval is mean ± 1.96 standard errors."""
+    """For the mean of many questions, the percentile interval is mean ± 1.96 standard errors."""
     rng = np.random.default_rng(0)
     values = rng.normal(size=(400, 1))
     low, high = metrics.bootstrap_interval(values, resamples=20_000)
@@ -161,7 +161,7 @@ def test_curve():
     for k, value in zip(curve.ks, curve.values, strict=True):
         assert value == pytest.approx((0 + pass_at_k(8, 2, k) + 1) / 3, rel=1e-15)
     assert list(curve.values) == sorted(curve.values)
-    # Of three questions the mean is that of all-wrong or all-right ones in 1 of 27 draws each.
+    # With three questions, 1 of 27 draws takes only the wrong one, and 1 of 27 only the right one.
     assert curve.low[0] == 0.0 and curve.high[0] == 1.0
 
 

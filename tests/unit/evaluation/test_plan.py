@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is found before anything starts: models, folders, prompts. The command itself, too."""
+"""Mistakes that are found before anything starts, in models, folders and prompts; and the command itself."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from tests.unit.evaluation.helpers import fill, row, write
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """The built-in task's tokenizer, and a model that nobody has trained."""
+    """The built-in task's tokenizer with an untrained model."""
     from recipe.hpt.reproduction.task.base_model import (
         BaseModelSettings,
         build_model,
@@ -53,7 +53,7 @@ def snapshot(folder):
 
 
 def start(settings):
-    """A launch up to its first sample."""
+    """Run a launch up to its first sample."""
     plan = prepare(settings)
     with locked(plan.out):
         record(plan)
@@ -205,7 +205,7 @@ def test_a_tokenizer_without_a_template(settings, model, tmp_path):
 
 
 def test_a_hub_id(model, tmp_path, monkeypatch):
-    """As it lies in the hub's cache, without a network."""
+    """A model in the hub's cache is found without a network."""
     import huggingface_hub.constants as constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
@@ -225,7 +225,7 @@ def test_dry_run_and_what_is_there_already(settings, tmp_path, capsys):
     out, files = tmp_path / "out", set(os.listdir(ROOT))
     evaluate(settings, dry_run=True)
     shown = capsys.readouterr().out
-    assert "0 of 8 there" in shown and "nothing was started" in shown
+    assert "0 of 8 exist" in shown and "nothing was started" in shown
     assert not out.exists()
     (part,) = start(settings).parts
     with part.store as store:
@@ -233,9 +233,9 @@ def test_dry_run_and_what_is_there_already(settings, tmp_path, capsys):
         fill(store, {question: [answer, answer] for question, answer in gold.items()}, gold)
     with open(store.journal_path, "ab") as journal:
         journal.write(b'{"quest')
-    evaluate(settings)  # everything is there: no engine is started
+    evaluate(settings)  # all samples exist, so no engine is started
     said = capsys.readouterr()
-    assert "8 of 8 there" in said.out and "cut short" in said.err
+    assert "8 of 8 exist" in said.out and "cut short" in said.err
     results = json.loads((out / "results.json").read_text())
     assert results["benchmarks"]["tiny"]["value"] == 1.0
     assert [path.name for path in (out / "samples").iterdir()] == ["tiny.jsonl"]

@@ -103,7 +103,7 @@ def test_an_unfinished_benchmark_is_named_and_not_counted(tmp_path):
     assert "tiny is not finished: 11 of 12 samples." in write_outputs(out, 100)
 
 
-def test_missing_of_the_papers_columns_is_said(tmp_path):
+def test_missing_columns_of_the_paper_are_named(tmp_path):
     results, _ = results_of(results_folder(tmp_path / "out", SINGLE, name="math500"), 100)
     assert "in distribution (1 of 6)" in rendered(main_table(results), markdown=True)
     assert percent(None) == "-"
@@ -119,14 +119,14 @@ def test_compare(tmp_path):
         "2": Exclusive(2, 0, 0, 0),
         "all": Exclusive(2, 1, 1, 0),
     }
-    # Per question +1, +1, -1, 0: of four draws the mean is within [-0.5, 1] in 95 of 100.
+    # The differences are 0, +1, -1, +1. The mean of four draws is within [-0.5, 1] in 95 of 100 resamples.
     assert found.low <= -0.25 and found.high >= 0.75 and found.low < 0.25 < found.high
     (back,), _ = compare(b, a, resamples=2000)
     assert back.levels["all"] == Exclusive(1, 2, 1, 0)
 
 
 def test_paired_interval_is_narrower_than_that_of_independent_runs(tmp_path):
-    """Two runs that agree on all questions but one differ by little, whatever the questions are."""
+    """Two runs that differ on one question only get a narrow interval, whatever the questions are."""
     given = {str(i): ["1" if i % 2 else "2"] for i in range(40)}
     a = results_folder(tmp_path / "a", given)
     b = results_folder(tmp_path / "b", {**given, "0": ["1"]}, model="b")

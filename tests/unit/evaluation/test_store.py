@@ -160,7 +160,7 @@ def damage(line: str):
         (damage("{nonsense}"), "is no JSON"),
         (damage('{"question": "z", "sample": 0, "text": ""}'), "which is not in tiny"),
         (damage('{"question": "a", "sample": -1, "text": ""}'), "which is not in tiny"),
-        (damage('{"question": "a", "sample": 1, "score": 1.0}'), "verdict on a sample that is not there"),
+        (damage('{"question": "a", "sample": 1, "score": 1.0}'), "verdict on a sample that is missing"),
         (damage('{"question": "a", "sample": 1, "seed": 7, "text": ""}'), "made with seed 7"),
         (damage("[1, 2]"), "has no question and sample"),
     ],

@@ -20,7 +20,7 @@ from hpt.evaluation.voting import answer_key, majority_at_k, majority_score, tal
         [r"\left( 1, 2 \right)", "(1,2)"],
     ],
 )  # fmt: skip
-def test_the_same_answer_in_other_dress(group):
+def test_equal_answers_in_different_forms(group):
     assert len({answer_key(answer) for answer in group}) == 1, [answer_key(each) for each in group]
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""examples/evaluate.sh: what it hands to the evaluation."""
+"""The command that examples/evaluate.sh hands to the evaluation."""
 
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ from tests.unit.examples.test_scripts import EXAMPLES, Launches
 
 @pytest.fixture
 def launches(tmp_path):
-    """From a checkout without data; its folder has a name that shells and Hydra would stumble over."""
+    """A checkout without data, in a folder whose name is hard on shells and Hydra."""
     launches = Launches(tmp_path / "it's (a) folder")
     shutil.copytree(EXAMPLES, launches.folder / "examples")
     return launches
@@ -36,7 +36,7 @@ def values_of(launches: Launches) -> dict:
 
 
 def evaluate(launches: Launches, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    launches.environment["RECORDED_STATUS"] = "3"  # it replaces the shell: its status is the script's
+    launches.environment["RECORDED_STATUS"] = "3"  # the command replaces the shell, so its status is the script's
     return launches(launches.folder / "examples" / "evaluate.sh", *arguments, **environment)
 
 
@@ -55,7 +55,7 @@ def test_the_last_checkpoint_with_the_overrides(launches, tmp_path):
     }
 
 
-def test_llama_is_asked_with_the_template_of_its_training(launches):
+def test_llama_gets_the_template_of_its_training(launches):
     trained(launches.folder / "run", 1)
     evaluate(launches, "run_llama3.1_8b_hpt.sh", BENCHMARKS="/a.parquet")
     values = values_of(launches)
@@ -63,7 +63,7 @@ def test_llama_is_asked_with_the_template_of_its_training(launches):
     assert values["out"] == f"{launches.folder}/runs/eval/llama3.1_8b_hpt"
 
 
-def test_of_two_stages_the_second(launches):
+def test_the_second_of_two_stages(launches):
     trained(launches.folder / "run" / "sft", 9)
     model = trained(launches.folder / "run" / "grpo", 5)
     evaluate(launches, "examples/run_qwen2.5_math_7b_sft_then_grpo.sh", BENCHMARKS="/a.parquet")
@@ -78,7 +78,7 @@ def test_a_base_model_by_its_path(launches, tmp_path):
     assert values["out"].endswith("/runs/eval/qwen2.5_math_7b_base")
 
 
-def test_a_base_model_does_not_pass_for_what_was_trained(launches):
+def test_a_base_model_does_not_pass_for_the_trained_model(launches):
     trained(launches.folder / "run", 3)
     done = evaluate(launches, "run_qwen2.5_math_7b_hpt.sh", BENCHMARKS="/a.parquet", MODEL_PATH="/m")
     assert done.returncode == 2 and "got MODEL_PATH=/m and a checkpoint in " in done.stderr
@@ -91,7 +91,7 @@ def test_a_base_model_does_not_pass_for_what_was_trained(launches):
         ([], {}, "got '' as the script; expected one of: run_llama3.1_8b_grpo.sh"),
         (["run_qwen.sh"], {}, "got 'run_qwen.sh' as the script; expected one of: run_llama3.1_8b_grpo.sh"),
         (["n=8"], {}, "got 'n=8' as the script"),
-        (["run_qwen2.5_math_7b_hpt.sh"], {}, "without a checkpoint; train with examples/run_qwen2.5_math_7b_hpt.sh first"),
+        (["run_qwen2.5_math_7b_hpt.sh"], {}, "train with examples/run_qwen2.5_math_7b_hpt.sh first"),
         (["x"], {"MODEL_PATH": "/m"}, "data/benchmarks; make them with hpt data prepare benchmarks"),
     ],
 )  # fmt: skip

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmark measures what it says; how fast a machine is, no test decides."""
+"""The benchmark's figures are consistent. No test depends on the machine's speed."""
 
 import json
 
@@ -11,7 +11,7 @@ from hpt.verifier.bench import ENDLESS, benign_pairs, described, measure, with_e
 from hpt.verifier.judge import judge, screen
 
 
-def test_pairs_are_of_a_seed_and_of_both_kinds():
+def test_pairs_follow_from_the_seed_and_are_right_and_wrong():
     pairs = benign_pairs(300, seed=1)
     assert pairs == benign_pairs(300, seed=1) != benign_pairs(300, seed=2)
     screened = sum(screen(*pair) is not None for pair in pairs)
@@ -29,7 +29,7 @@ def test_endless_answers_come_in_the_share_asked_for():
 def test_figures_fit_together():
     figures = measure(workers=1, pairs=12, hostile=0.2, timeout_s=0.3, seed=0, rounds=1)
     assert figures.pool_per_s > 0 and figures.ratio > 0 and figures.ratio_algebra > 0
-    # One of six endless ones at 0.3 s each: the bound is below 1 / (0.2 x 0.3) and cannot be beaten.
+    # One of six answers is endless and takes 0.3 s, so the bound is below 1 / (0.2 x 0.3), and no pool exceeds it.
     assert figures.bound_per_s < 1 / (0.2 * 0.3)
     assert 0 < figures.hostile_per_s <= 1 / (0.3 / 6)
     assert f"{figures.of_bound:.0%} of the bound" in described(figures)

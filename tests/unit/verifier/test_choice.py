@@ -1,3 +1,5 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
 """Multiple-choice answers: which letter a response chooses."""
 
 import pytest
@@ -7,7 +9,7 @@ from hpt.verifier.choice import LETTERS, letter_of
 
 
 @pytest.mark.parametrize(
-    "dress",
+    "form",
     [
         "B",
         " b ",
@@ -40,11 +42,11 @@ from hpt.verifier.choice import LETTERS, letter_of
         r"\operatorname{B}",
     ],
 )
-def test_a_letter_in_its_dresses(dress):
-    assert letter_of(dress) == "B"
-    assert verify(rf"So \boxed{{{dress}}}.", "B", "choice") == Verdict("correct", "B")
-    assert verify(rf"So \boxed{{{dress}}}.", "C", "choice") == Verdict("wrong", "B")
-    assert verify(r"\boxed{B}", dress, "choice").score == 1.0  # as a gold answer
+def test_a_letter_in_its_forms(form):
+    assert letter_of(form) == "B"
+    assert verify(rf"So \boxed{{{form}}}.", "B", "choice") == Verdict("correct", "B")
+    assert verify(rf"So \boxed{{{form}}}.", "C", "choice") == Verdict("wrong", "B")
+    assert verify(r"\boxed{B}", form, "choice").score == 1.0  # as a gold answer
 
 
 @pytest.mark.parametrize(

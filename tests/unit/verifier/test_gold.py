@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Gold answers that could never be verified are named before they silently cost a run its rewards."""
+"""Gold answers that no response could match are named before they silently cost a run its rewards."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_bad_ones_are_named_in_place():
     assert [problem is None for problem in problems] == [False, True, False, False, False, False]
     assert problems[0] == "it is empty"
     assert "the parser does not understand it" in problems[2]
-    assert problems[3] == "it is no letter from A to J"
+    assert "letter from A to J" in problems[3]
     assert problems[4] == problems[2]
     assert "longer or nested deeper" in problems[5]
 

@@ -1,4 +1,6 @@
-r"""Answers that would stop, fill, crash or fool a verifier: each ends in time, scores 0, and leaves the pool working."""
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+r"""Answers that would stop, fill, crash or fool a verifier: each ends in time, scores 0 and leaves the pool usable."""
 
 import sys
 import time
@@ -12,7 +14,7 @@ from hpt.verifier.pool import MIN_MEMORY_MB
 psutil = pytest.importorskip("psutil", reason="psutil comes with the CPU stack")
 
 TIMEOUT_S = 0.6
-# A test machine may have something else to do at the wrong moment; a verifier that hangs does so each time.
+# A busy machine may delay one attempt; a verifier that hangs does so each time.
 ATTEMPTS = 3
 MEMORY_MB = 256
 
@@ -25,7 +27,7 @@ def boxed(text: str) -> str:
     return r"\boxed{" + text + "}"
 
 
-# An integer of a gigabyte.
+# An integer that takes a gigabyte.
 MEMORY_EATER = "2^{2^{33}} + 1"
 # name -> response; the gold answer is 7 for all of them.
 HOSTILE = {
@@ -104,7 +106,7 @@ def test_the_pool_works_after_all_of_them(pool):
     benign = [(boxed(rf"\frac{{{i}}}{{2}}"), str(i / 2), "math") for i in range(20)]
     items = [(response, "7", "math") for response in HOSTILE.values()]
     assert {verdict.score for verdict in pool.verify_many(items)} == {0.0}
-    for _ in range(ATTEMPTS):  # a machine that is overloaded may starve a worker for the second it has
+    for _ in range(ATTEMPTS):  # an overloaded machine may starve a worker for its whole time limit
         reasons = {verdict.reason for verdict in pool.verify_many(benign)}
         if reasons == {"correct"}:
             break

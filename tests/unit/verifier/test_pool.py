@@ -1,3 +1,5 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
 """The worker pool: time limits, dead workers, order, threads, and no process left behind."""
 
 import asyncio
@@ -25,13 +27,13 @@ ENDLESS_IN_C = r"\boxed{100000000!}"
 
 
 def workers_of(pid):
-    """The worker processes of the pools of process ``pid``: grandchildren, through the fork server."""
+    """The worker processes of all pools of process ``pid``. They are its grandchildren, through the fork server."""
     return [w for child in psutil.Process(pid).children() for w in child.children()]
 
 
 @pytest.fixture(scope="module")
 def foreign():
-    """Workers of pools that tests of other files have left in this process: for its whole life, as is intended."""
+    """Workers of the shared pools that tests of other files use; these pools live as long as this process."""
     return set(workers_of(os.getpid()))
 
 
@@ -51,7 +53,7 @@ def status_of(process):
 def wait_until(condition, seconds=5.0):
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "the condition did not come true in time"
         time.sleep(0.02)
 
 
@@ -111,7 +113,7 @@ def test_async_leaves_the_event_loop_free(pool):
             await asyncio.sleep(0.05)
             ticks += 1
         verdicts = await endless, await pool.verify_async(*HALF)
-        gc.collect()  # an exception that nobody retrieved is reported when its future goes
+        gc.collect()  # an exception that was never retrieved is reported when its future is collected
         return ticks, *verdicts
 
     ticks, endless, half = asyncio.run(scenario())
@@ -142,7 +144,7 @@ def test_an_idle_worker_that_dies_costs_nothing(pool, workers):
     assert pool.verify(*HALF).reason == "correct"
     for worker in workers():
         worker.kill()
-    assert pool.verify(*HALF).reason == "correct"  # and before it can notice
+    assert pool.verify(*HALF).reason == "correct"  # also before the pool can notice
     wait_until(lambda: len(workers()) == 1)
 
 
@@ -198,8 +200,8 @@ def test_closing_wakes_those_who_wait():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
 def test_killing_the_parent_leaves_no_orphan():
-    # From standard input: the workers must not need the parent's main module. From a thread that ends: their
-    # life must hang on the process, not on the thread that started them.
+    # The script comes from standard input, because workers must not need the parent's main module. A thread that ends
+    # starts them, because their life must depend on the process, not on that thread.
     script = f"""
 import threading, time
 from hpt.verifier import VerifierPool
@@ -220,7 +222,7 @@ time.sleep(600)
     assert len(workers_of(parent.pid)) == 2
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    # Whoever adopted them may take its time to collect them; a zombie runs no more.
+    # The process that adopts them may collect them late; a zombie does not run any more.
     wait_until(lambda: all(status_of(process) in (psutil.STATUS_ZOMBIE, None) for process in family))
 
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
 """The reward function as verl loads and calls it."""
 
 import asyncio
@@ -51,7 +53,7 @@ def test_the_row_names_its_kind():
 
 
 def test_concurrent_calls_in_the_loop_of_another_thread():
-    """As in verl's reward worker, an actor whose event loop does not run in the main thread."""
+    """Run as in verl's reward worker, an actor whose event loop does not run in the main thread."""
     results = []
 
     async def many():

@@ -1,4 +1,6 @@
-r"""What counts as the answer, and which answers are equal."""
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+r"""Which text of a response is its answer, and which answers are equal."""
 
 import subprocess
 import sys
@@ -50,7 +52,7 @@ def test_the_last_complete_box_is_the_answer(response, extracted):
         r"\boxed{ }",
         r"\boxed{$$}",
         r"\boxed{\frac{1}{2}",
-        r"\boxed{1} then \boxed{2",  # truncated: the response had moved on from its first box
+        r"\boxed{1} then \boxed{2",  # truncated: the response went on after its first box
         r"<think> \boxed{42} </think> done",
         r"<think> \boxed{42}",
         r"<think> \boxed{42} </think> <think> again: \boxed{42}",
@@ -87,7 +89,7 @@ def test_extraction_is_linear_in_the_response():
         ("$", "$"),
     ],
 )
-def test_gold_is_undressed(answer, bare):
+def test_the_bare_gold_answer(answer, bare):
     assert normalize_gold(answer) == bare
 
 
@@ -124,7 +126,7 @@ def test_what_is_larger_than_any_answer_is_only_compared_as_text(oversized):
         ("42.0", "42"),
         ("1,000", "1000"),
         ("4 2", "42"),
-        ("\u0664\u0662", "42"),  # digits, but not the ones meant
+        ("\u0664\u0662", "42"),  # these digits are not ASCII
         ("9" * (MAX_SCREENED_DIGITS + 1), "9"),
         (r"\frac{1}{2}", "0.5"),
     ],
@@ -243,7 +245,7 @@ EQUAL = [
 
 
 @pytest.mark.parametrize(("extracted", "gold"), EQUAL)
-def test_one_answer_in_two_dresses(extracted, gold):
+def test_equal_answers_in_different_forms(extracted, gold):
     assert judge(extracted, gold) == Verdict("correct", extracted)
 
 
@@ -285,7 +287,7 @@ DIFFERENT = [
     (r"5 \bmod 6", "6"),
     (r"3 \text{ hours } 20 \text{ minutes}", "3"),
 ]
-# Whichever of two values the parser takes, neither is the answer.
+# An answer with two values is wrong, whichever of them the parser reads.
 DIFFERENT += [
     (text, gold)
     for text in (r"5 \lor 6", "5|6", r"5 \mid 6", r"5\\6", r"5 \approx 6", r"5 \to 6", "5...6", r"5\text{ or 6}")

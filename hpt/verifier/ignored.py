@@ -1,10 +1,10 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-r"""Values that math-verify passes over: ``5 \lor 6`` is 6 to it, ``5 | 6`` is 5, ``5 \text{ or 6}`` is 5.
+r"""Numbers that math-verify ignores: it reads ``5 \lor 6`` as 6, ``5 | 6`` as 5 and ``5 \text{ or 6}`` as 5.
 
-Where it cannot read all of an answer it takes the first or the last piece that it can. Which one depends on what stands
-between, so a list of separators would never end. Instead, each number of the answer is replaced by another: if the
-answer still equals the gold answer, the number had no say in the comparison.
+If math-verify cannot read a whole answer, it takes the first or the last piece that it can read. Which one depends on
+the separator, and no list of separators is complete. So each number of the answer is replaced by another one: if the
+answer still equals the gold answer, the comparison ignored the number.
 """
 
 import re
@@ -14,18 +14,19 @@ from typing import Any
 Parser = Callable[[str], Sequence[Any]]
 Equality = Callable[[list[Any], list[Any]], bool]
 
-# Comparisons are not free; no answer with one value has more numbers than this.
+# Comparisons take time; no answer with one value has more numbers than this.
 MAX_NUMBERS = 32
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
-# Made of these alone, an answer is read whole, and most answers are; two numbers side by side are not among it.
+# math-verify reads an answer made of these alone as a whole. Most answers are. Two numbers side by side do not belong
+# here.
 _READ_WHOLE = re.compile(
     r"(?:\s|[-+*/^(){}]|(?<![\d.])\d+(?:\.\d+)?(?!\s*[\d.])"
     r"|\\[dtc]?frac(?=\s*\{[^{}]+\}\s*\{[^{}]+\})|\\sqrt(?=\s*\{)"
     r"|\\(?:cdot|times|pi|left|right)(?![A-Za-z])|(?<![A-Za-z])[a-z](?![A-Za-z]))+"
 )
-# What stands before a number that may be passed over: an index, the exponent of a unit, a modulus.
-_WITHOUT_SAY = re.compile(r"(?:_\s*\{?|[A-Za-z}]\s*\^\s*\{?\s*-?|\\?[pb]?mod(?:ulo)?\s*\{?)\s*$")
-# A decimal behind an exact value: \sqrt{2} \approx 1.414.
+# Text before a number that may be ignored: an index, the exponent of a unit, a modulus.
+_MAY_BE_IGNORED = re.compile(r"(?:_\s*\{?|[A-Za-z}]\s*\^\s*\{?\s*-?|\\?[pb]?mod(?:ulo)?\s*\{?)\s*$")
+# A decimal after an exact value: \sqrt{2} \approx 1.414.
 _ROUNDED = re.compile(
     r"^(?P<exact>.*\S)\s*(?:\\approx|\\simeq|\u2248)\s*(?P<decimal>-?\d+(?:\.(?P<places>\d+))?)"
     r"\s*(?:\\(?:text|mathrm)\s*\{[^{}]*\}(?:\^\s*\{?\d\}?)?)?$",
@@ -34,15 +35,15 @@ _ROUNDED = re.compile(
 _PRODUCT = re.compile(r"\\(?:[dtc]?frac|cdot|times)(?![A-Za-z])|[/*(\d][A-Za-z]|/|\*")
 
 
-def has_idle_number(extracted: str, gold: str, parsed: Parser, equal: Equality) -> bool:
-    """Whether a number of an answer, which is equal to the gold answer, had no say in that.
+def has_ignored_number(extracted: str, gold: str, parsed: Parser, equal: Equality) -> bool:
+    """Whether the comparison that found an answer equal to the gold answer ignored one of the answer's numbers.
 
-    Looks at gold answers with one value only: the numbers of sets, tuples and intervals are all compared.
+    Only gold answers with one value are examined: the numbers of sets, tuples and intervals are all compared.
 
     Args:
-        extracted, gold: their texts, undressed.
+        extracted, gold: the texts, as :func:`hpt.verifier.normalize.simplified` gives them.
         parsed: text -> expressions.
-        equal: comparison of (gold expressions, expressions).
+        equal: compares (gold expressions, expressions).
     """
     from sympy import Expr
 
@@ -64,7 +65,7 @@ def has_idle_number(extracted: str, gold: str, parsed: Parser, equal: Equality) 
         all(equal(reference, list(parsed(changed))) for changed in _changed(text, each))
         and not equal(reference, list(parsed(each[0])))
         for each in numbers
-        if not _WITHOUT_SAY.search(text, start, each.start())
+        if not _MAY_BE_IGNORED.search(text, start, each.start())
     )
 
 
@@ -82,7 +83,7 @@ def equalities(text: str) -> list[int]:
 
 
 def is_balanced(text: str) -> bool:
-    """Whether all braces and parentheses are closed by their own kind, in order."""
+    """Whether every brace and parenthesis is closed by its own kind, in order."""
     opened = []
     for character in text:
         if character in "{(":
@@ -93,7 +94,7 @@ def is_balanced(text: str) -> bool:
 
 
 def _changed(text: str, number: re.Match[str]) -> Iterator[str]:
-    """The text with two other numbers of as many digits; smaller ones where possible, which take no longer."""
+    """The text with two other numbers of as many digits, smaller if possible, so that comparing takes no longer."""
     first = int(number[0][0])
     others = (1, 2) if first == 0 else (2, 3) if first == 1 else (first - 1, first % 9 + 1)
     for other in others:
@@ -101,7 +102,7 @@ def _changed(text: str, number: re.Match[str]) -> Iterator[str]:
 
 
 def _rounded(text: str, value: Any) -> str | None:
-    """What stands before a decimal that rounds ``value`` or cuts it off; None if the text does not end so."""
+    """The text before a final decimal that rounds or truncates ``value``; None if there is no such decimal."""
     found = _ROUNDED.match(text)
     if found is None or not value.is_number or not value.is_real:
         return None
