@@ -73,7 +73,7 @@ def compare(
             raise FolderError(
                 f"got {name} with other questions in {a} than in {b}; expected the same benchmark in both"
             )
-        found.append(_compared(*finished, solved_at, resamples))
+        found.append(_compared(finished[0], finished[1], solved_at, resamples))
     if not found:
         raise FolderError(f"got {a} and {b}, which have no finished benchmark in common. {' '.join(notes)}".strip())
     return found, notes

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a results folder was made with; another model or another way of sampling is refused.
+"""Record what a results folder was made with, and refuse another model or another way of sampling.
 
 manifest.json              model, sampling, benchmarks with their n, engines
 benchmarks/NAME.jsonl      the questions, so that the folder stands alone
@@ -8,7 +8,7 @@ benchmarks/NAME.jsonl      the questions, so that the folder stands alone
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,12 @@ from hpt.evaluation.questions import Benchmark, Question
 from hpt.evaluation.store import file_stem
 
 MANIFEST, BENCHMARKS, LOCK = "manifest.json", "benchmarks", ".lock"
+# Raise this when the same settings would give other samples.
 FORMAT_VERSION = 1
-"""Raise it when the same settings would give other samples."""
 
 
 class FolderError(HPTError):
-    """A results folder that does not fit; the message says why, and what to do."""
+    """A results folder that does not fit the launch; the message says why, and what to do."""
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Manifest:
         model: name and fingerprint.
         sampling: see :meth:`hpt.evaluation.settings.EvaluationSettings.sampling`.
         benchmarks: name -> file, questions, sha256 of the questions, sha256 of the prompts' token ids, n.
-        engines: what generated the samples: device, versions, ...; one entry unless it changed on the way.
+        engines: what generated the samples (device, versions, ...); one entry unless that changed between launches.
     """
 
     model: dict[str, Any]
@@ -50,10 +50,10 @@ class Manifest:
 
 
 def read_manifest(out: Path) -> Manifest:
-    """The manifest of a folder.
+    """Read the manifest of a folder.
 
     Raises:
-        FolderError: there is none, or of another format.
+        FolderError: there is none, or it has another format.
     """
     file = out / MANIFEST
     try:
@@ -67,50 +67,43 @@ def read_manifest(out: Path) -> Manifest:
         ) from None
     if version != FORMAT_VERSION:
         raise FolderError(
-            f"got {file} of format {version}; expected {FORMAT_VERSION}: the code has changed, name another folder with out="
+            f"got {file} of format {version}; expected {FORMAT_VERSION}: the code has changed, so name another folder "
+            "with out="
         )
     return Manifest(**record)
 
 
 def manifest_for(out: Path, model: Mapping[str, Any], sampling: Mapping[str, Any]) -> Manifest:
-    """The folder's manifest, or that of a new folder; nothing is written.
+    """The folder's manifest, or a manifest for a new folder. Nothing is written.
 
     Raises:
-        FolderError: the folder is of another model or another way of sampling, or holds other things.
+        FolderError: the folder belongs to another model or another way of sampling, or holds other files.
     """
     if out.exists() and not out.is_dir():
-        raise FolderError(f"got out={out}, a file; expected a folder, or a path that is free")
+        raise FolderError(f"got out={out}, a file; expected a folder, or a path that does not exist")
     if not (out / MANIFEST).exists():
         others = sorted(path.name for path in out.iterdir() if path.name != LOCK) if out.exists() else []
         if others:
             raise FolderError(
-                f"got out={out}, which has no {MANIFEST} but holds {', '.join(others[:5])}; expected an empty folder, or "
-                "the results of an evaluation"
+                f"got out={out}, which has no {MANIFEST} but holds {', '.join(others[:5])}; expected an empty folder, "
+                "or the results of an evaluation"
             )
         return Manifest(dict(model), dict(sampling))
     manifest = read_manifest(out)
-    found = [
-        f"{name}: {_shown(now)} instead of {_shown(before)}"
-        for name, before, now in _differences(manifest, model, sampling)
+    before, now = dict(manifest.sampling), dict(sampling)
+    if manifest.model["fingerprint"] != model["fingerprint"]:
+        before["model"], now["model"] = _described(manifest.model), _described(model)
+    changes = [
+        f"{name}: {_shown(now.get(name))} instead of {_shown(before.get(name))}"
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
     ]
-    if found:
+    if changes:
         raise FolderError(
-            f"got out={out}, which holds samples made otherwise than now ({'; '.join(found)}); nothing was changed. Go on "
-            "with the folder's own settings, or name another folder with out="
+            f"got out={out}, whose samples were made with other settings ({'; '.join(changes)}); nothing was changed. "
+            "Continue with the folder's own settings, or name another folder with out="
         )
     return manifest
-
-
-def _differences(
-    manifest: Manifest, model: Mapping[str, Any], sampling: Mapping[str, Any]
-) -> Iterator[tuple[str, Any, Any]]:
-    """(setting, the folder's value, this launch's)."""
-    if manifest.model["fingerprint"] != model["fingerprint"]:
-        yield "model", _described(manifest.model), _described(model)
-    for name in dict.fromkeys([*manifest.sampling, *sampling]):
-        before, now = manifest.sampling.get(name), sampling.get(name)
-        if before != now:
-            yield name, before, now
 
 
 def _described(model: Mapping[str, Any]) -> str:
@@ -122,7 +115,7 @@ def _shown(value: Any) -> str:
 
 
 def benchmark_entry(benchmark: Benchmark, prompts_sha256: str, n: int) -> dict[str, Any]:
-    """What the manifest keeps of a benchmark."""
+    """A benchmark's entry in the manifest."""
     return {
         "file": benchmark.file,
         "questions": len(benchmark.questions),
@@ -133,7 +126,7 @@ def benchmark_entry(benchmark: Benchmark, prompts_sha256: str, n: int) -> dict[s
 
 
 def check_benchmark(out: Path, manifest: Manifest, name: str, entry: Mapping[str, Any]) -> None:
-    """Raise FolderError if the folder's samples of a benchmark are of other questions or prompts."""
+    """Raise FolderError if the folder's samples of a benchmark belong to other questions or prompts."""
     known = manifest.benchmarks.get(name)
     taken = {file_stem(other): other for other in manifest.benchmarks if other != name}
     if file_stem(name) in taken:
@@ -151,13 +144,13 @@ def check_benchmark(out: Path, manifest: Manifest, name: str, entry: Mapping[str
 
 
 def write_questions(out: Path, benchmark: Benchmark) -> None:
-    """Keep the questions beside the samples."""
+    """Write the questions into the folder, beside the samples."""
     lines = [json.dumps(question.to_json()) + "\n" for question in benchmark.questions]
     write_whole(_questions_file(out, benchmark.name), "".join(lines))
 
 
 def read_questions(out: Path, manifest: Manifest, name: str) -> Benchmark:
-    """The questions of a benchmark in a folder.
+    """Read the questions of a benchmark from a folder.
 
     Raises:
         FolderError: they are missing or damaged.
@@ -175,7 +168,7 @@ def _questions_file(out: Path, name: str) -> Path:
 
 
 def locked(out: Path) -> contextlib.AbstractContextManager[None]:
-    """One launch per folder at a time.
+    """Hold the lock of a folder, so that one launch at a time works in it.
 
     Raises:
         FolderError: another launch holds the lock.

@@ -12,7 +12,6 @@ import math
 import operator
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -166,18 +165,19 @@ def bootstrap_interval(
     return low, high
 
 
-@dataclass(frozen=True)
-class Curve:
-    """pass@k over k: means over questions and their intervals, all (m,)."""
+class Point(NamedTuple):
+    """A mean over questions and its interval; None for a single question, which has none."""
 
-    ks: tuple[int, ...]
-    values: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    value: float
+    low: float | None
+    high: float | None
 
 
-def pass_at_k_curve(n: Sequence[int], c: Sequence[int], resamples: int = RESAMPLES, seed: int = 0) -> Curve:
+def pass_at_k_curve(n: Sequence[int], c: Sequence[int], resamples: int = RESAMPLES, seed: int = 0) -> dict[int, Point]:
     """pass@k for k = 1, 2, 4, ... up to MAX_K and the smallest number of samples of any question.
+
+    Args:
+        n, c: (q,) samples and correct samples.
 
     Raises:
         ValueError: see :func:`pass_at_k_table`.
@@ -185,9 +185,11 @@ def pass_at_k_curve(n: Sequence[int], c: Sequence[int], resamples: int = RESAMPL
     _same_questions(n, c)
     ks = powers_of_two(min(n))
     table = pass_at_k_table(n, c, ks)
-    low, high = bootstrap_interval(table, resamples, seed)
     means = [math.fsum(column) / len(n) for column in table.T]
-    return Curve(tuple(ks), tuple(means), tuple(low.tolist()), tuple(high.tolist()))
+    if len(n) == 1:
+        return {k: Point(mean, None, None) for k, mean in zip(ks, means, strict=True)}
+    bounds = (bound.tolist() for bound in bootstrap_interval(table, resamples, seed))
+    return {k: Point(*values) for k, *values in zip(ks, means, *bounds, strict=True)}
 
 
 class Exclusive(NamedTuple):

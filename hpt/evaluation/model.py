@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which model is evaluated: its folder, and a fingerprint of what decides its answers."""
+"""The evaluated model: its folder, and a fingerprint of the files that decide its answers."""
 
 import json
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Model:
 
     @property
     def positions(self) -> int | None:
-        """Longest sequence in tokens that the model was made for; None where its configuration does not say."""
+        """Longest sequence that the model supports, in tokens; None if its configuration does not say."""
         config = json.loads((self.folder / "config.json").read_text())
         return config.get("max_position_embeddings")
 
@@ -37,7 +37,7 @@ class Model:
 
 
 def find_model(name: str, progress: bool = True) -> Model:
-    """Locate a checkpoint, downloading it if it is a hub id, and take its fingerprint.
+    """Find a checkpoint, download it if it is a hub id, and take its fingerprint.
 
     Raises:
         ConfigError: it does not exist, or has no configuration or no weights.

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Questions as the model sees them: token ids, by the chat template or the prompt template of training."""
+"""Questions as the model sees them: token ids, by the chat template or by the prompt template of training."""
 
 import hashlib
 import json
@@ -15,24 +15,24 @@ from hpt.evaluation.questions import Benchmark
 
 
 def load_tokenizer(model: Model, prompt_template: str | None) -> Any:
-    """The model's tokenizer, its chat template replaced by ``prompt_template`` if there is one.
+    """Load the model's tokenizer; ``prompt_template``, if given, replaces its chat template.
 
     Raises:
-        ConfigError: a tokenizer that cannot be loaded, or that has no chat template where one is needed.
+        ConfigError: the tokenizer cannot be loaded, or there is neither a chat template nor a prompt template.
     """
     tokenizer = tokenizers.load_tokenizer(model.folder, f"model={model.name}")
     if prompt_template is not None:
         tokenizer.chat_template = as_chat_template(prompt_template)
     if not tokenizer.chat_template:
         raise ConfigError(
-            f"got model={model.name}, whose tokenizer has no chat template, and prompt_template=null; expected one of the "
-            "two: set prompt_template to a text with {prompt}"
+            f"got model={model.name}, whose tokenizer has no chat template, and prompt_template=null; expected one of "
+            "the two: set prompt_template to a text with {prompt}"
         )
     return tokenizer
 
 
 def render(benchmark: Benchmark, tokenizer: Any) -> list[list[int]]:
-    """Token ids of every question, as verl's agent loop makes them: the messages and the opening of an answer."""
+    """Token ids of every question, as in verl's agent loop: the messages, then the beginning of an answer."""
     return [
         tokenizer.apply_chat_template(
             list(question.messages), add_generation_prompt=True, tokenize=True, return_dict=False
@@ -42,15 +42,15 @@ def render(benchmark: Benchmark, tokenizer: Any) -> list[list[int]]:
 
 
 def digest(prompts: Sequence[Sequence[int]]) -> str:
-    """sha256 of token ids."""
+    """SHA-256 of token ids."""
     return hashlib.sha256(json.dumps([list(ids) for ids in prompts]).encode()).hexdigest()
 
 
 def context_length(longest_prompt: int, max_tokens: int, max_model_len: int | None, model: Model) -> int:
-    """Tokens of the longest sequence that the engines must hold.
+    """Length in tokens of the longest sequence that the engines must hold.
 
     Raises:
-        ConfigError: more than ``max_model_len``, or than the model was made for.
+        ConfigError: it exceeds ``max_model_len``, or what the model supports.
     """
     needed = longest_prompt + max_tokens
     length = needed if max_model_len is None else max_model_len

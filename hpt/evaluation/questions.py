@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Read benchmark files; everything wrong with any of them is one message, before anything starts."""
+"""Read benchmark files. All mistakes in them become one message, before anything starts."""
 
 import hashlib
 import json
@@ -14,8 +14,8 @@ from hpt.data.checks import check_files, iter_rows
 from hpt.data.gold_answers import DEFAULT_KIND, gold_answer_problems
 
 ADVICE = (
-    "Correct the files and write them again. Each question needs an extra_info.id (text) of its own, or none of them has "
-    "one, an extra_info.verifier_kind among the verifier's kinds, or none (math), and an answer that the verifier understands."
+    "Correct the files and write them again. Each question, or none, needs an extra_info.id (text) of its own. Each "
+    "needs an answer that the verifier understands, and an extra_info.verifier_kind that it knows, or none (math)."
 )
 
 
@@ -28,7 +28,7 @@ class Question:
         messages: the prompt, {role, content} each.
         answer: the gold answer.
         kind: how the verifier compares.
-        level, subject: as text where the file has them.
+        level, subject: as text, if the file has them.
     """
 
     id: str
@@ -55,21 +55,20 @@ class Benchmark:
     questions: tuple[Question, ...]
 
     def digest(self) -> str:
-        """sha256 of the questions as they were read, whatever else the file holds and however it is compressed."""
+        """SHA-256 of the questions. It does not depend on other columns of the file, or on its compression."""
         text = json.dumps([question.to_json() for question in self.questions], sort_keys=True)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def load_benchmarks(files: Sequence[str], gold: bool = True) -> list[Benchmark]:
-    """Read all questions. A benchmark is what shares a ``data_source``; a file may hold several.
+    """Read all questions. Those that share a ``data_source`` form a benchmark; a file may hold several.
 
     Args:
-        gold: see to it that every gold answer can be verified.
+        gold: check that every gold answer can be verified.
 
     Raises:
-        DataError: a file that cannot be read, is empty, or has bad rows: no prompt, no answer, one that cannot be
-            verified, an unknown kind of answer, an id that another question has; or a benchmark spread over several
-            files.
+        DataError: a file is empty or cannot be read; a benchmark is spread over several files; or a row has no prompt,
+            no answer, an answer that cannot be verified, an unknown kind of answer, or another question's id.
     """
     files = list(dict.fromkeys(os.path.expanduser(str(file)) for file in files))
     check_files(files)
@@ -78,13 +77,8 @@ def load_benchmarks(files: Sequence[str], gold: bool = True) -> list[Benchmark]:
     for file in files:
         for name, questions in _read(file).items():
             if name in found:
-                problems.append(
-                    Problem(
-                        file,
-                        None,
-                        f"has questions of {name!r}, as {found[name].file}; expected a benchmark in one file",
-                    )
-                )
+                reason = f"has questions of {name!r}, as {found[name].file}; expected a benchmark in one file"
+                problems.append(Problem(file, None, reason))
             found[name] = Benchmark(name, file, tuple(questions))
     if problems:
         raise DataError(problems, ADVICE)

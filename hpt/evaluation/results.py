@@ -126,14 +126,11 @@ def benchmark_figures(measured: Measured, records: Sequence[Mapping[str, Any]], 
         "n": measured.n,
         "metric": metric_name(measured.n),
         **_mean(frame.accuracy),
-        "pass_at_k": {
-            str(k): {"value": value, "low": _or_none(low), "high": _or_none(high)}
-            for k, value, low, high in zip(curve.ks, curve.values, curve.low, curve.high, strict=True)
-        },
+        "pass_at_k": {str(k): point._asdict() for k, point in curve.items()},
         "maj_at_k": {
             str(k): math.fsum(voting.majority_at_k(votes, k, seed=number) for number, votes in enumerate(tallies))
             / len(tallies)
-            for k in dict.fromkeys([*curve.ks, measured.n])
+            for k in dict.fromkeys([*curve, measured.n])
         },
         **_lengths_and_reasons([sample for samples in measured.samples.values() for sample in samples]),
         "levels": {
@@ -151,11 +148,6 @@ def metric_name(n: int) -> str:
 def _mean(values: pd.Series) -> dict[str, Any]:
     mean = metrics.mean_over_questions(values.tolist())
     return {"value": mean.value, "standard_error": mean.error}
-
-
-def _or_none(value: float) -> float | None:
-    """JSON has no NaN, which a single question gives as its interval."""
-    return None if math.isnan(value) else value
 
 
 def averages(benchmarks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -157,12 +157,13 @@ def test_interval_of_one_question_and_of_nonsense():
 def test_curve():
     n, c = [8, 8, 8], [0, 2, 8]
     curve = metrics.pass_at_k_curve(n, c, resamples=2000)
-    assert curve.ks == (1, 2, 4, 8)
-    for k, value in zip(curve.ks, curve.values, strict=True):
-        assert value == pytest.approx((0 + pass_at_k(8, 2, k) + 1) / 3, rel=1e-15)
-    assert list(curve.values) == sorted(curve.values)
+    assert list(curve) == [1, 2, 4, 8]
+    for k, point in curve.items():
+        assert point.value == pytest.approx((0 + pass_at_k(8, 2, k) + 1) / 3, rel=1e-15)
+    values = [point.value for point in curve.values()]
+    assert values == sorted(values)
     # With three questions, 1 of 27 draws takes only the wrong one, and 1 of 27 only the right one.
-    assert curve.low[0] == 0.0 and curve.high[0] == 1.0
+    assert (curve[1].low, curve[1].high) == (0.0, 1.0)
 
 
 def test_exclusive_solves():
