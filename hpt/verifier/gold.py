@@ -85,4 +85,4 @@ def _without_algebra(gold: str, kind: str) -> str | None:
         return None if letter_of(gold) else f"it is not a letter from {LETTERS[0]} to {LETTERS[-1]}"
     if own_judge(kind) is not None:
         return None
-    return "it is longer, or nested deeper, than any real answer" if is_oversized(gold) else None
+    return "it is longer or nested deeper than any real answer" if is_oversized(gold) else None
