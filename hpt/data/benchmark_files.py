@@ -13,15 +13,14 @@ from hpt.common.errors import DataError, Problem, SourceError
 from hpt.data.benchmarks import INFO, SIMPLE_COLUMNS, Benchmark, Item, Row, simple_item
 from hpt.data.choices import INSTRUCTION as CHOICE_INSTRUCTION
 from hpt.data.counts import Counts, Rejected
-from hpt.data.gold_answers import GoldAnswer, unverifiable
+from hpt.data.gold_answers import UNVERIFIABLE, GoldAnswer, detail, unverifiable
 from hpt.data.ids import UniqueIds
 from hpt.data.sources import Source
 from hpt.data.writing import QuestionWriter, question_row, question_schema
 from hpt.verifier.pool import DEFAULT_WORKERS
 
 Unverifiable = Literal["error", "drop", "keep"]
-UNVERIFIABLE = "gold answer cannot be verified"
-UNVERIFIABLE_KEPT = "gold answer cannot be verified, kept: always scored 0"
+KEPT = f"{UNVERIFIABLE}, kept: always scored 0"
 BAD_ROWS_ADVICE = "Nothing was written for this benchmark. Correct the source, or take it from another place."
 BAD_ANSWERS_ADVICE = (
     "Nothing was written for this benchmark. --unverifiable drop leaves these questions out; --unverifiable keep keeps "
@@ -84,9 +83,13 @@ def write_benchmark(
         ids = UniqueIds()
         for row, item in enumerate(items):
             counts.read += 1
-            if _is_used(row, answers[row], bad, settings, counts):
-                writer.add(_row(benchmark, item, counts.kept, ids, instruction))
-                counts.kept += 1
+            if answers[row] in bad:
+                if settings.unverifiable == "drop":
+                    counts.drop(row, Rejected(UNVERIFIABLE, detail(answers[row], bad[answers[row]])))
+                    continue
+                counts.notes[KEPT] += 1
+            writer.add(_row(benchmark, item, counts.kept, ids, instruction))
+            counts.kept += 1
         if counts.kept != benchmark.size:
             counts.remarks.append(f"The published set has {benchmark.size:,} questions, this file {counts.kept:,}.")
         writer.finish(
@@ -100,29 +103,15 @@ def write_benchmark(
     return counts
 
 
-def _detail(answer: GoldAnswer, bad: dict[GoldAnswer, str]) -> str:
-    return f"{answer[0][:80]!r}: {bad[answer]}"
-
-
 def _refuse(source: Source, answers: list[GoldAnswer], bad: dict[GoldAnswer, str], settings: Settings) -> None:
     """Raise DataError if gold answers cannot be verified and the policy does not allow it."""
     problems = [
-        Problem(source.name, row, f"{UNVERIFIABLE}: {_detail(answer, bad)}")
+        Problem(source.name, row, f"{UNVERIFIABLE}: {detail(answer, bad[answer])}")
         for row, answer in enumerate(answers)
         if answer in bad
     ]
     if problems and (settings.unverifiable == "error" or len(problems) == len(answers)):
         raise DataError(problems, BAD_ANSWERS_ADVICE)
-
-
-def _is_used(row: int, answer: GoldAnswer, bad: dict[GoldAnswer, str], settings: Settings, counts: Counts) -> bool:
-    if answer not in bad:
-        return True
-    if settings.unverifiable == "keep":
-        counts.notes[UNVERIFIABLE_KEPT] += 1
-        return True
-    counts.drop(row, Rejected(UNVERIFIABLE, _detail(answer, bad)))
-    return False
 
 
 def _layout(benchmark: Benchmark, source: Source) -> Callable[[Row], Item]:

@@ -13,6 +13,7 @@ from hpt.verifier.pool import DEFAULT_WORKERS
 
 DEFAULT_KIND = "math"
 """The kind of rows that name no verifier_kind."""
+UNVERIFIABLE = "gold answer cannot be verified"
 ADVICE = (
     "The verifier must understand a gold answer: correct these rows or leave them out "
     "(hpt data prepare does so with --unverifiable drop)."
@@ -86,12 +87,19 @@ def gold_answer_problems(
     why = unverifiable(sorted(distinct), workers=workers, progress=progress)
     found: list[Problem] = []
     for path, (answers, problems) in read.items():
-        bad = [Problem(path, row, f"the {described(each, why[each])}") for row, each in answers if each in why]
+        bad = [
+            Problem(path, row, f"the gold answer {_shown(each)} cannot be verified: {why[each]}")
+            for row, each in answers
+            if each in why
+        ]
         found += sorted([*problems, *bad], key=lambda problem: problem.row or 0)
     return found
 
 
-def described(answer: GoldAnswer, why: str) -> str:
-    """An unverifiable gold answer in words, shortened."""
-    text = answer[0] if len(answer[0]) <= 80 else answer[0][:77] + "..."
-    return f"gold answer {text!r} cannot be verified: {why}"
+def detail(answer: GoldAnswer, why: str) -> str:
+    """An unverifiable gold answer, shortened, and the reason; it follows `UNVERIFIABLE`."""
+    return f"{_shown(answer)}: {why}"
+
+
+def _shown(answer: GoldAnswer) -> str:
+    return repr(answer[0] if len(answer[0]) <= 80 else answer[0][:77] + "...")

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from hpt.common.errors import DataError, Problem
 from hpt.data.candidates import Candidate, Layout, Settings
 from hpt.data.counts import Counts, Rejected
-from hpt.data.gold_answers import DEFAULT_KIND, GoldAnswer, unverifiable
+from hpt.data.gold_answers import DEFAULT_KIND, UNVERIFIABLE, GoldAnswer, detail, unverifiable
 from hpt.data.ids import UniqueIds
 from hpt.data.questions import question_key
 from hpt.data.sources import Source
@@ -26,7 +26,6 @@ BATCH_ROWS = 64
 NO_ANSWER = "no gold answer"
 DUPLICATE = "question occurs earlier"
 OVERLONG = "demonstration too long"
-UNVERIFIABLE = "gold answer cannot be verified"
 NOT_UNICODE = "text that is no Unicode (lone surrogates)"
 UNBOXED = "demonstration without a boxed answer"
 LONG_KEPT = "demonstration too long, kept"
@@ -152,14 +151,14 @@ class Preparation:
             else:
                 yield row, candidate
 
-    def _check_answer(self, row: int, answer: str) -> None:
-        why = self._unverifiable.get((answer, DEFAULT_KIND))
-        if why is None:
+    def _check_answer(self, row: int, text: str) -> None:
+        answer = (text, DEFAULT_KIND)
+        if answer not in self._unverifiable:
             return
-        detail = f"{answer[:80]!r}: {why}"
+        why = detail(answer, self._unverifiable[answer])
         if self.settings.unverifiable == "error":
-            self._problems.append(Problem(self.source.name, row, f"{UNVERIFIABLE}: {detail}"))
-        raise Rejected(UNVERIFIABLE, detail)
+            self._problems.append(Problem(self.source.name, row, f"{UNVERIFIABLE}: {why}"))
+        raise Rejected(UNVERIFIABLE, why)
 
     def _of_fitting_length(self, candidates: Iterator[tuple[int, Candidate]]) -> Iterator[tuple[int, Candidate]]:
         longest = self.settings.max_target_length
