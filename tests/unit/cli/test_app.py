@@ -8,14 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import typer
 from typer.core import TyperGroup
 
 from hpt.cli import app, main, options, prepare, recipe
-from hpt.data import candidates, thinking
+from hpt.data import candidates
 from hpt.verifier import pool
 
 ROOT = Path(__file__).parents[3]
@@ -145,9 +144,8 @@ def test_help_starts_without_the_libraries():
 
 
 def test_choices_and_defaults_are_the_librarys():
-    assert get_args(prepare.Think) == thinking.POLICIES
-    assert get_args(prepare.Overlong) == candidates.OVERLONG_POLICIES
-    assert get_args(prepare.Unverifiable) == candidates.UNVERIFIABLE_POLICIES
+    assert prepare.Think is candidates.Think and prepare.Overlong is candidates.Overlong
+    assert prepare.Unverifiable is candidates.Unverifiable
     assert options.WORKERS.default == pool.DEFAULT_WORKERS
 
 
