@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs without Slurm: stand-ins for srun and scontrol, a checkout with scripts of a test's own, and what sbatch does."""
+"""Jobs without Slurm: stand-ins for srun, scontrol and sbatch, and a checkout with a test's own scripts."""
 
 import contextlib
 import os
@@ -82,11 +82,11 @@ class Slurm:
         return path
 
     def script(self, name: str, text: str) -> None:
-        """A training script in the checkout's examples/."""
+        """Add a training script to the checkout's examples/."""
         (self.root / "examples" / name).write_text("#!/usr/bin/env bash\nset -euo pipefail\n" + text)
 
     def records(self, name: str) -> list[str]:
-        """What the stand-ins wrote down."""
+        """The lines that the stand-ins wrote to a file."""
         path = self.folder / name
         return path.read_text().splitlines() if path.exists() else []
 
@@ -118,11 +118,11 @@ class Slurm:
         return self.jobs[-1]
 
     def leftovers(self) -> list:
-        """Processes and temporary folders of jobs that have ended."""
+        """What jobs that have ended left: processes and temporary folders."""
         return [*self.processes(), *self.ray_folder.iterdir()]
 
     def processes(self) -> list[psutil.Process]:
-        """All that a job of this test started and that runs."""
+        """The processes that jobs of this test started and that still run."""
         found = []
         for process in psutil.process_iter():
             try:
@@ -162,7 +162,7 @@ class Job:
         return self.log_file.read_text(errors="replace")
 
     def send(self, name: str) -> None:
-        """A signal to the batch process alone (``--signal=B:...``)."""
+        """Send a signal to the batch process alone, as ``--signal=B:...`` does."""
         self.process.send_signal(getattr(signal, f"SIG{name}"))
 
     def wait(self, timeout: float) -> int:

@@ -1,25 +1,30 @@
 #!/usr/bin/env bash
-# Ray on all nodes of a Slurm job and one of the scripts in examples/ on it; the sbatch files beside this one run it.
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Start Ray on all nodes of a Slurm job and run one of the scripts in examples/ on it. The sbatch files in this folder
+# call this script.
 #
 #   ray_cluster.sh SCRIPT [overrides]      e.g. ray_cluster.sh run_qwen2.5_math_7b_hpt.sh trainer.save_freq=20
 #
-# One job step per node runs ray_node.sh, the head's first. Their output is in LOG_DIR, one file per node. A node that
-# ends before the training does ends the job with status 1 and is named; otherwise the training's status is the job's.
+# One job step per node runs ray_node.sh, the head's first. LOG_DIR has their output, one file per node. If a node ends
+# before the training does, the job names it and ends with status 1. Otherwise the job has the training's status.
 #
-# USR1 (which the sbatch files ask Slurm for before the time limit or a preemption) ends the training and Ray, and puts
-# the job back into the queue; the same command then goes on from the last checkpoint. TERM (scancel, or a preemption
-# without warning) ends them without that: Slurm itself requeues a preempted job, and a cancelled one must stay cancelled.
+# USR1 ends the training and Ray, and puts the job back into the queue; the same command then goes on from the last
+# checkpoint. The sbatch files ask Slurm for it before the time limit or a preemption. TERM (scancel, or a preemption
+# without warning) ends the training and Ray only: Slurm itself requeues a preempted job, and a cancelled one must stay
+# cancelled.
 #
 # Environment, all optional:
 #   PYTHON             interpreter with ray, verl and hpt, on every node (python)
-#   GPUS_PER_NODE      accelerators of each node (what Slurm gives to this one)
-#   HEAD_IP            the head's address, where Ray's own choice is the wrong network
+#   GPUS_PER_NODE      accelerators of each node (the number that Slurm gives to this one)
+#   HEAD_IP            the head's address, if Ray's own choice is in the wrong network
 #   RAY_START_OPTIONS  further options of `ray start` on every node, words separated by spaces
 #   RAY_TMPDIR         parent of Ray's temporary folder, local to each node; a short path (/tmp)
-#   RAY_START_TRIES    starts of Ray on a node before it counts as failed (3); once all nodes were up, there is no other
-#   RAY_READY_SECONDS  for all nodes to be there (600)
-#   STOP_SECONDS       for the training to end after TERM; Ray gets as long (45)
-#   REQUEUE_ON_TERM=1  also put the job back on TERM, where Slurm preempts so and does not do it itself
+#   RAY_START_TRIES    starts of Ray on a node before it counts as failed (3); only one once all nodes were up
+#   RAY_READY_SECONDS  seconds until all nodes must be there (600)
+#   STOP_SECONDS       seconds that the training has to end after TERM, and then Ray (45)
+#   REQUEUE_ON_TERM=1  also put the job back on TERM, if Slurm preempts with TERM and does not requeue
 #   LOG_DIR            folder for the nodes' logs (runs/slurm/JOB_ID)
 set -euo pipefail
 
@@ -54,19 +59,19 @@ shift
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 [[ ${#nodes[@]} -gt 0 ]] || die "scontrol names no host in SLURM_JOB_NODELIST=$SLURM_JOB_NODELIST" 1
 export PYTHON LOG_DIR GPUS_PER_NODE NODES="${#nodes[@]}"
-unset RAY_ADDRESS # a shell's that submitted the job
-# Who knows it may run code in this job's name: Ray's ports are open to the whole network. On every node alike, whatever
-# token the home folder has.
+unset RAY_ADDRESS # it may come from the shell that submitted the job
+# Ray's ports are open to the whole network, and whoever knows the token may run code in this job's name. It is the same
+# on every node, whatever token the home folder has.
 RAY_AUTH_TOKEN="$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')"
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN
 mkdir -p "$LOG_DIR"
-rm -f "$LOG_DIR/up" # of the job's run before it was requeued
+rm -f "$LOG_DIR/up" # it may be there from a run before the job was requeued
 cd "$root"
 
-# ---- processes: each is a group of its own, so that a signal reaches all of it ----
+# ---- processes: each has a group of its own, so that a signal reaches all of it ----
 
 declare -A steps=() # node -> process id of its srun
-task=""             # process group of what is waited for: first the cluster's readiness, then the training
+task=""             # process group that the job waits for: first the cluster's readiness, then the training
 received=""         # the signal that ended the wait
 
 trap 'received=${received:-USR1}' USR1
@@ -74,13 +79,13 @@ trap 'received=${received:-TERM}' TERM
 trap 'received=${received:-INT}' INT
 trap 'end_all' EXIT
 
-alive() { # processes (negative: groups): whether one is left that is not a zombie
+alive() { # processes (negative: groups): whether one of them is left that is not a zombie
     ps -e -o pid= -o pgid= -o stat= | awk -v numbers=" ${*#-} " '
         (index(numbers, " " $1 " ") || index(numbers, " " $2 " ")) && $3 !~ /^Z/ { found = 1 }
         END { exit !found }'
 }
 
-send() { # signal, processes (negative: groups); one that was started just now may have no group of its own yet
+send() { # signal, processes (negative: groups); a process that was just started may have no group of its own yet
     local process name="$1"
     shift
     for process in "$@"; do
@@ -88,7 +93,7 @@ send() { # signal, processes (negative: groups); one that was started just now m
     done
 }
 
-end() { # first signal, last signal after STOP_SECONDS, processes
+end() { # first signal, last signal (after STOP_SECONDS), processes
     local first="$1" last="$2" end_at=$((SECONDS + STOP_SECONDS))
     shift 2
     send "$first" "$@"
@@ -132,14 +137,15 @@ report_ended_nodes() { # names nodes whose step has ended, with status and log; 
         found=0 status=0
         wait "${steps[$node]}" || status=$?
         {
-            echo "error: Ray on node $node ended with status $status before the job did. Its log, $LOG_DIR/ray-$node.log:"
+            echo "error: Ray on node $node ended with status $status before the job did."
+            echo "Its log, $LOG_DIR/ray-$node.log:"
             grep -vF '[state-dump]' "$LOG_DIR/ray-$node.log" | tail -n 30 | sed 's/^/    /' || true
         } >&2
     done
     return "$found"
 }
 
-watch() { # command: runs it until it ends, a node ends or a signal comes: `outcome` is ended, node or signal
+watch() { # command: runs it until it ends, a node ends or a signal comes; sets `outcome` to ended, node or signal
     outcome="" status=0
     setsid "$@" </dev/null &
     task=$!
@@ -156,14 +162,14 @@ watch() { # command: runs it until it ends, a node ends or a signal comes: `outc
         fi
     done
     if [[ "$outcome" == ended && "$status" -ne 0 && -n "$received" ]]; then
-        outcome=signal # it came to the command as well, which was quicker
+        outcome=signal # the command got it as well, and ended first
     elif [[ "$outcome" == ended && "$status" -ne 0 ]]; then
-        sleep 2 # a node that has taken the command with it shows a little later
+        sleep 2 # if a lost node ended the command, its step ends a little later
         report_ended_nodes || true
     fi
 }
 
-finish() { # ends everything; the job's status follows from how `watch` ended
+finish() { # ends everything, with the status that follows from how `watch` ended
     say "ending ${script##*/} and Ray${received:+ (signal $received)}"
     end_all
     case "$outcome" in
@@ -178,7 +184,7 @@ finish() { # ends everything; the job's status follows from how `watch` ended
     exit $((128 + $(kill -l "$received")))
 }
 
-await() { # nodes that have to be there
+await() { # nodes: waits until all of them are there
     watch "$PYTHON" -m hpt.verl_ext.ray_cluster wait --address "$address" --timeout "$RAY_READY_SECONDS" \
         --gpus-per-node "$GPUS_PER_NODE" --nodes "$@"
     if [[ "$outcome" == ended && "$status" -eq 0 ]]; then
@@ -189,12 +195,12 @@ await() { # nodes that have to be there
     finish
 }
 
-# A function, so that bash has read all of this file before anything starts: it may change while the job runs.
+# This is a function, so that bash has read the whole file before anything starts: it may change while the job runs.
 main() { # overrides
     local place ip port client_port address node
     say "job $SLURM_JOB_ID (restart ${SLURM_RESTART_COUNT:-0}): ${script##*/} on ${nodes[*]}, $GPUS_PER_NODE GPUs each"
     place="$("$PYTHON" -m hpt.verl_ext.ray_cluster place ${HEAD_IP:+--ip "$HEAD_IP"})" ||
-        die "PYTHON=$PYTHON cannot use ray and hpt, see above; activate their environment before sbatch, or set PYTHON" 1
+        die "PYTHON=$PYTHON cannot use ray and hpt, see above: activate their environment, or set PYTHON" 1
     read -r ip port client_port <<<"$place"
     address="$ip:$port"
     start_node "${nodes[0]}" --head --node-ip-address="$ip" --port="$port" \

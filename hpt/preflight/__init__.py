@@ -1,7 +1,9 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""What can be known about a training before it takes its machines, and what keeps two runs out of one folder.
+"""Checks of machine, model files and run folder before a training takes its machines.
 
-``python -m recipe.hpt.main_hpt --check`` prints it all as a table; what would certainly fail is refused by the run
-itself, too. No cluster is started, and vLLM is not imported.
+:mod:`hpt.verl_ext.validation` owns what the configuration must satisfy; this package adds what depends on where the run
+is started. ``python -m recipe.hpt.main_hpt --check`` (:mod:`hpt.preflight.command`) shows both as a table.
+:mod:`hpt.preflight.start` is the run's own part: it refuses what would certainly fail and keeps two runs out of one
+folder. No cluster is started, and vLLM is not imported.
 """

@@ -2,40 +2,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """All checks of a configuration as a table: ``python -m recipe.hpt.main_hpt --check``. Writes nothing."""
 
+import contextlib
+import io
 from collections.abc import Sequence
-from pathlib import Path
 
 from omegaconf import DictConfig
 
 from hpt.preflight import data_checks, machine_checks, settings_checks
-from hpt.preflight.context import Context, Step, run_steps
 from hpt.preflight.settings_checks import validated
-from hpt.preflight.table import Check, exit_status, print_checks
-from hpt.verl_ext import validation as preflight
+from hpt.preflight.table import Check, Context, Step, exit_status, print_checks, run_steps
+from hpt.verl_ext.validation import select_platform
 
-REQUIREMENTS = Path(__file__).parents[2] / "requirements"
 SETTINGS = ("section hpt", "settings", "trainer", "batch")
+# Every check of hpt.verl_ext.validation is one of these steps.
 STEPS = (
     Step("versions", machine_checks.versions),
-    Step("section hpt", settings_checks.section),
-    Step("settings", validated("settings", preflight.check_verl_keys, "every key is known")),
-    Step("trainer", validated("trainer", preflight.check_pairing, "settings fit together")),
-    Step("batch", settings_checks.batch, ("section hpt",)),
-    Step(
-        "prompt template",
-        validated("prompt template", preflight.apply_prompt_template, "usable, or the tokenizer's"),
-    ),
-    Step("verl", settings_checks.verl, SETTINGS),
+    Step("modules", validated("modules", "those of this version")),
+    Step("section hpt", validated("section hpt", settings_checks.section)),
+    Step("settings", validated("settings", "every key is known")),
+    Step("trainer", validated("trainer", "settings fit together")),
+    Step("batch", validated("batch", settings_checks.batch), ("section hpt",)),
+    Step("prompt template", validated("prompt template", "usable, or the tokenizer's")),
+    Step("verl", validated("verl", "accepts the configuration"), SETTINGS),
     Step("GPUs", machine_checks.devices),
-    Step("model", data_checks.model, ("batch",)),
+    Step("model", validated("model", data_checks.model), ("batch",)),
     Step("tokenizer", data_checks.tokenizer, ("model", "prompt template")),
-    Step("memory per rank", machine_checks.device_memory, ("model", "batch")),
-    Step("main memory", machine_checks.host, ("model", "batch")),
+    Step("memory per rank", machine_checks.rank_memory, ("model", "batch")),
     Step("output folder", machine_checks.output),
     Step("disk", machine_checks.disk, ("model", "output folder")),
     Step("other runs", data_checks.lock, ("output folder",)),
     Step("resume", data_checks.resume, ("section hpt", "model", "output folder")),
-    Step("data", data_checks.data, ("section hpt",)),
+    Step("data", validated("data", data_checks.data), ("section hpt",)),
     Step("epochs", settings_checks.epochs, ("batch", "data")),
     Step("template", data_checks.examples, ("data", "tokenizer")),
 )
@@ -43,8 +40,10 @@ STEPS = (
 
 def checks(config: DictConfig, steps: Sequence[Step] = STEPS) -> tuple[list[Check], list[str]]:
     """Run all checks; returns the table's lines and the notes under it."""
-    context = Context(config, REQUIREMENTS)
-    lines = run_steps(steps, context)
+    context = Context(config)
+    with contextlib.redirect_stdout(io.StringIO()):  # verl prints that all is well
+        select_platform(config)
+        lines = run_steps(steps, context)
     return lines, context.notes
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""A checkpoint without its weights: sizes, tokenizer, and a digest that tells one model from another."""
+"""The run's model without its weights: its folder, its sizes and its tokenizer."""
 
 import os
 from dataclasses import dataclass
@@ -20,26 +20,19 @@ PREPARE = "hpt model prepare"
 
 @dataclass(frozen=True)
 class ModelSizes:
-    """What the memory of a training depends on.
+    """Sizes of a model.
 
     Attributes:
         parameters: number of distinct ones (tied embeddings count once).
-        layers, hidden, intermediate, key_value: decoder layers, and widths of the residual stream, of the feed-forward
-            part and of all key (or value) heads together.
-        layer_parameters: of one decoder layer: all but the embeddings, spread over the layers.
+        layers, hidden: decoder layers, and the width of the residual stream.
         vocabulary: rows of the embedding.
-        tied: input and output embedding are one.
-        positions: longest sequence in tokens; None where the configuration does not say.
+        positions: longest sequence in tokens; None: the configuration does not say.
     """
 
     parameters: int
     layers: int
     hidden: int
-    intermediate: int
-    key_value: int
-    layer_parameters: int
     vocabulary: int
-    tied: bool
     positions: int | None = None
 
 
@@ -53,7 +46,7 @@ def read_sizes(folder: Path, trust_remote_code: bool = False) -> ModelSizes:
     """Build the model on the meta device, where tensors have shapes and no memory, and count.
 
     Raises:
-        ConfigError: the configuration is none that transformers can build a causal language model from.
+        ConfigError: transformers cannot build a causal language model from the configuration.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -64,35 +57,23 @@ def read_sizes(folder: Path, trust_remote_code: bool = False) -> ModelSizes:
             model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
     except (ValueError, OSError, KeyError, AttributeError, TypeError, ImportError) as error:
         raise ConfigError(
-            f"got the model {folder}, whose config.json gives no causal language model ({first_line(error)}); expected a "
-            "Hugging Face checkpoint of one"
+            f"got the model {folder}, whose config.json gives no causal language model ({first_line(error)}); expected "
+            "a Hugging Face checkpoint of one"
         ) from error
-    layers, heads = config.num_hidden_layers, config.num_attention_heads
-    head = getattr(config, "head_dim", None) or config.hidden_size // heads
-    embeddings = {
-        id(p): p.numel()
-        for part in (model.get_input_embeddings(), model.get_output_embeddings())
-        for p in part.parameters()
-    }
-    parameters = sum(parameter.numel() for parameter in model.parameters())
     return ModelSizes(
-        parameters=parameters,
-        layers=layers,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        layers=config.num_hidden_layers,
         hidden=config.hidden_size,
-        intermediate=getattr(config, "intermediate_size", None) or 4 * config.hidden_size,
-        key_value=head * (getattr(config, "num_key_value_heads", None) or heads),
-        layer_parameters=(parameters - sum(embeddings.values())) // layers,
         vocabulary=config.vocab_size,
-        tied=len(embeddings) == 1,
         positions=getattr(config, "max_position_embeddings", None),
     )
 
 
 def load_run_tokenizer(config: DictConfig, model: Path) -> Any:
-    """The tokenizer of a run: the model's, unless ``model.tokenizer_path`` names another one.
+    """Load the run's tokenizer: the model's, unless ``model.tokenizer_path`` names another one.
 
     Raises:
-        ConfigError: there is none that can be loaded.
+        ConfigError: it cannot be loaded.
     """
     settings = config.actor_rollout_ref.model
     other = settings.tokenizer_path
@@ -104,7 +85,7 @@ def load_run_tokenizer(config: DictConfig, model: Path) -> Any:
 
 
 def render(config: DictConfig, tokenizer: Any, messages: list[dict[str, str]]) -> str:
-    """The prompt as the model will see it: the run's template, or else the tokenizer's."""
+    """Render the prompt as the model will see it, with the run's template or else the tokenizer's."""
     settings = OmegaConf.select(config, "data.apply_chat_template_kwargs") or {}
     template = OmegaConf.select(config, "actor_rollout_ref.model.custom_chat_template")
     return tokenizer.apply_chat_template(
@@ -117,10 +98,10 @@ def render(config: DictConfig, tokenizer: Any, messages: list[dict[str, str]]) -
 
 
 def tokenizer_problems(config: DictConfig, tokenizer: Any, vocabulary: int | None) -> list[str]:
-    """What the tokenizer lacks that the template, the demonstrations or the batches need.
+    """List what the tokenizer lacks that the template, the demonstrations or the batches need.
 
     Args:
-        vocabulary: rows of the model's embedding; None: not known.
+        vocabulary: number of rows of the model's embedding; None: not known.
     """
     problems = []
     own = OmegaConf.select(config, "actor_rollout_ref.model.custom_chat_template")
@@ -132,13 +113,14 @@ def tokenizer_problems(config: DictConfig, tokenizer: Any, vocabulary: int | Non
         problems.append(f"the template cannot be rendered: {why}")
     if tokenizer.eos_token_id is None:
         problems.append(
-            "it has no EOS token, in which every response and gold solution ends: set eos_token in tokenizer_config.json"
+            "it has no EOS token, which ends every response and demonstration: set eos_token in tokenizer_config.json"
         )
     if tokenizer.pad_token_id is None:
         problems.append(f"it has no padding token: name one ({PREPARE} --pad-token)")
     if vocabulary is not None and len(tokenizer) > vocabulary:
         problems.append(
-            f"it has {len(tokenizer)} tokens and the model's embedding {vocabulary} rows: take the tokenizer of this model"
+            f"it has {len(tokenizer)} tokens and the model's embedding {vocabulary} rows: take the tokenizer of this "
+            "model"
         )
     return problems
 

@@ -1,16 +1,17 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a training's folder is: run.json in ``trainer.default_local_dir``, and a later launch beside it.
+"""The record of a run, run.json in ``trainer.default_local_dir``, and its comparison with a later launch.
 
-A launch goes on with what the folder holds, or is refused. Refused are
+A launch continues what the folder holds, or is refused. It is refused
 
-- another model (architecture, configuration, tokenizer, weights) or another ``hpt.strategy``, once there are metrics
-  or checkpoints, because those of two runs would stand in one folder;
-- where a checkpoint would be continued, what it cannot be loaded with: another number of ranks, FSDP version,
-  optimizer or LoRA rank.
+- with another model (architecture, configuration, tokenizer, weights) or another ``hpt.strategy``, once there are
+  metrics or checkpoints, because the folder would mix two runs;
+- with another number of ranks, FSDP version, optimizer or LoRA rank, if it would continue a checkpoint, because that
+  could not be loaded.
 
 Everything else may change: steps, frequencies, learning rate, gamma, batch, data, paths. Changes of ``SETTINGS``, which
-decide the result, are named. Folders of versions without a record are compared with what their checkpoint tells.
+decide the result, are named. A record of an earlier version is read with today's names of its settings. A folder
+without a record is compared with what its checkpoint tells.
 """
 
 import contextlib
@@ -26,12 +27,13 @@ from omegaconf import DictConfig, OmegaConf
 from hpt.common.digests import model_parts
 from hpt.common.errors import ConfigError
 from hpt.common.files import TRACKER
+from hpt.method.config import RENAMED
 
 RECORD = "run.json"
 METRICS = "metrics*.jsonl"
 FORMAT_VERSION = 1
-"""Raise it when a record of the same run would be another."""
-# What the run is; what its checkpoints can be loaded with; what of a model a checkpoint has to fit.
+"""Raise it when a record of the same run would differ."""
+# What the run is; what its checkpoints need to be loaded; the parts of a model that a checkpoint has to fit.
 IDENTITY = ("model", "strategy")
 LOADABLE = ("ranks", "fsdp", "optimizer", "lora_rank")
 STRUCTURE = ("architecture", "shape", "tokenizer")
@@ -48,7 +50,7 @@ SETTINGS = (
     "actor_rollout_ref.actor.ppo_epochs", "actor_rollout_ref.actor.optim.lr", "actor_rollout_ref.rollout.n",
     "actor_rollout_ref.rollout.temperature",
 )  # fmt: skip
-_HOW_NOT_WHAT = ("hpt.poll_interval", "hpt.fork_workers", "hpt.strategy")
+_NOT_NAMED = ("hpt.poll_interval", "hpt.fork_workers", "hpt.strategy")  # no effect on the result, or refused already
 
 
 def folder_of(config: DictConfig) -> Path:
@@ -57,11 +59,11 @@ def folder_of(config: DictConfig) -> Path:
 
 
 def describe(config: DictConfig, model: Path | None) -> dict[str, Any]:
-    """What the run is, as plain JSON.
+    """Describe the run as plain JSON.
 
     Args:
         config: as :func:`hpt.verl_ext.validation.prepare` leaves it.
-        model: its folder; None: a hub id that is not on this machine, known by its name alone.
+        model: its folder; None: a hub id that is not on this machine, so that only its name is known.
     """
     name = str(config.actor_rollout_ref.model.path)
     settings = {key: OmegaConf.select(config, key) for key in SETTINGS}
@@ -104,17 +106,17 @@ def continued(config: DictConfig) -> Path | None:
     number = path.name.removeprefix("global_step_")
     if not number.isdigit() or not (path / "actor").is_dir():
         raise ConfigError(
-            f"got trainer.resume_from_path={trainer.resume_from_path}; expected a folder global_step_N with a folder actor "
-            "in it"
+            f"got trainer.resume_from_path={trainer.resume_from_path}; expected a folder global_step_N with a folder "
+            "actor in it"
         )
     return path
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """The folder's record; None: it has none, or is not there.
+    """Read the folder's record; None: it has none, or is not there.
 
     Raises:
-        ConfigError: a record that is none, or of another format.
+        ConfigError: a file that is no record, or one of another format.
     """
     file = folder / RECORD
     try:
@@ -124,27 +126,24 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"got {file}, which cannot be read as a run's record ({error}); restore it, remove it to continue without a "
-            "comparison, or name another folder with trainer.default_local_dir"
+            f"got {file}, which cannot be read as a run's record ({error}); restore it, remove it to continue without "
+            "a comparison, or name another folder with trainer.default_local_dir"
         ) from None
     if version != FORMAT_VERSION:
         raise ConfigError(
-            f"got {file} of format {version}; expected {FORMAT_VERSION}: remove it to continue without a comparison, or "
-            "name another folder with trainer.default_local_dir"
+            f"got {file} of format {version}; expected {FORMAT_VERSION}: remove it to continue without a comparison, "
+            "or name another folder with trainer.default_local_dir"
         )
     return record
 
 
 def record_from(checkpoint: Path) -> dict[str, Any]:
-    """What a checkpoint itself tells of its run: structure of the model, ranks and FSDP version."""
+    """Read from a checkpoint what it tells of its run: the model's structure, ranks and FSDP version."""
     found: dict[str, Any] = {}
     actor = checkpoint / "actor"
     with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
         written = json.loads((actor / "fsdp_config.json").read_text())
-        found = {
-            "ranks": written["world_size"],
-            "fsdp": {1: "fsdp", 2: "fsdp2"}.get(written["FSDP_version"]),
-        }
+        found = {"ranks": written["world_size"], "fsdp": {1: "fsdp", 2: "fsdp2"}.get(written["FSDP_version"])}
     exported = actor / "huggingface"
     if (exported / "config.json").exists():
         found["model"] = model_parts(exported)
@@ -156,13 +155,13 @@ def record_from(checkpoint: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A launch beside what its folder holds.
+    """The comparison of a launch with what its folder holds.
 
     Attributes:
-        checkpoint: that is continued, or None.
+        checkpoint: the one that is continued, or None.
         recorded: whether its run has a record.
         problems: why the launch is refused.
-        changes: what is different and decides the result, "setting: before -> now".
+        changes: differences that decide the result, as "setting: before -> now".
     """
 
     checkpoint: Path | None
@@ -184,11 +183,10 @@ def compare(config: DictConfig, now: Mapping[str, Any]) -> Comparison:
         problems += _differences(record, now, IDENTITY)
     elif record is None and (held := checkpoint_of(folder)) is not None:
         problems += _differences(_structure(record_from(held)), now, ("model",))
-    # A named checkpoint is another run's, perhaps of another strategy: it has to be loaded, and no more.
+    # A named checkpoint may be of another run and strategy: it only has to be loaded.
     source = read_record(checkpoint.parent) if checkpoint is not None else None
     if checkpoint is not None:
-        itself = _structure(record_from(checkpoint))
-        known = {**(source or {}), **itself}
+        known = {**(source or {}), **_structure(record_from(checkpoint))}
         keys = LOADABLE if checkpoint.parent == folder else ("model", *LOADABLE)
         problems += _differences(known, now, keys)
     changes = _changes(source, now) if source is not None and not problems else ()
@@ -198,21 +196,21 @@ def compare(config: DictConfig, now: Mapping[str, Any]) -> Comparison:
 def refusal(folder: Path, found: Comparison) -> str:
     """The message for a launch that does not fit its folder."""
     return (
-        f"got trainer.default_local_dir={folder}, but {'; '.join(found.problems)}: name another folder, or launch with the "
-        "settings of the run that is there"
+        f"got trainer.default_local_dir={folder}, but {'; '.join(found.problems)}: name another folder, or launch with "
+        "the settings of the run that is there"
     )
 
 
 def without_record(checkpoint: Path) -> str:
-    """The line for a checkpoint of a version that wrote no record."""
+    """The warning on a checkpoint of a version that wrote no record."""
     return (
-        f"{checkpoint.parent} has no {RECORD}: whether {checkpoint.name} is of the same strategy and weights could not be "
-        "compared"
+        f"{checkpoint.parent} has no {RECORD}: whether {checkpoint.name} is of the same strategy and weights could not "
+        "be compared"
     )
 
 
 def _structure(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what training or another version of a library changes in a checkpoint."""
+    """Drop what training or another version of a library changes in a checkpoint."""
     model = record.get("model", {})
     return {**record, "model": {key: model[key] for key in STRUCTURE if key in model}}
 
@@ -243,12 +241,12 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ..
     return tuple(
         f"{key}: {old[key]} -> {value}"
         for key, value in new.items()
-        if key in old and old[key] != value and key not in _HOW_NOT_WHAT
+        if key in old and old[key] != value and key not in _NOT_NAMED
     )
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    of_hpt = {f"hpt.{key}": value for key, value in settings["hpt"].items()}
+    of_hpt = {f"hpt.{RENAMED.get(key, key)}": value for key, value in settings["hpt"].items()}
     return {**{key: value for key, value in settings.items() if key != "hpt"}, **of_hpt}
 
 

@@ -1,51 +1,66 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a run itself refuses on top of :func:`hpt.verl_ext.validation.prepare`, before Ray."""
+"""What a run does after :func:`hpt.verl_ext.validation.prepare` and before Ray: check the model, claim its folder."""
 
-from typing import Any
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
 
 from omegaconf import DictConfig
 
 from hpt.common.errors import ConfigError
 from hpt.preflight import machine_checks, memory
 from hpt.preflight import model as models
+from hpt.preflight.run_folder import claimed, direct_logs
 from hpt.preflight.run_record import describe
 
 
-def admit(config: DictConfig) -> dict[str, Any]:
-    """Check tokenizer and memory; describe the run for :func:`hpt.preflight.run_lock.claimed`.
-
-    A hub id that is not on this machine is left to verl, which downloads it.
+@contextlib.contextmanager
+def admitted(config: DictConfig) -> Iterator[None]:
+    """Check model and memory, lock the run's folder, write its record, and direct the logs there.
 
     Args:
         config: as ``prepare`` leaves it.
+
+    Raises:
+        ConfigError: the tokenizer lacks something, the memory is certainly too small, or the folder belongs to another
+            run or process. Nothing in the folder was changed.
+    """
+    folder = check_model(config)
+    with claimed(config, describe(config, folder)):
+        direct_logs(config)
+        yield
+
+
+def check_model(config: DictConfig) -> Path | None:
+    """Check tokenizer and memory; returns the model's folder.
+
+    A hub id that is not on this machine is left to verl, which downloads it: then there is nothing to check, and the
+    folder is None.
 
     Raises:
         ConfigError: the tokenizer lacks what the template needs, or the memory is certainly too small.
     """
     folder = models.locate(config)
     if folder is not None:
-        sizes = models.read_sizes(folder, bool(config.actor_rollout_ref.model.trust_remote_code))
-        check_tokenizer(config, models.load_run_tokenizer(config, folder), sizes.vocabulary)
+        settings = config.actor_rollout_ref.model
+        sizes = models.read_sizes(folder, bool(settings.trust_remote_code))
+        tokenizer = models.load_run_tokenizer(config, folder)
+        if problems := models.tokenizer_problems(config, tokenizer, sizes.vocabulary):
+            raise ConfigError(
+                f"got actor_rollout_ref.model.path={settings.path}, whose tokenizer cannot be trained with: "
+                f"{'; '.join(problems)}"
+            )
         check_memory(config, sizes)
-    return describe(config, folder)
-
-
-def check_tokenizer(config: DictConfig, tokenizer: Any, vocabulary: int) -> None:
-    """Raise ConfigError on what the tokenizer lacks."""
-    if problems := models.tokenizer_problems(config, tokenizer, vocabulary):
-        path = config.actor_rollout_ref.model.path
-        raise ConfigError(
-            f"got actor_rollout_ref.model.path={path}, whose tokenizer cannot be trained with: {'; '.join(problems)}"
-        )
+    return folder
 
 
 def check_memory(config: DictConfig, sizes: models.ModelSizes) -> None:
     """Raise ConfigError if weights, gradients and Adam alone exceed the devices; only where they are this machine's."""
     if config.trainer.device != "cpu" and machine_checks.gpus_elsewhere(config):
         return
-    device = machine_checks.device_of_rank(config)
-    if device is None:
+    room = machine_checks.room_of_rank(config)
+    if room is None:
         return
-    if problem := machine_checks.certain_problem(config, memory.estimate(sizes, config), device):
+    if problem := machine_checks.memory_problem(config, memory.needed(sizes, config), room):
         raise ConfigError(f"too little memory: {problem}; expected {machine_checks.SMALLER}")

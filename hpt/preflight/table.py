@@ -1,23 +1,28 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Results of checks and the table that shows them."""
+"""The table of checks: its lines, the steps that make them, and how it is printed."""
 
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
+from typing import Any
 
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-PIPE_WIDTH = 160
-"""Columns where the output is no terminal."""
+from hpt.preflight.model import ModelSizes
+
+PIPE_WIDTH = 160  # columns, if the output is no terminal
 
 
 class Status(Enum):
-    """What came out of a check."""
+    """The result of a check."""
 
     PASS = "pass"
     WARN = "warn"
@@ -25,12 +30,7 @@ class Status(Enum):
     NOT_CHECKED = "not checked"
 
 
-_STYLES = {
-    Status.PASS: "green",
-    Status.WARN: "yellow",
-    Status.FAIL: "bold red",
-    Status.NOT_CHECKED: "dim",
-}
+_STYLES = {Status.PASS: "green", Status.WARN: "yellow", Status.FAIL: "bold red", Status.NOT_CHECKED: "dim"}
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Check:
 
     Attributes:
         name: what was looked at.
-        status: what came out.
+        status: the result.
         found: what is there.
-        advice: what to do; empty where there is nothing to do.
+        advice: what to do; empty if there is nothing to do.
     """
 
     name: str
@@ -62,9 +62,62 @@ def failed(name: str, found: str, advice: str = "") -> Check:
     return Check(name, Status.FAIL, found, advice)
 
 
-def not_checked(name: str, missing: Iterable[str]) -> Check:
-    """A check whose ground is missing: the names of the checks that failed before it."""
-    return Check(name, Status.NOT_CHECKED, f"needs: {', '.join(missing)}")
+@dataclass
+class Context:
+    """What the checks have found so far; each may add to it.
+
+    Attributes:
+        config: the composed configuration; the first checks complete it.
+        model: folder of the model; None: a hub id that is not on this machine.
+        sizes, tokenizer: those of the model, once they are known.
+        questions: number of training questions.
+        notes: what is printed under the table.
+    """
+
+    config: DictConfig
+    model: Path | None = None
+    sizes: ModelSizes | None = None
+    tokenizer: Any = None
+    questions: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def on_cpu(self) -> bool:
+        return self.config.trainer.device == "cpu"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A check and the checks that it builds on.
+
+    Attributes:
+        name: name of its lines in the table.
+        run: raises ValueError, or returns its lines.
+        needs: names of earlier steps; unless all of them went well, this one is not run.
+    """
+
+    name: str
+    run: Callable[[Context], Sequence[Check]]
+    needs: tuple[str, ...] = ()
+
+
+def run_steps(steps: Sequence[Step], context: Context) -> list[Check]:
+    """Run every step whose ``needs`` went well, and return the lines of all steps."""
+    lines: list[Check] = []
+    broken: set[str] = set()
+    for step in steps:
+        missing = [name for name in step.needs if name in broken]
+        if missing:
+            found: Sequence[Check] = [Check(step.name, Status.NOT_CHECKED, f"needs: {', '.join(missing)}")]
+        else:
+            try:
+                found = step.run(context)
+            except (ValueError, OSError, OmegaConfBaseException) as error:
+                found = [failed(step.name, str(error))]
+        if any(line.status in (Status.FAIL, Status.NOT_CHECKED) for line in found):
+            broken.add(step.name)
+        lines += found
+    return lines
 
 
 def exit_status(checks: Sequence[Check]) -> int:
@@ -72,24 +125,19 @@ def exit_status(checks: Sequence[Check]) -> int:
     return 2 if any(check.status is Status.FAIL for check in checks) else 0
 
 
-def summary(checks: Sequence[Check]) -> str:
-    """How many of each status, in a line."""
-    counts = {status: sum(check.status is status for check in checks) for status in Status}
-    return ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
-
-
 def print_checks(checks: Sequence[Check], notes: Sequence[str]) -> None:
-    """Print the table, the notes under it and a last line with the counts."""
+    """Print the table, the notes under it and a last line with the number of checks of each status."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
     for column in ("check", "", "found", "what to do"):
         table.add_column(column, overflow="fold")
     for check in checks:
-        status = Text(check.status.value, style=_STYLES[check.status])
-        table.add_row(check.name, status, check.found, check.advice)
+        table.add_row(check.name, Text(check.status.value, style=_STYLES[check.status]), check.found, check.advice)
     width = None if sys.stdout.isatty() else PIPE_WIDTH
-    # Templates and answers are full of brackets: nothing in a cell is markup.
+    # Templates and answers are full of brackets, so cells hold no markup.
     console = Console(width=width, markup=False, emoji=False, highlight=False)
     console.print(table)
     for note in notes:
         console.print(f"\n{note}", soft_wrap=True)
-    console.print(f"\npre-flight: {summary(checks)}")
+    counts = {status: sum(check.status is status for check in checks) for status in Status}
+    summary = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
+    console.print(f"\npre-flight: {summary}")

@@ -5,7 +5,7 @@
 A training joins the cluster that ``ray_kwargs.ray_init.address`` or ``RAY_ADDRESS`` names. The job scripts of a
 scheduler (``examples/slurm``) start one Ray process per node and use two commands:
 
-    python -m hpt.verl_ext.ray_cluster place                 # 10.0.0.1 43211 36677: the head's address and two free ports
+    python -m hpt.verl_ext.ray_cluster place         # 10.0.0.1 43211 36677: the head's address and two free ports
     python -m hpt.verl_ext.ray_cluster wait --address 10.0.0.1:43211 --nodes node01 node02 --gpus-per-node 8
 
 Nothing here imports verl.
@@ -49,51 +49,50 @@ class ClusterError(HPTError):
 # ---- joining ----
 
 
-def _endpoint(address: str) -> tuple[str, int]:
+def _endpoint(address: str, setting: str) -> tuple[str, int]:
     """Host and port of ``host:port``, the host as Ray reads it."""
     host, _, port = address.rpartition(":")
     if not host or "://" in host or not port.isdecimal():
-        raise ClusterError(f"got the address '{address}'; expected host:port")
+        raise ConfigError(f"got the Ray address '{address}'; expected host:port in {setting}")
     return ray.util.get_node_ip_address() if host in LOOPBACK else host, int(port)
 
 
-def _join(address: str, **arguments: Any) -> None:
-    """Call ray.init once something listens at ``address``; Ray itself tries a wrong address for many minutes.
-
-    Raises:
-        ClusterError: nothing listens there, or this machine is no node of that cluster.
-    """
-    try:
-        if address != "auto":
-            socket.create_connection(_endpoint(address), CONNECT_SECONDS).close()
-        ray.init(address=address, **arguments)
-    except (OSError, OverflowError, RuntimeError) as error:
-        raise ClusterError(str(error)) from error
+def _join(arguments: Mapping[str, Any], setting: str, deadline: float) -> None:
+    """Call ray.init as soon as something listens at the address; Ray itself tries a wrong address for many minutes."""
+    address = arguments["address"]
+    endpoint = None if address == "auto" else _endpoint(address, setting)
+    while True:
+        try:
+            if endpoint is not None:
+                socket.create_connection(endpoint, CONNECT_SECONDS).close()
+            ray.init(**arguments)
+            return
+        except (OSError, OverflowError, RuntimeError) as error:
+            if time.monotonic() >= deadline:
+                raise ConfigError(
+                    f"cannot join the Ray cluster at {address}: {error}. Expected the address of a cluster that this "
+                    f"machine is a node of: correct {setting}, or look at the log of the cluster's head"
+                ) from error
+        time.sleep(POLL_SECONDS)
 
 
 @contextlib.contextmanager
-def session(arguments: Mapping[str, Any], setting: str) -> Iterator[None]:
+def session(arguments: Mapping[str, Any], setting: str, deadline: float = 0.0) -> Iterator[None]:
     """Connect to Ray for as long as the block runs. A cluster that was running before keeps running.
 
     Args:
         arguments: arguments of ray.init. Without an address, or with "local", Ray starts a cluster on this machine.
-        setting: name of the setting that holds the address, for the message.
+        setting: name of the setting that holds the address, for messages.
+        deadline: until when to wait for the cluster at the address, in seconds of ``time.monotonic()``.
 
     Raises:
         ConfigError: the cluster cannot be joined.
     """
-    address = arguments.get("address")
     on_term = signal.getsignal(signal.SIGTERM)
-    if address in (None, "local"):
+    if arguments.get("address") in (None, "local"):
         ray.init(**arguments)
     else:
-        try:
-            _join(**arguments)
-        except ClusterError as error:
-            raise ConfigError(
-                f"cannot join the Ray cluster at {address}: {error}. Expected the address of a cluster that this machine "
-                f"is a node of: correct {setting}, or unset it for a Ray of its own"
-            ) from error
+        _join(arguments, setting, deadline)
     signal.signal(signal.SIGTERM, on_term)  # Ray replaces the handler by one that aborts
     try:
         yield
@@ -202,8 +201,8 @@ def free_ports(ip: str, count: int) -> list[int]:
                 item.bind((ip, 0))
             except OSError as error:
                 raise ClusterError(
-                    f"got the head's address {ip}, which cannot be listened on ({error.strerror}); expected one of this "
-                    "machine's: set HEAD_IP, or unset it for Ray's own choice"
+                    f"got the head's address {ip}, which cannot be listened on ({error.strerror}); expected one of "
+                    "this machine's: set HEAD_IP, or unset it for Ray's own choice"
                 ) from error
         return [item.getsockname()[1] for item in sockets]
 
@@ -252,31 +251,6 @@ def wait_until_complete(
         time.sleep(POLL_SECONDS)
 
 
-@contextlib.contextmanager
-def connected(address: str, deadline: float) -> Iterator[None]:
-    """Connect to the cluster at ``address``, from one of its nodes, as soon as it answers.
-
-    Raises:
-        ClusterError: it does not answer until the deadline, or the address has another form.
-    """
-    _endpoint(address)
-    while True:
-        try:
-            _join(address, log_to_driver=False, logging_level=logging.ERROR)
-            break
-        except ClusterError as error:
-            if time.monotonic() >= deadline:
-                raise ClusterError(
-                    f"no Ray head answers at {address} ({error}); expected a cluster that this machine is a node of: look "
-                    "at the head node's log, or wait longer with a larger --timeout"
-                ) from error
-            time.sleep(POLL_SECONDS)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m hpt.verl_ext.ray_cluster", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -299,9 +273,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(ip, *free_ports(ip, 2))
             return 0
         deadline = time.monotonic() + options.timeout
-        with connected(options.address, deadline):
+        joining = {"address": options.address, "log_to_driver": False, "logging_level": logging.ERROR}
+        with session(joining, "--address", deadline):
             wait_until_complete(ray.nodes, options.nodes, options.gpus_per_node, deadline)
-    except ClusterError as error:
+    except HPTError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -1,39 +1,44 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""What happens between the composed configuration and Ray: every check that needs no cluster."""
+"""Refuse a configuration that cannot work, and complete one that can, before Ray.
 
-import difflib
+:data:`CHECKS` is the only list of what a configuration must satisfy. A run goes through it in :func:`prepare`, and
+``--check`` (:mod:`hpt.preflight`) shows a line for each. What depends on the machine, on the model's files or on the
+run's folder is checked in :mod:`hpt.preflight`.
+"""
+
 import logging
 import os
-import re
-from collections.abc import Iterable
-from typing import Any, cast
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from hpt.common.errors import ConfigError, DataError
 from hpt.common.prompts import as_chat_template
-from hpt.common.settings import check_keys
-from hpt.common.training_log import METRICS_FILE
 from hpt.data import gold_answers
 from hpt.data.checks import check_files
-from hpt.method.config import RENAMED, TRAINER_MODES, HPTConfig, renamed
+from hpt.method.config import TRAINER_MODES, HPTConfig
 from hpt.method.estimator.composite import composite_of
-from hpt.method.strategies import check_feedback, import_plugins
+from hpt.method.strategies import check_feedback
 from hpt.models.checkpoints import local_checkpoint
-from hpt.verl_ext import ray_cluster
+from hpt.verl_ext import names, ray_cluster
 from hpt.verl_ext.cpu import platform as cpu_platform
 
 logger = logging.getLogger(__name__)
 
 OUR_REWARD = "pkg://hpt.verifier.reward"
-# Settings of the section `data` that are ours; verl's struct knows all the others.
-DATA_KEYS = ("target_key", "max_target_length", "target_overlong", "prompt_template")
+
+
+def select_platform(config: DictConfig) -> None:
+    """Set the environment that verl reads and that Ray inherits; comes before every check."""
+    if config.trainer.device == "cpu":
+        cpu_platform.select()
 
 
 def prepare(config: DictConfig) -> None:
-    """Validate ``config``, complete it in place, and set the environment that Ray will inherit.
+    """Validate ``config`` with all of :data:`CHECKS`, complete it in place, and set the environment for Ray.
 
     Writes nothing to disk.
 
@@ -41,35 +46,30 @@ def prepare(config: DictConfig) -> None:
         ConfigError: a setting that cannot work.
         hpt.common.errors.DataError: files with bad rows.
     """
-    if config.trainer.device == "cpu":
-        cpu_platform.select()
+    select_platform(config)
+    for check in CHECKS.values():
+        check(config)
+
+
+def check_section(config: DictConfig) -> None:
+    """Check the section ``hpt`` and what its strategy and its plugins ask of the others; completes them in place."""
     settings = HPTConfig.from_mapping(config.hpt)
-    check_verl_keys(config)
-    check_pairing(config)
     check_strategy(config, settings)
-    check_batch(config)
     check_reward(config, settings)
-    check_model(config)
-    apply_prompt_template(config)
-    check_data(config)
-    check_with_verl(config)
 
 
 def check_strategy(config: DictConfig, settings: HPTConfig) -> None:
-    """What a strategy asks of the configuration; completes it in place.
+    """Check what a strategy asks of the configuration, and complete it in place.
 
-    A strategy whose demonstration takes the place of a rollout samples n - 1 of them, and one that
-    weighs rows by their entropy has the entropy computed.
+    A strategy whose demonstration takes the place of a rollout samples n - 1 rollouts. One that weighs rows by their
+    entropy has the entropy computed.
     """
     name, method = settings.strategy, settings.method
     actor, rollouts = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
     try:
-        import_plugins(settings.plugins)
         composite_of(settings)
         check_feedback(settings.feedback, _positive(config, "actor_rollout_ref.rollout.n"))
-    except ConfigError:
-        raise
-    except ValueError as error:
+    except ValueError as error:  # a plug-in's own
         raise ConfigError(str(error)) from error
     if method.in_group:
         if rollouts.n < 2:
@@ -82,8 +82,8 @@ def check_strategy(config: DictConfig, settings: HPTConfig) -> None:
         raise ConfigError(f"got hpt.sft_coef={settings.sft_coef}; hpt.strategy={name} has no other term: expected > 0")
     if not method.generates and (actor.entropy_coeff or actor.use_kl_loss):
         raise ConfigError(
-            f"got actor.entropy_coeff={actor.entropy_coeff} and actor.use_kl_loss={actor.use_kl_loss}; these terms act on "
-            f"rollouts, and hpt.strategy={name} has none: set them to 0 and false"
+            f"got actor.entropy_coeff={actor.entropy_coeff} and actor.use_kl_loss={actor.use_kl_loss}; these terms act "
+            f"on rollouts, and hpt.strategy={name} has none: set them to 0 and false"
         )
     if method.reweighting and actor.calculate_entropy is False:
         raise ConfigError(
@@ -99,39 +99,6 @@ def check_strategy(config: DictConfig, settings: HPTConfig) -> None:
         )
 
 
-def _verl_reference() -> DictConfig:
-    """verl's own trainer configuration, with every key it reads."""
-    import verl.trainer.config
-
-    folder = os.path.dirname(verl.trainer.config.__file__)
-    return cast(DictConfig, OmegaConf.load(os.path.join(folder, "_generated_ppo_trainer.yaml")))
-
-
-def explain(message: str) -> str:
-    """Hydra's message on an unknown key, with the nearest known keys in place of its advice to add it."""
-    found = re.match(r"Could not override '([^']+)'", message)
-    if not found:
-        return message
-    section, _, key = found[1].rpartition(".")
-    if section == "hpt" and key in RENAMED:
-        return renamed(key)
-    ours = {"hpt": HPTConfig.known(), "data": list(DATA_KEYS)}
-    known = OmegaConf.select(_verl_reference(), section) if section else _verl_reference()
-    keys = [*(known if isinstance(known, DictConfig) else []), *ours.get(section, [])]
-    near = [".".join(filter(None, (section, name))) for name in difflib.get_close_matches(key, keys)]
-    advice = f"Did you mean {' or '.join(near)}?" if near else f"Available: {', '.join(sorted(map(str, keys)))}."
-    return f"Unknown setting '{found[1]}'. {advice}"
-
-
-def check_verl_keys(config: DictConfig) -> None:
-    """Refuse settings that nobody reads, which a ``+`` before an override lets through Hydra."""
-    known = _verl_reference()
-    check_keys("", config, [*known, "model_engine", "hpt"])
-    check_keys("data", config.data, [*known.data, *DATA_KEYS])
-    check_keys("trainer", config.trainer, list(known.trainer))
-    check_keys("algorithm", config.algorithm, list(known.algorithm))
-
-
 def ranks(config: DictConfig) -> int:
     """Data-parallel ranks of the actor."""
     return config.trainer.n_gpus_per_node * config.trainer.nnodes
@@ -145,13 +112,12 @@ def _positive(config: DictConfig, key: str) -> int:
 
 
 def check_batch(config: DictConfig) -> None:
-    """The arithmetic of questions, optimizer steps, rollouts and ranks."""
+    """Check that questions, rollouts and rows divide into optimizer steps and ranks, and that the longest row fits."""
     batch = _positive(config, "data.train_batch_size")
     step = _positive(config, "actor_rollout_ref.actor.ppo_mini_batch_size")
     rollouts = _positive(config, "actor_rollout_ref.rollout.n")
-    _positive(config, "trainer.n_gpus_per_node")
-    _positive(config, "trainer.nnodes")
-    _positive(config, "data.max_response_length")
+    for key in ("trainer.n_gpus_per_node", "trainer.nnodes", "data.max_response_length"):
+        _positive(config, key)
     if batch % step:
         raise ConfigError(
             f"got data.train_batch_size={batch} and actor_rollout_ref.actor.ppo_mini_batch_size={step}; expected "
@@ -163,27 +129,27 @@ def check_batch(config: DictConfig) -> None:
             "number of rows that the ranks divide: change actor_rollout_ref.actor.ppo_mini_batch_size, "
             "actor_rollout_ref.rollout.n or trainer.n_gpus_per_node"
         )
-    if OmegaConf.select(config, "data.gen_batch_size") is None:
-        generated = batch
-    else:
-        generated = _positive(config, "data.gen_batch_size")
-    if batch % generated:
+    generates = OmegaConf.select(config, "data.gen_batch_size") is not None
+    if generates and batch % (generated := _positive(config, "data.gen_batch_size")):
         raise ConfigError(
             f"got data.gen_batch_size={generated} and data.train_batch_size={batch}; expected a divisor of it"
         )
-    actor = config.actor_rollout_ref.actor
-    longest = config.data.max_prompt_length + max(
-        config.data.max_response_length, OmegaConf.select(config, "data.max_target_length") or 0
-    )
-    if actor.use_dynamic_bsz and actor.ppo_max_token_len_per_gpu < longest:
+    limit, longest = config.actor_rollout_ref.actor.ppo_max_token_len_per_gpu, longest_row(config)
+    if config.actor_rollout_ref.actor.use_dynamic_bsz and limit < longest:
         raise ConfigError(
-            f"got actor_rollout_ref.actor.ppo_max_token_len_per_gpu={actor.ppo_max_token_len_per_gpu}; expected at "
-            f"least the longest row, {longest} tokens (prompt and response or gold solution)"
+            f"got actor_rollout_ref.actor.ppo_max_token_len_per_gpu={limit}; expected at least the longest row, "
+            f"{longest} tokens (prompt and response or demonstration)"
         )
 
 
+def longest_row(config: DictConfig) -> int:
+    """Tokens of the longest row: a prompt with a response or a demonstration."""
+    target = OmegaConf.select(config, "data.max_target_length") or 0
+    return config.data.max_prompt_length + max(config.data.max_response_length, target)
+
+
 def check_pairing(config: DictConfig) -> None:
-    """Settings that only work together, or not at all with the hybrid trainer."""
+    """Refuse settings that do not work together, or not at all with the hybrid trainer."""
     expected = {
         "actor_rollout_ref.actor.policy_loss.loss_mode": "hpt",
         "algorithm.adv_estimator": "hpt",
@@ -205,8 +171,8 @@ def check_pairing(config: DictConfig) -> None:
         raise ConfigError("got distillation.enabled=True; the hybrid loss has no distillation term: turn it off")
     if config.hpt.old_log_probs != "always" and OmegaConf.select(config, "algorithm.rollout_correction") is not None:
         raise ConfigError(
-            f"got hpt.old_log_probs={config.hpt.old_log_probs} and a section algorithm.rollout_correction, which compares "
-            "with log pi_old: set hpt.old_log_probs=always or algorithm.rollout_correction=null"
+            f"got hpt.old_log_probs={config.hpt.old_log_probs} and a section algorithm.rollout_correction, which "
+            "compares with log pi_old: set hpt.old_log_probs=always or algorithm.rollout_correction=null"
         )
     if config.trainer.device != "cpu" and config.hpt.fork_workers:
         raise ConfigError(
@@ -217,7 +183,7 @@ def check_pairing(config: DictConfig) -> None:
 
 
 def check_reward(config: DictConfig, settings: HPTConfig) -> None:
-    """Load the reward function as verl's reward workers will; give the verifier's the plugins. Completes in place."""
+    """Load the reward function as verl's reward workers will; if it is the verifier's, hand it the plugins."""
     from verl.trainer.ppo.reward import get_custom_reward_fn
 
     given = config.reward.custom_reward_function
@@ -230,7 +196,8 @@ def check_reward(config: DictConfig, settings: HPTConfig) -> None:
     except (OSError, ImportError, AttributeError, RuntimeError) as error:
         raise ConfigError(
             f"got reward.custom_reward_function.path={given.path} and name={given.name}, which cannot be loaded "
-            f"({error.__cause__ or error}); expected a Python file, or pkg://package.module, with a function of that name"
+            f"({error.__cause__ or error}); expected a Python file, or pkg://package.module, with a function of that "
+            "name"
         ) from error
 
 
@@ -247,14 +214,15 @@ def apply_prompt_template(config: DictConfig) -> None:
         return
     if not isinstance(template, str) or template.count("{prompt}") != 1:
         raise ConfigError(
-            f"got data.prompt_template={template!r}; expected a text with {{prompt}} exactly once, in place of the question"
+            f"got data.prompt_template={template!r}; expected a text with {{prompt}} exactly once, in place of the "
+            "question"
         )
     with open_dict(config):
         config.actor_rollout_ref.model.custom_chat_template = as_chat_template(template)
 
 
 def local_files(value: Any) -> list[str]:
-    """The files that a setting of one or several names."""
+    """The files that a setting names, be it one or several."""
     values: Iterable[str] = value if isinstance(value, list | ListConfig) else [value]
     return [os.path.expanduser(str(item)) for item in values]
 
@@ -262,64 +230,57 @@ def local_files(value: Any) -> list[str]:
 def check_data(config: DictConfig) -> None:
     """Open every training and validation file, look at every row, and ask the verifier about every gold answer.
 
-    The latter only if the reward function is the verifier's: another one knows what its gold answers are.
+    Gold answers are checked only if the reward function is the verifier's; another one has its own kind of them.
     """
-    target_key = config.data.target_key
-    prompt_key = config.data.prompt_key
-    for key in ("train_files", "val_files"):
-        files = local_files(config.data[key])
-        if not files:
+    columns = {"prompt_key": config.data.prompt_key, "target_key": config.data.target_key}
+    files = {key: local_files(config.data[key]) for key in ("train_files", "val_files")}
+    for key, paths in files.items():
+        if not paths:
             raise ConfigError(f"got data.{key}=[]; expected at least one parquet file")
-        missing = [file for file in files if not os.path.exists(file)]
-        if missing:
+        if missing := [path for path in paths if not os.path.exists(path)]:
             raise ConfigError(
-                f"got data.{key}={missing[0]}, which does not exist; expected a parquet file "
-                "(for the built-in task: make quickstart, or python -m recipe.hpt.reproduction.task.base_model --out DIR)"
+                f"got data.{key}={missing[0]}, which does not exist; expected a parquet file (for the built-in task: "
+                "make quickstart, or python -m recipe.hpt.reproduction.task.base_model --out DIR)"
             )
-    reports = check_files(local_files(config.data.train_files), prompt_key=prompt_key, target_key=target_key)
+    reports = check_files(files["train_files"], **columns)
     rows = sum(report.rows for report in reports)
     lacking = rows - sum(report.with_target for report in reports)
     settings = HPTConfig.from_mapping(config.hpt)
     if settings.method.needs_demonstrations and lacking:
         raise ConfigError(
-            f"got {lacking} of {rows} questions without a gold solution (column '{target_key}') in data.train_files; "
-            f"hpt.strategy={settings.strategy} needs one for every question: leave these questions out"
+            f"got {lacking} of {rows} questions without a demonstration (column '{config.data.target_key}') in "
+            f"data.train_files; hpt.strategy={settings.strategy} needs one for every question: leave these questions "
+            "out"
         )
-    check_files(local_files(config.data.val_files), prompt_key=prompt_key, target_key=target_key)
+    check_files(files["val_files"], **columns)
     if OmegaConf.select(config, "reward.custom_reward_function.path") != OUR_REWARD:
         return
-    every = dict.fromkeys([*local_files(config.data.train_files), *local_files(config.data.val_files)])
-    if problems := gold_answers.gold_answer_problems(list(every)):
+    if problems := gold_answers.gold_answer_problems(list(dict.fromkeys([*files["train_files"], *files["val_files"]]))):
         raise DataError(problems, gold_answers.ADVICE)
 
 
 def check_with_verl(config: DictConfig) -> None:
-    """verl's own validation, its assertions turned into messages."""
+    """Run verl's own validation; its assertions become messages."""
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import validate_config
 
     try:
         validate_config(
-            config=config,
-            use_reference_policy=need_reference_policy(config),
-            use_critic=need_critic(config),
+            config=config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config)
         )
     except (AssertionError, ValueError, InstantiationException) as error:
         raise ConfigError(f"verl does not accept this configuration: {error}") from error
 
 
-def direct_logs(config: DictConfig) -> None:
-    """Let verl's file loggers write into the run's folder, and keep what an earlier launch wrote.
-
-    verl opens its metrics file anew on each launch; a resumed run's earlier metrics move aside to
-    ``metrics.1.jsonl``, ``metrics.2.jsonl``, ...
-    """
-    folder = os.path.abspath(os.path.expanduser(config.trainer.default_local_dir))
-    os.makedirs(folder, exist_ok=True)
-    metrics = os.environ.setdefault("VERL_FILE_LOGGER_PATH", os.path.join(folder, METRICS_FILE))
-    os.environ.setdefault("TENSORBOARD_DIR", os.path.join(folder, "tensorboard"))
-    if os.path.exists(metrics) and os.path.getsize(metrics):
-        stem = metrics.removesuffix(".jsonl")
-        pattern = re.compile(re.escape(os.path.basename(stem)) + r"\.(\d+)\.jsonl")
-        kept = [int(found[1]) for name in os.listdir(os.path.dirname(stem)) if (found := pattern.fullmatch(name))]
-        os.replace(metrics, f"{stem}.{1 + max(kept, default=0)}.jsonl")
+CHECKS: dict[str, Callable[[DictConfig], None]] = {
+    "modules": names.check_modules,
+    "section hpt": check_section,
+    "settings": names.check_settings,
+    "trainer": check_pairing,
+    "batch": check_batch,
+    "prompt template": apply_prompt_template,
+    "model": check_model,
+    "data": check_data,
+    "verl": check_with_verl,
+}
+"""What a configuration must satisfy, in this order: name of the line that ``--check`` shows -> check."""

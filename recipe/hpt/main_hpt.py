@@ -60,14 +60,11 @@ def _dry_run(config: DictConfig) -> None:
 def _run(config: DictConfig) -> None:
     with _fork_server(config) as server:
         _prepare(config)
-        from hpt.preflight.run_lock import claimed
-        from hpt.preflight.start import admit
-        from hpt.verl_ext.validation import direct_logs
+        from hpt.preflight.start import admitted
 
-        with claimed(config, admit(config)):
+        with admitted(config):
             from hpt.verl_ext.runner import run
 
-            direct_logs(config)
             run(config, server)
 
 
@@ -116,7 +113,7 @@ def main() -> int:
     except MissingConfigException as error:
         return _refuse(explain_missing(error, training_names()))
     except (HydraException, OmegaConfBaseException) as error:
-        from hpt.verl_ext.validation import explain
+        from hpt.verl_ext.names import explain
 
         return _refuse(explain(str(error)))
     except KeyboardInterrupt:

@@ -135,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder.mkdir(parents=True)
         status = train(folder, overrides, total_steps)
     except HydraException as error:
-        from hpt.verl_ext.validation import explain
+        from hpt.verl_ext.names import explain
 
         print(f"error: {explain(str(error))}", file=sys.stderr)
         return 2

@@ -1,3 +1,3 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""All that exists for the CPU's sake: verl's platform, vLLM's rollout worker, the worker library."""
+"""Everything that only a run on a CPU needs: verl's platform, vLLM's worker, the worker library, the fork server."""

@@ -1,17 +1,17 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""A CPU platform for verl: the device layer, the process group and the engines it lacks.
+"""A CPU platform for verl: device layer, process group and engines.
 
-Three moments matter, each with a function here:
+Three functions act at three moments:
 
-- ``register`` (on import, which verl's plug-in does in every process): verl learns the platform name ``cpu``.
-- ``select`` (launcher, before Ray): this run uses it; the choice travels in the environment.
-- ``prepare_worker`` (worker process, before verl builds the training engine): gloo and FSDP.
+- ``register`` (on import, which verl's plug-in does in every process) tells verl the platform name ``cpu``.
+- ``select`` (launcher, before Ray) makes this run use it; the choice travels in the environment.
+- ``prepare_worker`` (worker process, before verl builds the training engine) sets up gloo and FSDP.
 """
 
+import contextlib
 import os
 import types
-from contextlib import contextmanager
 from typing import Any
 
 import psutil
@@ -28,29 +28,23 @@ def _resident_bytes(*_args, **_kwargs) -> int:
     return psutil.Process().memory_info().rss
 
 
-def _mem_get_info(*_args, **_kwargs) -> tuple[int, int]:
-    """(free, total) bytes of main memory."""
-    memory = psutil.virtual_memory()
-    return memory.available, memory.total
-
-
 def _nothing(*_args, **_kwargs) -> None:
-    return None
+    """Answer a call that means nothing on a CPU."""
 
 
 class _CpuDeviceModule(types.ModuleType):
     """``torch.cpu`` plus the functions that verl expects of every ``torch.<device>`` module."""
 
-    max_memory_allocated = staticmethod(_resident_bytes)
-    max_memory_reserved = staticmethod(_resident_bytes)
-    memory_allocated = staticmethod(_resident_bytes)
-    memory_reserved = staticmethod(_resident_bytes)
-    mem_get_info = staticmethod(_mem_get_info)
-    empty_cache = staticmethod(_nothing)
-    ipc_collect = staticmethod(_nothing)
-    reset_peak_memory_stats = staticmethod(_nothing)
-    manual_seed = staticmethod(torch.manual_seed)
-    manual_seed_all = staticmethod(torch.manual_seed)
+    max_memory_allocated = max_memory_reserved = staticmethod(_resident_bytes)
+    memory_allocated = memory_reserved = staticmethod(_resident_bytes)
+    empty_cache = ipc_collect = reset_peak_memory_stats = staticmethod(_nothing)
+    manual_seed = manual_seed_all = staticmethod(torch.manual_seed)
+
+    @staticmethod
+    def mem_get_info(*_args, **_kwargs) -> tuple[int, int]:
+        """(free, total) bytes of main memory."""
+        memory = psutil.virtual_memory()
+        return memory.available, memory.total
 
     @staticmethod
     def get_device_name(*_args) -> str:
@@ -72,26 +66,25 @@ class _CpuDeviceModule(types.ModuleType):
         return getattr(torch.cpu, name)
 
 
-_DEVICE_MODULE = _CpuDeviceModule("torch.cpu")
-
-
 class PlatformCPU(PlatformBase):
     """verl's platform interface on a machine without an accelerator.
 
-    Ranks are counted by Ray's logical "GPU" resource (verl's own check counts nothing else): start
-    Ray with as many logical GPUs as ranks, ``ray_kwargs.ray_init.num_gpus=<ranks>``.
+    Ray's logical "GPU" resource counts the ranks, because verl's own check counts nothing else. Start Ray with as many
+    logical GPUs as ranks: ``ray_kwargs.ray_init.num_gpus=<ranks>``.
     """
 
-    device_name = NAME
-    vendor_name = NAME
-    device_module = _DEVICE_MODULE
+    device_name = vendor_name = NAME
+    device_module = _CpuDeviceModule("torch.cpu")
+    manual_seed = manual_seed_all = staticmethod(torch.manual_seed)
+    set_device = synchronize = set_allocator_settings = empty_cache = staticmethod(_nothing)
+    profiler_start = profiler_stop = cudart = staticmethod(_nothing)
+    nvtx_range = staticmethod(contextlib.nullcontext)
 
     def is_available(self) -> bool:
         return True
 
     def is_platform_available(self, use_smi_check: bool = False) -> bool:
-        # Explicit choice only: on an accelerator machine a process without a visible device must
-        # not be taken for a CPU run.
+        # Explicit choice only: a process of a GPU run that sees no device must not be taken for a CPU run.
         return is_selected()
 
     def current_device(self):
@@ -100,24 +93,6 @@ class PlatformCPU(PlatformBase):
 
     def device_count(self) -> int:
         return 1
-
-    def set_device(self, device_index: int) -> None:
-        pass
-
-    def synchronize(self, device_index: int | None = None) -> None:
-        pass
-
-    def manual_seed(self, seed: int) -> None:
-        torch.manual_seed(seed)
-
-    def manual_seed_all(self, seed: int) -> None:
-        torch.manual_seed(seed)
-
-    def set_allocator_settings(self, settings: str) -> None:
-        pass
-
-    def empty_cache(self) -> None:
-        pass
 
     def get_device_capability(self, device_index: int = 0) -> tuple[None, None]:
         return None, None
@@ -128,16 +103,6 @@ class PlatformCPU(PlatformBase):
     def visible_devices_envvar(self) -> str:
         return "CUDA_VISIBLE_DEVICES"
 
-    @contextmanager
-    def nvtx_range(self, msg: str):
-        yield
-
-    def profiler_start(self) -> None:
-        pass
-
-    def profiler_stop(self) -> None:
-        pass
-
     def ray_resource_name(self) -> str:
         return "GPU"
 
@@ -146,9 +111,6 @@ class PlatformCPU(PlatformBase):
 
     def is_ipc_supported(self) -> bool:
         return False  # makes verl send weights through shared memory
-
-    def cudart(self) -> None:
-        return None
 
 
 def register() -> None:
@@ -191,8 +153,8 @@ def prepare_worker() -> None:
                 EngineRegistry.register(model_type=model_type, backend=backend, device=NAME)(engine)
 
 
-# At import, not from the plug-in: where this module is imported before verl, verl runs the plug-in while this module
-# is still half-way through its own imports.
+# At import, not from the plug-in: if this module is imported before verl, verl runs the plug-in while this module is
+# still half-way through its own imports.
 register()
 if is_selected():
     answer_for_vllm_cpu()

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weight updates into vLLM's CPU workers.
 
-vLLM's CPU linear layers repack their weights for the kernels and drop the original parameter, so
-verl's in-place ``load_weights`` cannot refresh them: an update would be lost without an error.
-``reload_weights`` repeats vLLM's own loading, packing included.
+vLLM's CPU linear layers repack their weights for the kernels and drop the original parameter. verl's in-place
+``load_weights`` cannot refresh them: an update would be lost without an error. ``reload_weights`` repeats vLLM's own
+loading, packing included.
 """
 
 import torch
@@ -30,14 +30,11 @@ class CPUColocateWorkerExtension(vLLMColocateWorkerExtension):
         weights: dict[str, torch.Tensor] = {}
 
         def on_bucket(bucket: list[tuple[str, torch.Tensor]], _is_last: bool) -> None:
-            # Clone: a view into the shared-memory bucket would keep it from being closed, and the
-            # sender overwrites it with the next bucket.
+            # A view would keep the shared-memory bucket from being closed, and the sender overwrites it with the next.
             weights.update((name, tensor.clone()) for name, tensor in bucket)
 
         receiver = BucketedWeightReceiver(
-            zmq_handle=self._get_zmq_handle(),
-            device=torch.device("cpu"),
-            use_shm=use_shm,
+            zmq_handle=self._get_zmq_handle(), device=torch.device("cpu"), use_shm=use_shm
         )
         receiver.receive_weights(on_bucket_received=on_bucket)
         self.model_runner.reload_weights(weights_iterator=iter(weights.items()))

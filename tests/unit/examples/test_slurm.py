@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the job scripts do when something ends or is told to; Ray and the training are stand-ins here."""
+"""The job scripts when something ends or gets a signal; Ray and the training are stand-ins here."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ import pytest
 
 from tests.slurm import Slurm
 
-# An interpreter that has Ray's and hpt.verl_ext.ray_cluster's commands only.
+# A stand-in for the interpreter that knows the commands of Ray and of hpt.verl_ext.ray_cluster only.
 PYTHON = """#!/usr/bin/env bash
 words="$*"
 case "$words" in
@@ -42,7 +42,7 @@ TRAINING = """
 echo "$RAY_ADDRESS $NODES $GPUS_PER_NODE $*" >"$STAND_IN/training"
 """
 WAITS_FOR_TERM = """
-trap 'echo told >"$STAND_IN/told"; exit 130' TERM
+trap 'echo TERM >"$STAND_IN/signals"; exit 130' TERM
 while true; do sleep 0.1; done
 """
 
@@ -168,7 +168,7 @@ def test_a_node_that_ends_is_named_with_status_and_log(slurm, name, status):
     assert "    Ray says this\n" in job.log and "node node1" not in job.log
     kept = slurm.root / "runs" / "slurm" / "4711" / "ray-node2" / "raylet.err"
     assert kept.read_text() == "raylet's own\n"
-    assert slurm.records("told") == ["told"]  # the training, which would have hung
+    assert slurm.records("signals") == ["TERM"]  # the training got it, which would have hung
     assert slurm.leftovers() == []
 
 
@@ -194,7 +194,7 @@ def test_the_signal_before_the_limit_ends_and_requeues(slurm):
     job.wait_until(lambda: training_runs(slurm), 30)
     job.send("USR1")
     assert job.wait(30) == 128 + 10, job.log
-    assert slurm.records("told") == ["told"]
+    assert slurm.records("signals") == ["TERM"]
     assert slurm.records("requeued") == ["4711"]
     assert "job 4711 (restart 2)" in job.log
     assert slurm.leftovers() == []
@@ -214,7 +214,7 @@ def test_term_ends_all_and_requeues_only_if_asked_to(slurm, requeue):
     job.wait_until(lambda: training_runs(slurm), 30)
     job.send("TERM")
     assert job.wait(30) == 128 + 15, job.log
-    assert slurm.records("told") == ["told"]
+    assert slurm.records("signals") == ["TERM"]
     assert slurm.records("requeued") == (["4711"] if requeue else [])
     assert slurm.leftovers() == []
 

@@ -62,9 +62,12 @@ def configure(composed, inputs, tmp_path) -> Callable[..., DictConfig]:
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch):
-    """A check for the CPU sets variables; none may reach another test, and none of the machine's counts."""
+    """Keep the variables that a check sets from other tests, and the machine's own from these."""
     before = dict(os.environ)
-    for name in ("GPU_MEMORY_GIB", "RAY_ADDRESS", "CUDA_VISIBLE_DEVICES", "CHECK", "DRY_RUN"):
+    for name in (
+        "GPU_MEMORY_GIB", "RAY_ADDRESS", "CUDA_VISIBLE_DEVICES", "CHECK", "DRY_RUN", "VERL_FILE_LOGGER_PATH",
+        "TENSORBOARD_DIR",
+    ):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     yield

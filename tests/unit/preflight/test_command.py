@@ -30,13 +30,14 @@ def test_check_shows_every_line_and_writes_nothing(inputs, tmp_path):
     run = tmp_path / "run"
     # As from a launch script: the option among overrides, one of which is Hydra's folder.
     done = main_hpt(
-        sys.executable, inputs, run, "--config-name", "quickstart", f"hydra.run.dir={tmp_path}/hydra", "--check", "hydra/job_logging=none",
+        sys.executable, inputs, run, "--config-name", "quickstart", f"hydra.run.dir={tmp_path}/hydra", "--check",
+        "hydra/job_logging=none",
         "trainer.total_training_steps=2", "data.train_batch_size=128",
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
     assert "pre-flight: " in done.stdout and "1 fail" in done.stdout
     assert "96 questions for batches of 128: no epoch has a batch" in done.stdout
-    assert "gold solution, " in done.stdout and "<|im_end|>" in done.stdout
+    assert "demonstration, " in done.stdout and "<|im_end|>" in done.stdout
     assert done.stderr == ""
     assert list(tmp_path.iterdir()) == []
 
@@ -44,7 +45,7 @@ def test_check_shows_every_line_and_writes_nothing(inputs, tmp_path):
 def test_a_run_in_the_folder_of_another_is_refused_before_ray(interpreter, inputs, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
-    record = {"format_version": FORMAT_VERSION, "model": model_parts(inputs / "model"), "strategy": "sft_only"}  # fmt: skip
+    record = {"format_version": FORMAT_VERSION, "model": model_parts(inputs / "model"), "strategy": "sft_only"}
     (run / "run.json").write_text(json.dumps(record))
     (run / "metrics.jsonl").write_text('{"step": 1, "data": {}}\n')
     done = main_hpt(
@@ -52,9 +53,9 @@ def test_a_run_in_the_folder_of_another_is_refused_before_ray(interpreter, input
         "hpt.fork_workers=false", RAY_ADDRESS="127.0.0.1:1",
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
-    assert done.stderr.strip().splitlines()[-1] == (
-        f"error: got trainer.default_local_dir={run}, but hpt.strategy is switch and was sft_only: name another folder, or "
-        "launch with the settings of the run that is there"
+    message = done.stderr.strip().splitlines()[-1]
+    assert message.startswith(
+        f"error: got trainer.default_local_dir={run}, but hpt.strategy is switch and was sft_only"
     )
     assert (run / "metrics.jsonl").exists() and not (run / "metrics.1.jsonl").exists()
     assert json.loads((run / "run.json").read_text()) == record

@@ -17,8 +17,8 @@ from transformers import AutoConfig, AutoTokenizer
 
 from hpt.common.digests import model_parts
 from hpt.common.errors import ConfigError
-from hpt.preflight import run_lock
-from hpt.preflight.run_lock import FolderInUse, claimed
+from hpt.preflight import run_folder
+from hpt.preflight.run_folder import FolderInUse, claimed
 from hpt.preflight.run_record import compare, describe
 from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
 
@@ -40,7 +40,7 @@ def now(configure, inputs):
 
 
 def launched(now, **changes):
-    """What a launch is told; it ends at once."""
+    """Claim the folder for a launch that ends at once; returns the comparison."""
     with claimed(*now(**changes)) as found:
         return found
 
@@ -87,7 +87,9 @@ def refused(now, **changes) -> str:
 
 def files(run) -> dict[str, bytes]:
     """Every file but the lock, with its content."""
-    return {str(p.relative_to(run)): p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name != run_lock.LOCK}
+    return {
+        str(p.relative_to(run)): p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name != run_folder.LOCK
+    }
 
 
 # ---- the comparison ----
@@ -196,6 +198,19 @@ def test_starting_over_in_a_folder_does_not_mix_two_methods(now, started):
 # ---- folders of earlier versions ----
 
 
+def test_a_record_with_a_settings_old_name_is_continued_and_compared_by_its_new_name(now, started):
+    def rename(value):
+        record = json.loads((started / "run.json").read_text())
+        record["settings"]["hpt"].pop("demonstration_algorithm", None)
+        record["settings"]["hpt"]["offline_algorithm"] = value
+        (started / "run.json").write_text(json.dumps(record))
+
+    rename(None)
+    assert launched(now).changes == ()
+    rename("luffy")
+    assert launched(now).changes == ("hpt.demonstration_algorithm: luffy -> None",)
+
+
 def test_a_folder_without_a_record_is_continued_with_a_line(now, run, inputs, caplog):
     run.mkdir()
     checkpoint(run, inputs / "model")
@@ -277,10 +292,9 @@ def test_a_tracker_without_its_checkpoint_starts_over(now, started):
 
 HOLD = """
 import os, sys, time
-from omegaconf import OmegaConf
-from hpt.preflight.run_lock import _locked
 from pathlib import Path
-with _locked(Path(sys.argv[1])):
+from hpt.common.lock import locked
+with locked(Path(sys.argv[1]) / ".run.lock", RuntimeError):
     child = os.fork()
     if child == 0:  # as a data loader's worker, which outlives a killed parent
         print("held", flush=True)
@@ -304,35 +318,33 @@ def holder(run):
 
 
 def test_two_runs_in_one_folder_are_refused_until_the_first_has_ended(now, run, holder):
-    before = (run / run_lock.LOCK).read_text()
+    before = (run / run_folder.LOCK).read_text()
     with pytest.raises(FolderInUse) as error:
         launched(now)
     message = str(error.value)
     assert f"got trainer.default_local_dir={run}, where process {holder.pid} on " in message
     assert "two runs in one folder" in message and "name another folder" in message
-    assert run_lock.holder_of(run) in message
-    assert (run / run_lock.LOCK).read_text() == before and not (run / "run.json").exists()
+    assert run_folder.holder_of(run) in message
+    assert (run / run_folder.LOCK).read_text() == before and not (run / "run.json").exists()
     # Killed, so that nothing of its own releases the lock; its child lives on.
     holder.kill()
     deadline = time.monotonic() + 10
-    while run_lock.holder_of(run) is not None and time.monotonic() < deadline:
+    while run_folder.holder_of(run) is not None and time.monotonic() < deadline:
         time.sleep(0.05)
     assert launched(now).problems == ()
 
 
 def test_nobody_holds_a_folder_that_is_not_there_or_was_left(now, run, tmp_path):
-    assert run_lock.holder_of(run) is None
+    assert run_folder.holder_of(run) is None
     (tmp_path / "file").touch()
-    assert run_lock.holder_of(tmp_path / "file") is None
+    assert run_folder.holder_of(tmp_path / "file") is None
     launched(now)
-    assert run_lock.holder_of(run) is None
+    assert run_folder.holder_of(run) is None
     assert not (tmp_path / "run2").exists()
 
 
 def test_the_lock_lasts_as_long_as_the_run(now, run):
-    ask = (
-        f"from pathlib import Path; from hpt.preflight.run_lock import holder_of; print(holder_of(Path({str(run)!r})))"
-    )
+    ask = f"import pathlib, hpt.preflight.run_folder as it; print(it.holder_of(pathlib.Path({str(run)!r})))"
     with claimed(*now()):
         inside = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True).stdout
     assert f"process {os.getpid()} on " in inside
@@ -351,3 +363,50 @@ def test_a_file_system_without_locks_warns(now, run, monkeypatch, caplog):
     monkeypatch.setattr(fcntl, "flock", no_locks)
     assert launched(now).problems == ()
     assert "this file system has no locks" in caplog.text
+
+
+# ---- logs ----
+
+
+def logs(configure, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    run_folder.direct_logs(configure(trainer__default_local_dir=str(folder)))
+
+
+def test_an_earlier_launchs_metrics_are_kept_under_a_number(configure, tmp_path):
+    folder = tmp_path / "run [1]"  # brackets mean something to glob
+    metrics = folder / "metrics.jsonl"
+    for launch in range(4):
+        logs(configure, folder)
+        assert not metrics.exists()
+        metrics.write_text(f"launch {launch}\n")
+    kept = {file.name: file.read_text() for file in folder.iterdir()}
+    assert kept == {
+        "metrics.1.jsonl": "launch 0\n",
+        "metrics.2.jsonl": "launch 1\n",
+        "metrics.3.jsonl": "launch 2\n",
+        "metrics.jsonl": "launch 3\n",
+    }
+
+
+def test_an_empty_metrics_file_is_not_worth_keeping(configure, tmp_path):
+    (tmp_path / "metrics.jsonl").touch()
+    logs(configure, tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["metrics.jsonl"]
+
+
+def test_paths_in_the_environment_win(configure, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere.jsonl"
+    elsewhere.write_text("earlier\n")
+    monkeypatch.setenv("VERL_FILE_LOGGER_PATH", str(elsewhere))
+    monkeypatch.setenv("TENSORBOARD_DIR", "/tb")
+    logs(configure, tmp_path / "run")
+    assert os.environ["VERL_FILE_LOGGER_PATH"] == str(elsewhere)
+    assert os.environ["TENSORBOARD_DIR"] == "/tb"
+    assert (tmp_path / "elsewhere.1.jsonl").read_text() == "earlier\n"
+
+
+def test_logs_go_into_the_runs_folder(configure, tmp_path):
+    logs(configure, tmp_path / "new")
+    assert os.environ["VERL_FILE_LOGGER_PATH"] == str(tmp_path / "new" / "metrics.jsonl")
+    assert os.environ["TENSORBOARD_DIR"] == str(tmp_path / "new" / "tensorboard")

@@ -69,10 +69,10 @@ def test_an_address_of_another_machine_is_refused():
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.2:1", "10.0.0.1:70000"])
-def test_a_head_that_does_not_answer_in_time_is_named(address, monkeypatch):
-    monkeypatch.setattr(cluster, "POLL_SECONDS", 0.0)
-    with pytest.raises(ClusterError, match=f"no Ray head answers at {address} "), cluster.connected(address, 0.0):
-        pass
+def test_a_head_that_does_not_answer_in_time_is_named(address, capsys):
+    arguments = ["wait", "--address", address, "--nodes", "a", "--gpus-per-node", "1", "--timeout", "0.1"]
+    assert cluster.main(arguments) == 1
+    assert f"cannot join the Ray cluster at {address}: " in capsys.readouterr().err
 
 
 def test_place_prints_address_and_ports(capsys):
@@ -87,7 +87,7 @@ def test_place_prints_address_and_ports(capsys):
 def test_an_address_of_another_form_is_refused(address, capsys):
     arguments = ["wait", "--address", address, "--nodes", "a", "--gpus-per-node", "1"]
     assert cluster.main(arguments) == 1
-    assert f"got the address '{address}'; expected host:port" in capsys.readouterr().err
+    assert f"got the Ray address '{address}'; expected host:port in --address" in capsys.readouterr().err
 
 
 def test_importing_it_imports_neither_verl_nor_torch():
@@ -175,11 +175,11 @@ def test_the_shipped_configuration_joins_by_an_override():
     ("address", "reason"),
     [
         ("127.0.0.1:x", "expected host:port"),
-        ("127.0.0.1:1", "refused"),
-        ("127.0.0.2:1", "refused"),
+        ("127.0.0.1:1", "cannot join the Ray cluster at 127.0.0.1:1: .*refused"),
+        ("127.0.0.2:1", "cannot join the Ray cluster at 127.0.0.2:1: .*refused"),
     ],
 )
 def test_a_cluster_that_is_not_there_is_named_at_once(address, reason):
     joining = cluster.training_session(config(address=address), {"runtime_env": {}})
-    with pytest.raises(ConfigError, match=f"cannot join the Ray cluster at {address}: .*{reason}"), joining:
+    with pytest.raises(ConfigError, match=reason), joining:
         pass

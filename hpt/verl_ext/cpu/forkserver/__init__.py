@@ -1,14 +1,14 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Worker processes by fork from one interpreter that has everything imported.
+"""Fork worker processes from one interpreter that has everything imported.
 
-On a laptop the launch of a training is little more than imports of torch, verl, vLLM and
-transformers, once per process of Ray and vLLM. Here they are imported once. Ray (by its runtime
-environment's ``py_executable``) and, inside the workers, ``multiprocessing`` (by ``set_executable``)
-are given a launcher in place of the interpreter. It asks the server for a child, which runs the same
-command with the same environment, folder and file descriptors, and lives as long as that does.
+On a laptop, a training spends its launch on imports of torch, verl, vLLM and transformers, once per process of Ray and
+vLLM. Here they are imported once. Ray (by its runtime environment's ``py_executable``) and, inside the workers,
+``multiprocessing`` (by ``set_executable``) start a launcher in place of the interpreter. The launcher asks the server
+for a child, which runs the same command with the same environment, folder and file descriptors. The launcher lives as
+long as the child does.
 
-Not for accelerators: their runtime does not survive a fork. Linux only.
+An accelerator's runtime does not survive a fork, so this is for CPUs. It works on Linux only.
 """
 
 import contextlib
@@ -32,8 +32,7 @@ class ForkServer:
 
     Attributes:
         launcher: path of the program that stands in for the interpreter.
-        closing: to be set when the server may end, because no process is wanted from it any more.
-            Before that its end is an error.
+        closing: set it when nobody needs the server any more; before that, its end is an error.
     """
 
     launcher: str
@@ -48,9 +47,9 @@ def serving(
 
     Args:
         at_once: modules that the server imports while the caller goes on.
-        on_request: modules that it imports from the first request on, under that request's
-            environment: the first one before it answers, the others when nobody waits.
-        environment: variables for the server where this process has none of these names.
+        on_request: modules that it imports from the first request on, in that request's environment. It imports the
+            first one before it answers, the others when nobody waits.
+        environment: variables that the server gets unless this process has them already.
     """
     with tempfile.TemporaryDirectory(prefix="hpt-fork-") as folder:
         address, launcher = os.path.join(folder, "socket"), os.path.join(folder, "python")
@@ -60,15 +59,15 @@ def serving(
         os.chmod(launcher, 0o700)
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(address)
-            listener.listen(64)  # who comes while the server imports waits here
+            listener.listen(64)  # clients wait here while the server imports
             modules = json.dumps([list(at_once), list(on_request)])
             arguments = [str(listener.fileno()), launcher, modules]
             server = subprocess.Popen(
                 [sys.executable, "-m", "hpt.verl_ext.cpu.forkserver.server", *arguments],
                 pass_fds=[listener.fileno()],
-                stdin=subprocess.PIPE,  # its end tells the server that this process has ended
+                stdin=subprocess.PIPE,  # when it closes, the server knows that this process has ended
                 env={**(environment or {}), **os.environ},
-                start_new_session=True,  # a Ctrl-C is for the training, which ends the others
+                start_new_session=True,  # Ctrl-C goes to the training alone, which ends the others
             )
         closing = threading.Event()
         threading.Thread(target=_watch, args=(server, closing), daemon=True).start()
@@ -78,12 +77,12 @@ def serving(
             closing.set()
             assert server.stdin is not None
             server.stdin.close()
-            server.terminate()  # heeded while it still imports at once, and has no children
+            server.terminate()  # ends it while it still imports and has no children
             server.wait()
 
 
 def _watch(server: subprocess.Popen, closing: threading.Event) -> None:
-    """Without the server no worker starts, and Ray would try for ever: interrupt the training."""
+    """Interrupt the training when the server ends: no worker would start, and Ray would try for ever."""
     status = server.wait()
     if not closing.is_set():
         print(

@@ -1,9 +1,9 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Stands in for the interpreter: asks the fork server for a process and lives as long as that does.
+"""Stand in for the interpreter: ask the fork server for a process and live as long as that does.
 
-Run as ``python -I -S client.py SOCKET [interpreter's arguments]``; imports the standard
-library only, because every worker's start waits for it. See :mod:`hpt.verl_ext.cpu.forkserver`.
+It is run as ``python -I -S client.py SOCKET [interpreter's arguments]``. It imports the standard library only, because
+every worker's start waits for it. See :mod:`hpt.verl_ext.cpu.forkserver`.
 """
 
 import json
@@ -14,27 +14,27 @@ import struct
 import sys
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-# A request is its length in bytes, then JSON; answers are the child's pid, then its wait status.
+# A request is its length in bytes, then JSON. The answers are the child's pid, then its wait status.
 LENGTH = struct.Struct("!I")
 ANSWER = struct.Struct("!q")
 
 
 def open_descriptors(but: int) -> list[int]:
-    """This process's open file descriptors, all but one."""
+    """List this process's open file descriptors, except one."""
     found = []
     for name in os.listdir("/proc/self/fd"):
         descriptor = int(name)
         try:
             os.fstat(descriptor)
         except OSError:
-            continue  # the listing's own
+            continue  # it belonged to the listing itself
         if descriptor != but:
             found.append(descriptor)
     return found
 
 
 def receive_number(connection: socket.socket) -> int | None:
-    """The next number of the server's answer; None when the server is gone."""
+    """Receive the next number of the server's answer; None if the server is gone."""
     answer = connection.recv(ANSWER.size, socket.MSG_WAITALL)
     return ANSWER.unpack(answer)[0] if len(answer) == ANSWER.size else None
 
@@ -59,14 +59,14 @@ def main() -> int:
         return 1
     for number in FORWARDED:
         signal.signal(number, lambda received, _frame: os.kill(pid, received))
-    # The child has them; a pipe's reader must see the end when the child ends, not when this does.
+    # The child has them. A pipe's reader must see the end of file when the child ends, not when this process does.
     for descriptor in descriptors:
         if descriptor > 2:
             os.close(descriptor)
     status = receive_number(connection)
     if status is None:
         return 1
-    if os.WIFSIGNALED(status):  # end in the same way, so that whoever waits sees the same
+    if os.WIFSIGNALED(status):  # end in the same way, so that whoever waits sees the same status
         if os.WTERMSIG(status) in FORWARDED:
             signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
         os.kill(os.getpid(), os.WTERMSIG(status))

@@ -1,9 +1,9 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the processes of a training import."""
+"""The modules that the processes of a training import."""
 
-# Without Ray, which must be imported under a cluster's environment: the server starts on these while
-# the launching process still reads its configuration.
+# The server imports these while the launching process still reads its configuration. Ray is not among them: it must be
+# imported in a cluster's environment.
 AT_ONCE = (
     "torch",
     "transformers",
@@ -20,5 +20,5 @@ IN_CLUSTER = (
     "vllm.v1.worker.cpu_worker",
     "hpt.verifier",
 )
-# What these read when they are imported; as the CPU platform and verl set it for workers.
+# Variables that these modules read on import, with the values that the CPU platform and verl set for workers.
 ENVIRONMENT = {"VLLM_TARGET_DEVICE": "cpu", "VLLM_LOGGING_LEVEL": "WARN"}

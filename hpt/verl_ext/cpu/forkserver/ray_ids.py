@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def from_the_system() -> Iterator[None]:
-    """Ids of actor classes from the system's random numbers, for the duration.
+    """Draw the ids of actor classes from the system's random numbers while the block runs.
 
-    Ray draws one for every class under ``@ray.remote``, that is on import, from a generator that is
-    seeded on first use. Forked after that, every child would give its objects the same "random" ids.
+    Ray draws an id for every class under ``@ray.remote``, that is on import, from a generator that is seeded on first
+    use. Children forked after that would all give their objects the same "random" ids.
     """
     import ray.actor
 

@@ -29,7 +29,7 @@ GRACE_SECONDS = 5.0  # for children to end by themselves after the training's pr
 
 @dataclass
 class Command:
-    """What a child runs: an interpreter's command line and its surroundings."""
+    """A command for a child: an interpreter's command line and its surroundings."""
 
     arguments: list[str]
     environment: dict[str, str]
@@ -38,7 +38,7 @@ class Command:
 
 
 def receive(connection: socket.socket) -> Command | None:
-    """The request of a client; None if it ended before it had made one."""
+    """Receive a client's request; None if the client ended before it was complete."""
     header, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, 1024)
     body = b""
     if len(header) == LENGTH.size:
@@ -57,7 +57,7 @@ class Server:
     """Forks a child per connection; reports its end to the client, and ends it when the client ends."""
 
     def __init__(self, listener: socket.socket, preload: list[str]):
-        # From here on there may be children: the end of its input ends a server, gently.
+        # From here on there may be children. The server ends when its input does, not on a signal.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self.listener = listener
         self.preload = preload
@@ -69,7 +69,7 @@ class Server:
         self.deadline = float("inf")
 
     def run(self) -> Command | None:
-        """Serve until the training's process has ended; in a child, return what it is to run."""
+        """Serve until the training's process has ended; in a child, return the command that it has to run."""
         while self.children or self.deadline == float("inf"):
             timeout = None if self.deadline == float("inf") else self.deadline - time.monotonic()
             if timeout is not None and timeout <= 0:
@@ -106,7 +106,7 @@ class Server:
                 self._import_next()
         pid = os.fork()
         if pid == 0:
-            # Ray ends a dead worker's process group: without one of its own that is all of us.
+            # Ray kills a dead worker's process group. Without a group of its own, the worker's would be everybody's.
             os.setpgid(0, 0)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             self.selector.close()
@@ -116,7 +116,7 @@ class Server:
         for descriptor in command.descriptors.values():
             os.close(descriptor)
         self.children[pid] = connection
-        with contextlib.suppress(OSError):  # a client that has ended shows below
+        with contextlib.suppress(OSError):  # the selector reports a client that has ended
             connection.sendall(ANSWER.pack(pid))
         ended = os.pidfd_open(pid)
         self.selector.register(ended, selectors.EVENT_READ, lambda _: self._child_ended(pid, ended))
@@ -128,7 +128,7 @@ class Server:
             importlib.import_module(self.preload.pop(0))
 
     def _client_ended(self, pid: int, connection: socket.socket) -> None:
-        if pid not in self.children:  # both ended in the same moment
+        if pid not in self.children:  # both ended at the same moment
             return
         self.selector.unregister(connection)
         with contextlib.suppress(ProcessLookupError):
@@ -141,7 +141,7 @@ class Server:
         os.close(ended)
         with contextlib.suppress(KeyError):
             self.selector.unregister(connection)
-        with contextlib.suppress(OSError):  # the client has ended, too
+        with contextlib.suppress(OSError):  # the client has ended as well
             connection.sendall(ANSWER.pack(status))
         connection.close()
 
@@ -162,7 +162,7 @@ def take_place(command: Command) -> None:
     os.environ.clear()
     os.environ.update(command.environment)
     os.chdir(command.folder)
-    # What libraries do once, when they are loaded, which was in the server.
+    # Libraries do this once, on import, and that was in the server.
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
     threads = os.environ.get("OMP_NUM_THREADS", "")
@@ -194,9 +194,9 @@ def run_as_interpreter(arguments: list[str]) -> None:
 
 
 def run_and_leave(arguments: list[str]) -> None:
-    """Run the command and end without taking apart what the server has imported: that costs seconds.
+    """Run the command and end without the clean-up of what the server has imported, which takes seconds.
 
-    Threads, exit handlers and output are ended as at any interpreter's end. An exception takes the interpreter's own way.
+    Threads, exit handlers and output end as in any interpreter. An exception is left to the interpreter.
     """
     status = 0
     try:
@@ -212,8 +212,11 @@ def run_and_leave(arguments: list[str]) -> None:
 
 
 def main() -> None:
-    """Arguments: the listening socket's descriptor, the launcher's path, and two lists of modules as
-    JSON: what to import at once, and what to import on the first request (the rest when idle)."""
+    """Serve with the arguments of the command line.
+
+    They are the listening socket's descriptor, the launcher's path, and two lists of modules as JSON: those to import
+    at once, and those to import on the first request or when idle.
+    """
     listener, launcher = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
     at_once, on_request = json.loads(sys.argv[3])
     for name in at_once:

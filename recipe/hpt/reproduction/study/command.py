@@ -230,7 +230,7 @@ def main(
             return 0
         return _run(study)
     except HydraException as error:
-        from hpt.verl_ext.validation import explain
+        from hpt.verl_ext.names import explain
 
         print(f"error: {explain(str(error))}", file=sys.stderr)
         return 2

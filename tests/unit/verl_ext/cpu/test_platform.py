@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The CPU platform as verl sees it. In processes of their own: verl decides once per process."""
+"""The CPU platform as verl sees it. verl decides once per process, so each case runs in a process of its own."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import pytest
 
-# verl reports a plug-in that fails to load at DEBUG only; what it leaves behind is what can be seen.
+# verl reports a plug-in that fails to load at DEBUG only, so the test looks at what the plug-in leaves behind.
 CHOSEN = """
 import importlib.metadata, os, sys
 import verl
@@ -99,7 +99,7 @@ out["finders_after"] = len([finder for finder in sys.meta_path if "VllmCpu" in s
 
 
 def result(interpreter: str, code: str, **environment: str) -> dict:
-    """What ``code`` put into the dictionary ``out``, with nothing of verl or vLLM imported or preset."""
+    """Run ``code`` with nothing of verl or vLLM imported or preset; returns the dictionary ``out`` that it fills."""
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -140,7 +140,7 @@ def test_importing_verl_loads_the_plug_in_and_registers_the_platform(chosen):
     assert "cpu" in chosen["registered"]
 
 
-def test_verl_runs_on_the_cpu_where_it_is_chosen(chosen):
+def test_verl_runs_on_the_cpu_if_that_is_chosen(chosen):
     assert chosen["device_name"] == "cpu"
     assert chosen["device_id"] == "device(type='cpu')"
     assert chosen["backend"] == "gloo"
@@ -183,7 +183,7 @@ def test_reading_the_model_outside_a_training_worker_starts_no_process_group(cho
 
 
 def test_nothing_is_chosen_unless_asked_for(not_chosen):
-    """On a machine with a GPU the plug-in must be as if it were not there."""
+    """On a machine with a GPU, the plug-in must change nothing."""
     assert "cpu" in not_chosen["registered"]
     assert not_chosen["device_name"] != "cpu"
     assert not_chosen["available"] is False
@@ -201,8 +201,8 @@ def test_preparing_a_worker_starts_gloo_and_registers_the_engines_and_may_be_rep
     assert chosen["engines"] == [True, True]
 
 
-def test_the_platform_is_registered_also_where_ours_is_imported_before_verl(interpreter):
-    """verl loads the plug-in while it is being imported itself, by whoever comes first."""
+def test_the_platform_is_registered_even_if_hpt_is_imported_before_verl(interpreter):
+    """verl loads the plug-in during its own import, whoever starts that."""
     code = (
         "import hpt.verl_ext.validation\n"
         "from verl.utils.device import get_device_name\n"

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The launcher in place of an interpreter: what a caller of an interpreter relies on."""
+"""The launcher behaves like the interpreter that it stands in for."""
 
 import os
 import signal
@@ -83,12 +83,12 @@ def test_threads_and_random_numbers_are_the_childs_own(interpreter):
 
 @pytest.fixture
 def modules_beside(monkeypatch):
-    """A server finds the modules in this folder; an installed package may be called `tests`, too."""
+    """Let a server find the modules in this folder; `tests` may also be the name of an installed package."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
 
 
 def test_rays_random_ids_differ_between_children(modules_beside):
-    """Objects of two workers under one id are one object to Ray's store."""
+    """Ray's store would take objects of two workers with one id for the same object."""
     code = "import ray; print(ray.ObjectID.from_random().hex(), ray.ActorClassID.from_random().hex())"
     with serving([], ["remote_class"]) as server:
         answers = [run(server.launcher, "-c", code).stdout.split() for _ in range(2)]
@@ -213,7 +213,7 @@ def test_processes_of_multiprocessing_come_from_the_server(launcher, tmp_path):
 
 
 def test_nothing_outlives_a_killed_owner(tmp_path):
-    """The owner can't clean up: its server notices, ends the children and itself."""
+    """A killed owner cannot clean up, so its server notices and ends the children and itself."""
     code = f"""
         import subprocess, sys, time
         from hpt.verl_ext.cpu.forkserver import serving

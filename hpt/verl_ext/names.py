@@ -1,0 +1,70 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Names in a configuration that are unknown, or that earlier versions used: of settings and of modules."""
+
+import difflib
+import os
+import re
+from typing import cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from hpt.common.errors import ConfigError
+from hpt.common.settings import check_keys
+from hpt.method.config import RENAMED, HPTConfig, renamed
+
+# Settings of the section `data` that HPT adds; verl's own configuration has all the others.
+DATA_KEYS = ("target_key", "max_target_length", "target_overlong", "prompt_template")
+# Modules that have moved: old name -> new name. Configurations of earlier versions name them in MODULE_KEYS.
+MOVED = {
+    "hpt.data.dataset": "hpt.verl_ext.dataset",
+    "hpt.verl_ext.cpu_worker_lib": "hpt.verl_ext.cpu.worker_lib",
+    "hpt.verl_ext.cpu_rollout": "hpt.verl_ext.cpu.rollout",
+}
+MODULE_KEYS = (
+    "data.custom_cls.path",
+    "actor_rollout_ref.model.external_lib",
+    "actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls",
+)
+
+
+def check_modules(config: DictConfig) -> None:
+    """Refuse the names of modules that have moved."""
+    for key in MODULE_KEYS:
+        value = OmegaConf.select(config, key)
+        for old, new in MOVED.items():
+            if re.fullmatch(rf"(pkg://)?{re.escape(old)}(\..+)?", str(value)):
+                raise ConfigError(f"got {key}={value}, which has moved: set {key}={value.replace(old, new)}")
+
+
+def _verl_reference() -> DictConfig:
+    """verl's own trainer configuration, with every key it reads."""
+    import verl.trainer.config
+
+    folder = os.path.dirname(verl.trainer.config.__file__)
+    return cast(DictConfig, OmegaConf.load(os.path.join(folder, "_generated_ppo_trainer.yaml")))
+
+
+def explain(message: str) -> str:
+    """Turn Hydra's message on an unknown key into one that names the nearest known keys, or the key's new name."""
+    found = re.match(r"Could not override '([^']+)'", message)
+    if not found:
+        return message
+    section, _, key = found[1].rpartition(".")
+    if section == "hpt" and key in RENAMED:
+        return renamed(key)
+    ours = {"hpt": HPTConfig.known(), "data": list(DATA_KEYS)}
+    known = OmegaConf.select(_verl_reference(), section) if section else _verl_reference()
+    keys = [*(known if isinstance(known, DictConfig) else []), *ours.get(section, [])]
+    near = [".".join(filter(None, (section, name))) for name in difflib.get_close_matches(key, keys)]
+    advice = f"Did you mean {' or '.join(near)}?" if near else f"Available: {', '.join(sorted(map(str, keys)))}."
+    return f"Unknown setting '{found[1]}'. {advice}"
+
+
+def check_settings(config: DictConfig) -> None:
+    """Refuse settings that nobody reads, which a ``+`` before an override lets through Hydra."""
+    known = _verl_reference()
+    check_keys("", config, [*known, "model_engine", "hpt"])
+    check_keys("data", config.data, [*known.data, *DATA_KEYS])
+    check_keys("trainer", config.trainer, list(known.trainer))
+    check_keys("algorithm", config.algorithm, list(known.algorithm))

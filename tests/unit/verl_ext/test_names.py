@@ -1,0 +1,113 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Unknown and former names of settings and modules; test_validation.py has all that follows."""
+
+import pytest
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from hpt.common.errors import ConfigError
+from hpt.verl_ext import names
+from recipe.hpt.configs import compose
+
+ACTOR = "actor_rollout_ref.actor"
+
+
+@pytest.fixture(scope="module")
+def quickstart() -> DictConfig:
+    return compose([])
+
+
+@pytest.fixture
+def config(quickstart) -> DictConfig:
+    return quickstart.copy()
+
+
+def change(config: DictConfig, key: str, value) -> DictConfig:
+    with open_dict(config):
+        OmegaConf.update(config, key, value, force_add=True)
+    return config
+
+
+def refused(check, config: DictConfig) -> str:
+    with pytest.raises(ConfigError) as error:
+        check(config)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "old", "new"),
+    [
+        ("data.custom_cls.path", "pkg://hpt.data.dataset", "pkg://hpt.verl_ext.dataset"),
+        ("actor_rollout_ref.model.external_lib", "hpt.verl_ext.cpu_worker_lib", "hpt.verl_ext.cpu.worker_lib"),
+        (
+            "actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls",
+            "hpt.verl_ext.cpu_rollout.CPUColocateWorkerExtension",
+            "hpt.verl_ext.cpu.rollout.CPUColocateWorkerExtension",
+        ),
+    ],
+)
+def test_a_module_that_has_moved_is_refused_with_its_new_name(config, key, old, new):
+    message = refused(names.check_modules, change(config, key, old))
+    assert f"got {key}={old}" in message and f"set {key}={new}" in message
+    names.check_modules(change(config, key, new))
+
+
+def test_a_plus_does_not_smuggle_in_a_key_that_nobody_reads():
+    config = compose(["+data.max_targt_length=5"])
+    message = refused(names.check_settings, config)
+    assert message.startswith(
+        "Unknown setting 'data.max_targt_length'. Did you mean data.max_target_length? Available: "
+    )
+    assert "train_batch_size" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "guess"),
+    [
+        ("trainer.total_training_step", "trainer.total_training_steps"),
+        ("algorithm.adv_estimater", "algorithm.adv_estimator"),
+        ("data.promt_template", "data.prompt_template"),
+        ("trainr", "trainer"),
+    ],
+)
+def test_misspelt_keys_are_named_with_their_section(config, key, guess):
+    message = refused(names.check_settings, change(config, key, 1))
+    assert f"Unknown setting '{key}'. Did you mean {guess}?" in message
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "guess"),
+    [
+        ("data.max_targt_length=5", "data.max_targt_length", "data.max_target_length"),
+        ("hpt.gama=0.5", "hpt.gama", "hpt.gamma"),
+        (
+            f"{ACTOR}.ppo_minibatch_size=8",
+            f"{ACTOR}.ppo_minibatch_size",
+            f"{ACTOR}.ppo_mini_batch_size",
+        ),
+    ],
+)
+def test_hydras_own_refusal_of_an_unknown_key_is_explained(override, key, guess):
+    with pytest.raises(HydraException) as error:
+        compose([override])
+    message = names.explain(str(error.value))
+    assert message.startswith(f"Unknown setting '{key}'. Did you mean {guess}")
+    assert "+" not in message  # Hydra's advice: to append it
+
+
+def test_a_former_name_on_the_command_line_says_the_new_one():
+    with pytest.raises(HydraException) as error:
+        compose(["hpt.offline_algorithm=luffy"])
+    message = names.explain(str(error.value))
+    assert "hpt.offline_algorithm" in message and "hpt.demonstration_algorithm" in message
+
+
+def test_a_message_on_something_else_stays_as_it_is():
+    assert names.explain("Could not load 'x'") == "Could not load 'x'"
+
+
+@pytest.mark.parametrize("name", ["hpt_trainer", "quickstart"])
+def test_shipped_keys_and_our_own_are_known(name):
+    names.check_settings(compose([], name))
+    names.check_modules(compose([], name))
