@@ -20,8 +20,8 @@ from tests.helpers.hub import serving
 # would take the time of those that work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# OmegaConf reads YAML in Python, which takes two thirds of the time of composing a configuration. The tests compose some
-# hundred of them.
+# OmegaConf reads YAML in Python, which takes two thirds of the time of composing a configuration. The tests compose
+# hundreds of them.
 yaml.SafeLoader = yaml.CSafeLoader
 
 # A shell starts background jobs with SIGINT ignored. What the tests start and interrupt would inherit that.

@@ -26,13 +26,9 @@ from hpt.common.errors import HPTError
 from hpt.verl_ext.cpu.forkserver import ForkServer, modules, serving
 from recipe.hpt.configs import explain_missing, training_names
 
-# Hydra writes no file of its own with these.
-NO_FILES = (
-    "hydra.run.dir=.",
-    "hydra.output_subdir=null",
-    "hydra/job_logging=none",
-    "hydra/hydra_logging=disabled",
-)
+# With these, Hydra writes no file. A check then logs nothing, since its table says it all; a dry run logs to stderr.
+NO_FILES = ("hydra.run.dir=.", "hydra.output_subdir=null")
+LOGGING = ("hydra/job_logging", "hydra/hydra_logging")
 
 
 @hydra.main(config_path="config", config_name="hpt_trainer", version_base=None)
@@ -97,9 +93,11 @@ def _read_options() -> None:
     if "--check" in sys.argv[1:]:
         os.environ["CHECK"] = "1"
     if _asked("CHECK") or _asked("DRY_RUN"):
-        replaced = {"--check", *(item.partition("=")[0] for item in NO_FILES)}
+        logging = "disabled" if _asked("CHECK") else "none"
+        overrides = (*NO_FILES, *(f"{group}={logging}" for group in LOGGING))
+        replaced = {"--check", *(item.partition("=")[0] for item in overrides)}
         kept = [item for item in sys.argv if item.partition("=")[0] not in replaced]
-        sys.argv = [*kept, *NO_FILES]
+        sys.argv = [*kept, *overrides]
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Terms for routing that do not come from the package: advantages in plain Python."""
+"""Routing terms with advantages in plain Python, independent of the package."""
 
 import statistics
 

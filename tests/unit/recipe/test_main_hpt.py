@@ -48,8 +48,15 @@ def main_hpt(tmp_path, monkeypatch):
 def test_a_dry_run_prints_the_configuration_and_leaves_no_file(main_hpt, inputs, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("DRY_RUN", "1")
     run = tmp_path / "run"
-    assert main_hpt(*inputs, f"trainer.default_local_dir={run}", f"hydra.run.dir={tmp_path / 'hydra'}") == 0
-    *configuration, last = capfd.readouterr().out.splitlines()
+    overrides = (
+        f"trainer.default_local_dir={run}",
+        f"hydra.run.dir={tmp_path / 'hydra'}",
+        "hpt.normalization=released",
+    )
+    assert main_hpt(*inputs, *overrides) == 0
+    out, error = capfd.readouterr()
+    *configuration, last = out.splitlines()
+    assert "hpt.normalization=released" in error  # a warning is no part of the YAML
     assert "nothing was started" in last
     assert yaml.safe_load("\n".join(configuration))["trainer"]["default_local_dir"] == str(run)
     assert list(tmp_path.iterdir()) == []
