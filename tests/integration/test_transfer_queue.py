@@ -11,7 +11,7 @@ import torch
 from hpt.method.gate import switch
 from hpt.method.normalization import PromptNormalization
 from hpt.method.routing import Question, RowKind, route
-from tests.unit.terms import DR_GRPO, LUFFY
+from tests.helpers.terms import DR_GRPO, LUFFY
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 

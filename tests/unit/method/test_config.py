@@ -181,7 +181,7 @@ def test_there_is_a_case_above_for_every_strategy():
 def test_a_users_own_table_and_function():
     table = HPTConfig.from_mapping({"strategy": "soft", "schedule": [[0, 0, 0, 1], [1, 1, 0, 0]]})
     assert table.feedback(0.25) == pytest.approx((0.25, 0, 0.75))
-    function = HPTConfig(strategy="soft", schedule="tests.unit.schedules:halves")
+    function = HPTConfig(strategy="soft", schedule="tests.helpers.schedules:halves")
     assert function.feedback(0.25) == (0.125, 0.0, 0.5)
 
 
@@ -191,7 +191,7 @@ def test_a_users_own_table_and_function():
         ("type_3", "Unknown schedule 'type_3'. Available: type_0, type_1, type_2"),
         (7, "Unknown schedule '7'"),
         ("no_such_module:f", "cannot be imported"),
-        ("tests.unit.schedules:missing", "cannot be imported"),
+        ("tests.helpers.schedules:missing", "cannot be imported"),
         ([[0, 0, 0, 1], [0.5, 1, 0, 0]], "without a gap"),
     ],
 )

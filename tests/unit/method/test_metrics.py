@@ -11,7 +11,7 @@ from hpt.method.gate import RL, SFT, constant, switch
 from hpt.method.metrics import DEFINITIONS, BatchMetrics, update_metrics
 from hpt.method.normalization import PromptNormalization
 from hpt.method.routing import Plan, Question, RowKind, route
-from tests.unit.terms import DR_GRPO, LUFFY
+from tests.helpers.terms import DR_GRPO, LUFFY
 
 
 def average(metrics):

@@ -19,7 +19,7 @@ from hpt.method.routing import (
     route,
     rows_per_rank,
 )
-from tests.unit.terms import DR_GRPO, GRPO, LUFFY, SIGNS
+from tests.helpers.terms import DR_GRPO, GRPO, LUFFY, SIGNS
 
 ROLLOUT, DEMONSTRATION = RowKind.ROLLOUT, RowKind.DEMONSTRATION
 MAX_LENGTH = 96

@@ -519,7 +519,7 @@ def test_questions_without_a_demonstration_are_counted(config, files, tmp_path, 
             "without a gap",
         ),
         (
-            {"hpt__strategy": "soft", "hpt__schedule": "tests.unit.schedules:negative"},
+            {"hpt__strategy": "soft", "hpt__schedule": "tests.helpers.schedules:negative"},
             "coefficients (-0.5, 0.0, 0.5) at P = 0.0",
         ),
         ({"hpt__off_coef": -1.0}, "got hpt.off_coef=-1.0; expected a number >= 0"),

@@ -19,7 +19,7 @@ from hpt.method.estimator import loss as module
 from hpt.method.gate import switch
 from hpt.method.normalization import PromptNormalization
 from hpt.method.routing import Question, RowKind, route
-from tests.unit.terms import DR_GRPO, LUFFY
+from tests.helpers.terms import DR_GRPO, LUFFY
 
 F64 = torch.float64
 V, L_MAX, GAMMA, LAMBDA = 9, 12, 0.0, 0.7
