@@ -158,3 +158,12 @@ def test_the_glossary_is_in_order():
     words = re.findall(r"^\*\*(.+?)\*\*", (ROOT / "docs" / "glossary.md").read_text(), re.M)
     plain = [re.sub(r"\W", "", word.split(",")[0].split(" (")[0]).lower() for word in words]
     assert plain == sorted(plain) and len(words) > 25
+
+
+def test_both_pages_of_results_quote_the_same_table():
+    quoted = []
+    for page in ("docs/results/index.md", "recipe/hpt/README.md"):
+        lines = (ROOT / page).read_text().splitlines()
+        start = lines.index("| | levels 1 to 6 | level 7 (not in training) |")
+        quoted.append(lines[start : start + 13])
+    assert quoted[0] == quoted[1]
