@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from hpt.common.training_log import read_run
-from tests.slurm import ROOT, Slurm
+from tests.helpers.slurm import ROOT, Slurm
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(2400)]
 

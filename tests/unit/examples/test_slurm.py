@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.slurm import Slurm
+from tests.helpers.slurm import Slurm
 
 # A stand-in for the interpreter that knows the commands of Ray and of hpt.verl_ext.ray_cluster only.
 PYTHON = """#!/usr/bin/env bash

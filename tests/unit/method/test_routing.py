@@ -203,7 +203,7 @@ def test_luffy_by_hand():
         Row(ROLLOUT, "a", "a_2", 0, -0.5, weight),
         Row(DEMONSTRATION, "a", None, 0, 0.5, weight, 0.0),
     ]
-    assert (plan.sft, plan.rl, plan.dropped) == (["a"], ["a"], [])
+    assert (plan.demonstrated, plan.sft, plan.rl, plan.dropped) == (["a"], [], ["a"], [])
 
 
 def test_failed_rollouts_have_an_advantage_beside_a_demonstration_and_solved_ones_have_none():
@@ -310,8 +310,8 @@ def test_the_gate_decides_alone_which_questions_go_to_sft(batch, gamma, n, sft_c
         below = mean <= gamma + 1e-6
         assert (q.uid in plan.rl) == (not below)
         to_sft = below and sft_coef > 0
-        assert (q.uid in plan.sft) == (to_sft and q.demonstration_length is not None)
-        assert (q.uid in plan.skipped) == (to_sft and q.demonstration_length is None)
+        assert (q.uid in plan.sft) == (to_sft and q.demonstration is not None)
+        assert (q.uid in plan.skipped) == (to_sft and q.demonstration is None)
     demonstrations = [row.uid for row in plan.rows if row.kind == DEMONSTRATION]
     assert demonstrations == plan.sft
 

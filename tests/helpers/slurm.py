@@ -14,11 +14,12 @@ from pathlib import Path
 
 import psutil
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.helpers.processes import ROOT, with_variable
+
 MARK = "HPT_TEST_JOB"
 
-# As the real one (22.05): the task has a session of its own and its status; USR1 goes to all of its processes, TERM
-# kills them.
+# It behaves as the real srun (22.05) does: the task has a session of its own and returns its status. USR1 goes to all of
+# its processes, and TERM kills them.
 SRUN = """#!/usr/bin/env bash
 for word; do
     case "$word" in
@@ -123,14 +124,7 @@ class Slurm:
 
     def processes(self) -> list[psutil.Process]:
         """The processes that jobs of this test started and that still run."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == str(self.folder):
-                    found.append(process)
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
-        return found
+        return with_variable(MARK, str(self.folder))
 
     def close(self) -> None:
         """Kill what a failed test left."""
