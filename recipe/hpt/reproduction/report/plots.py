@@ -128,7 +128,7 @@ def draw_line(
     axis: Any, x: Sequence[float], y: Sequence[float], style: tuple[str, str, str], label: str,
     low: Sequence[float] | None = None, high: Sequence[float] | None = None, shift: int = 0,
 ) -> None:  # fmt: skip
-    """Draw a line with a band. ``shift`` moves its markers, so that lines on top of each other can be told apart."""
+    """Draw a line with a band. ``shift`` moves its markers, so that lines on top of each other can be distinguished."""
     colour, marker, dashes = style
     every = max(1, len(x) // MARKS)
     axis.plot(

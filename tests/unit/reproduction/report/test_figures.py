@@ -269,7 +269,7 @@ def test_single_samples_make_no_curve(tmp_path):
 # ---- pictures ----
 
 
-def test_lines_are_told_apart_without_colour():
+def test_lines_are_distinct_without_colour():
     methods = [*METHODS, "hpt_gamma_1_8", "own"]
     styles = styles_of(methods)
     assert len({style[1:] for style in styles.values()}) == len(methods)

@@ -120,7 +120,7 @@ def evaluations():
 
 @pytest.fixture
 def launch(tmp_path, tasks, trainings, evaluations):
-    """launch(*arguments) -> exit status; of four batches, on one seed, without sweeps unless told otherwise."""
+    """launch(*arguments) -> exit status; of four batches, on one seed, without sweeps unless the arguments say otherwise."""
 
     def make_task(folder, seed):
         if not folder.exists():

@@ -15,11 +15,14 @@ def out(tmp_path):
 
 
 def test_the_report_is_given_what_has_finished(out):
+    model = {"model": "builtin"}
+    stages = ["runs/sft_grpo-seed0-1-sft", "runs/sft_grpo-seed0-2-grpo"]
+    hpt = {**model, "method": "hpt"}
     assert pages.entries(out, SETTINGS) == [
-        {"model": "builtin", "method": "sft_grpo", "seed": 0, "training": ["runs/sft_grpo-seed0-1-sft", "runs/sft_grpo-seed0-2-grpo"]},
-        {"model": "builtin", "method": "hpt", "seed": 0, "training": ["runs/hpt-seed0"], "evaluation": "evaluations/hpt-seed0/results"},
-        {"model": "builtin", "method": "hpt", "seed": 1, "training": ["runs/hpt-seed1"]},
-    ]  # fmt: skip
+        {**model, "method": "sft_grpo", "seed": 0, "training": stages},
+        {**hpt, "seed": 0, "training": ["runs/hpt-seed0"], "evaluation": "evaluations/hpt-seed0/results"},
+        {**hpt, "seed": 1, "training": ["runs/hpt-seed1"]},
+    ]
 
 
 def test_pages_of_a_study(out):
