@@ -41,6 +41,6 @@ def write_outputs(out: Path, resamples: int) -> str:
 
 
 def places(out: Path) -> list[str]:
-    """Lines that say where everything is."""
+    """Lines that name each file and its place."""
     named = {"results": RESULTS, "tables": TABLES, "questions": QUESTIONS, "samples": "samples", "curves": FIGURE}
     return [f"{what:<11}{out / name}" for what, name in named.items() if (out / name).exists()]

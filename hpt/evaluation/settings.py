@@ -32,7 +32,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class VerifierSettings(Settings):
-    """The processes that check answers beside generation."""
+    """The processes that check answers while the engines generate."""
 
     section: ClassVar[str] = "verifier"
 

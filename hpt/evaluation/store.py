@@ -121,7 +121,7 @@ class SampleStore:
             self._journal.close()
             self._journal = None
 
-    # ---- what is there ----
+    # ---- known samples ----
 
     def missing(self, n: int) -> list[Key]:
         """Samples still to generate, so that every question has n, in canonical order."""
