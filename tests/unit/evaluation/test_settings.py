@@ -97,10 +97,10 @@ def test_refused(changes, message):
 
 
 def test_unknown_keys_on_the_command_line():
-    told = "Could not override '{}'.\nTo append to your config use +{}=1"
-    assert explain(told.format("tempature", "")) == ("Unknown setting 'tempature'. Did you mean temperature?")
-    assert "verifier.workers" in explain(told.format("verifier.worker", ""))
-    assert "Available: batch_invariant, benchmarks" in explain(told.format("zzz", ""))
+    message = "Could not override '{}'.\nTo append to your config use +{}=1"
+    assert explain(message.format("tempature", "")) == ("Unknown setting 'tempature'. Did you mean temperature?")
+    assert "verifier.workers" in explain(message.format("verifier.worker", ""))
+    assert "Available: batch_invariant, benchmarks" in explain(message.format("zzz", ""))
     assert explain("something else") == "something else"
 
 

@@ -9,17 +9,17 @@ from hpt.verifier.gold import _WHY, gold_problems
 
 
 def test_good_gold_answers_have_no_problem():
-    golds = [
+    answers = [
         ("7", "math"),
         (r"\boxed{\frac{1}{2}}", "math"),
         (r"\text{east}", "math"),
         ("$x^2+1$", "math"),
     ]
-    assert gold_problems([*golds, ("(C)", "choice"), *golds], workers=1, progress=False) == [None] * 9
+    assert gold_problems([*answers, ("(C)", "choice"), *answers], workers=1, progress=False) == [None] * 9
 
 
 def test_bad_ones_are_named_in_place():
-    golds = [
+    answers = [
         ("", "math"),
         ("7", "math"),
         ("???", "math"),
@@ -27,7 +27,7 @@ def test_bad_ones_are_named_in_place():
         ("???", "math"),
         ("{" * 200, "math"),
     ]
-    problems = gold_problems(golds, workers=1, progress=False)
+    problems = gold_problems(answers, workers=1, progress=False)
     assert [problem is None for problem in problems] == [False, True, False, False, False, False]
     assert problems[0] == "it is empty"
     assert "the parser does not understand it" in problems[2]
