@@ -18,8 +18,8 @@ from tests.helpers.processes import ROOT, with_variable
 
 MARK = "HPT_TEST_JOB"
 
-# It behaves as the real srun (22.05) does: the task has a session of its own and returns its status. USR1 goes to all of
-# its processes, and TERM kills them.
+# It behaves as the real srun (22.05) does: the task has a session of its own and returns its status. USR1 goes to all
+# of its processes, and TERM kills them.
 SRUN = """#!/usr/bin/env bash
 for word; do
     case "$word" in
