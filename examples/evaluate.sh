@@ -55,8 +55,7 @@ BENCHMARKS"
     BENCHMARKS="[$(IFS=, && echo "${quoted[*]}")]"
 fi
 template=()
-# shellcheck disable=SC2154 # of launch.sh
-if [[ "$run" == llama* ]]; then template=("${llama[@]/#data./}"); fi
+if [[ "$run" == llama* ]]; then template=("prompt_template=\"$(template_of llama3.1_8b)\""); fi
 echo "evaluating $model, results in $EVAL_DIR"
 exec "$PYTHON" -m recipe.hpt.main_eval --config-name "$EVAL_CONFIG" model="$model" \
     benchmarks="$(hydra_path "$BENCHMARKS")" out="$(hydra_path "$EVAL_DIR")" "${template[@]}" "$@"

@@ -1,19 +1,25 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# What the launch scripts beside this file share; they source it. Paths and sizes come from the environment:
+#
+# The run_*.sh scripts beside this file source it. Each of them names its row of the paper's tables, an experiment file
+# in recipe/hpt/config/experiment, which has the settings and their sources. Paths and sizes come from the environment:
 #
 #   MODEL_PATH      the checkpoint's folder, or a hub id             models/... (hpt model prepare)
-#   TRAIN_FILE      parquet with gold solutions in `target`          data/openr1_math_46k.parquet
-#   RL_TRAIN_FILE   of the second of two stages                      TRAIN_FILE
+#   TRAIN_FILE      parquet with demonstrations in `target`          data/openr1_math_46k.parquet
+#   RL_TRAIN_FILE   the training file of the second of two stages    TRAIN_FILE
 #   VAL_FILE        parquet file, or [a,b] with absolute paths       data/benchmarks/math500.parquet
 #   OUTPUT_DIR      the run's folder; launched again, it resumes     runs/NAME, NAME from run_NAME.sh
-#   NODES           and GPUS_PER_NODE                                1 and 8 (of 80 GB)
+#   NODES           number of machines                               1
+#   GPUS_PER_NODE   number of GPUs (of 80 GB) of each machine        8
 #   PYTHON          interpreter with hpt and verl                    python
 #   CONFIG          hpt_trainer, or quickstart for a CPU             hpt_trainer
 #   DRY_RUN=1       print the composed configuration, validate it, the data and the paths, start nothing
+#   CHECK=1         show all that can be known before a GPU hour as a table, start nothing
 #
-# The defaults are in the checkout; relative paths are relative to where the script is called. Arguments are Hydra
-# overrides and win over everything here; in two-stage scripts SFT_OVERRIDES and RL_OVERRIDES, words separated by
-# spaces, go to one stage. Exit status: 0 done, 2 bad settings, data or paths, 130 interrupted, else failed.
+# The defaults are in the checkout. Relative paths are relative to where the script is called. Arguments are Hydra
+# overrides and win over everything here. In two-stage scripts SFT_OVERRIDES and RL_OVERRIDES go to one stage; both are
+# words separated by spaces. Exit status: 0 done, 2 bad settings, data or paths, 130 interrupted, else failed.
 set -euo pipefail
 
 refuse() { # message
@@ -28,68 +34,25 @@ fi
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 name="$(basename "${BASH_SOURCE[1]}" .sh)"
 name="${name#run_}"
-: "${TRAIN_FILE:=$root/data/openr1_math_46k.parquet}" "${RL_TRAIN_FILE:=$TRAIN_FILE}"
-: "${VAL_FILE:=$root/data/benchmarks/math500.parquet}"
-: "${OUTPUT_DIR:=$root/runs/$name}"
 : "${NODES:=1}" "${GPUS_PER_NODE:=8}" "${PYTHON:=python}" "${CONFIG:=hpt_trainer}"
+: "${OUTPUT_DIR:=$root/runs/$name}"
 caller="$PWD"
 [[ "$OUTPUT_DIR" == /* ]] || OUTPUT_DIR="$caller/$OUTPUT_DIR"
 [[ "$PYTHON" != */* || "$PYTHON" == /* ]] || PYTHON="$caller/$PYTHON"
 cd "$root" # `recipe` is run from the checkout
 
-# Section 4 of the paper. Another CONFIG has sizes of its own; what makes a row is passed all the same.
-paper=()
-if [[ "$CONFIG" == hpt_trainer ]]; then
-    paper=(
-        data.train_batch_size=128
-        data.max_prompt_length=1024
-        data.max_response_length=8192
-        actor_rollout_ref.actor.ppo_mini_batch_size=64
-        actor_rollout_ref.actor.entropy_coeff=0.0
-        actor_rollout_ref.actor.optim.lr=5e-6
-        'actor_rollout_ref.actor.optim.betas=[0.9,0.999]'
-        actor_rollout_ref.actor.optim.weight_decay=0.01
-        actor_rollout_ref.actor.optim.lr_scheduler_type=constant
-        actor_rollout_ref.actor.optim.lr_warmup_steps=0
-        actor_rollout_ref.rollout.n=8 # LUFFY and SRFT: 7 and the gold solution
-        actor_rollout_ref.rollout.temperature=1.0
-        actor_rollout_ref.rollout.val_kwargs.n=8
-        actor_rollout_ref.rollout.val_kwargs.temperature=0.6
-        actor_rollout_ref.rollout.val_kwargs.top_p=0.95
-        trainer.total_training_steps=500
-        trainer.test_freq=10
-        trainer.save_freq=50
-    )
-fi
+path_in() { # file in recipe/hpt/config, key -> its path there, absolute because workers may run on other nodes
+    sed -n "s|^ *$2: *\([^ ]*\).*|$root/\1|p" "recipe/hpt/config/$1.yaml"
+}
 
-# The paper states no settings of its SFT. These are common ones for long solutions, to be tuned: a mean over the
-# tokens of an optimizer step, a learning rate of its own with warmup and cosine schedule, epochs and not steps.
-sft=(
-    hpt.strategy=sft_only
-    actor_rollout_ref.actor.optim.lr=2e-5
-    actor_rollout_ref.actor.optim.lr_warmup_steps_ratio=0.1
-    actor_rollout_ref.actor.optim.lr_warmup_steps=-1
-    actor_rollout_ref.actor.optim.lr_scheduler_type=cosine
-    trainer.total_epochs=3
-    trainer.total_training_steps=null
-)
+template_of() { # MODEL -> the prompt template that its file has, empty without one; evaluate.sh uses it, too
+    sed -n '/^  prompt_template: |-$/,$ s/^    //p' "recipe/hpt/config/base_model/$1.yaml"
+}
 
-# Nor of GRPO: what all rows share, with the deviation and the clip of Table 1. 0.2 is the usual clip.
-grpo=(
-    hpt.strategy=rl_only
-    hpt.rollout_algorithm=grpo
-    hpt.clip_ratio=0.2
-)
+: "${TRAIN_FILE:=$(path_in paper/shared train_files)}" "${RL_TRAIN_FILE:=$TRAIN_FILE}"
+: "${VAL_FILE:=$(path_in paper/shared val_files)}"
 
-# The template of LLaMA-3.1-8B, a base model without one. A Hydra string of several lines.
-# shellcheck disable=SC2034 # used by the scripts
-llama=("data.prompt_template=\"Question:
-{prompt}
-Please reason step by step, and put your final answer within \\boxed{}.
-Answer:
-Let's think step by step.\"")
-
-hydra_path() { # a path, whatever its characters, as an absolute one that Hydra reads whole; [a,b] stays a list
+hydra_path() { # path with any characters -> absolute and quoted for Hydra; [a,b] stays a list
     local path="$1"
     if [[ "$path" == \[*\] ]]; then
         printf '%s' "$path"
@@ -102,7 +65,7 @@ hydra_path() { # a path, whatever its characters, as an absolute one that Hydra 
     printf '"%s"' "${path//\"/\\\"}"
 }
 
-model_path() { # a relative path that is no folder is a hub id, unless it begins as paths do: then it is refused as missing
+model_path() { # a relative path that is no folder is a hub id, unless it begins as paths do: then it is missing
     if [[ -d "$caller/$1" || "$1" == models/* || "$1" == ./* || "$1" == ../* ]]; then
         hydra_path "$1"
     else
@@ -110,14 +73,14 @@ model_path() { # a relative path that is no folder is a hub id, unless it begins
     fi
 }
 
-command_of() { # folder, name, model, training file, overrides -> the array `command`
-    local folder="$1" title="$2" model="$3" file="$4"
-    shift 4
+command_of() { # experiment, folder, run's name, model, training file, overrides -> the array `command`
+    local experiment="$1" folder="$2" title="$3" model="$4" file="$5"
+    shift 5
     if ! command -v "$PYTHON" > /dev/null; then
         refuse "got PYTHON=$PYTHON, which is no program; expected a Python with hpt and verl"
     fi
     command=(
-        "$PYTHON" -m recipe.hpt.main_hpt --config-name "$CONFIG" "${paper[@]}"
+        "$PYTHON" -m recipe.hpt.main_hpt --config-name "$CONFIG" "+experiment=$experiment"
         data.train_files="$(hydra_path "$file")"
         data.val_files="$(hydra_path "$VAL_FILE")"
         actor_rollout_ref.model.path="$(model_path "$model")"
@@ -126,7 +89,7 @@ command_of() { # folder, name, model, training file, overrides -> the array `com
         trainer.default_local_dir="$(hydra_path "$folder")"
         trainer.experiment_name="$title"
     )
-    if [[ "${DRY_RUN:-0}" == 1 && "${CHECK:-0}" != 1 ]]; then # writes nothing; a check sees to that itself
+    if [[ "${DRY_RUN:-0}" == 1 && "${CHECK:-0}" != 1 ]]; then # a dry run writes nothing; a check sees to that itself
         command+=(hydra.run.dir=. hydra.output_subdir=null hydra/job_logging=none)
     else # the composed configuration and the overrides of each launch
         command+=("hydra.run.dir=$(hydra_path "$folder/hydra/\${now:%Y-%m-%d_%H-%M-%S}")")
@@ -134,12 +97,15 @@ command_of() { # folder, name, model, training file, overrides -> the array `com
     command+=("$@")
 }
 
-launch() { # overrides: one training in OUTPUT_DIR, in place of this shell
-    command_of "$OUTPUT_DIR" "$name" "$MODEL_PATH" "$TRAIN_FILE" "$@"
+launch() { # MODEL/METHOD, overrides: one training in OUTPUT_DIR, in place of this shell
+    local experiment="$1"
+    shift
+    : "${MODEL_PATH:=$(path_in "base_model/${experiment%%/*}" path)}"
+    command_of "$experiment" "$OUTPUT_DIR" "$name" "$MODEL_PATH" "$TRAIN_FILE" "$@"
     exec "${command[@]}"
 }
 
-attend() { # a command; it gets the signals that end this script, and its exit status is returned
+attend() { # runs a command, hands it the signals that end this script, and returns its exit status
     local child status
     "$@" &
     child=$!
@@ -153,7 +119,7 @@ attend() { # a command; it gets the signals that end this script, and its exit s
     return "$status"
 }
 
-only_looks() { # arguments: whether no training follows from them (--check, --cfg job, ...)
+only_looks() { # arguments: whether they start no training (--check, --cfg job, ...)
     local argument
     [[ "${DRY_RUN:-0}" != 1 && "${CHECK:-0}" != 1 ]] || return 0
     for argument in "$@"; do
@@ -175,7 +141,7 @@ exported() { # folder of a finished training -> its last checkpoint for other pr
     printf '%s' "$checkpoint"
 }
 
-stages_own() { # overrides: refuses those of what each stage has of its own
+stages_own() { # overrides: refuses what each stage sets for itself
     local argument
     for argument in "$@"; do
         case "${argument%%=*}" in
@@ -185,9 +151,11 @@ stages_own() { # overrides: refuses those of what each stage has of its own
     done
 }
 
-# SFT in OUTPUT_DIR/sft, then GRPO in OUTPUT_DIR/grpo from SFT's last checkpoint.
-launch_sft_then_grpo() { # overrides of both
-    local sft_overrides rl_overrides start="$MODEL_PATH" looks=false
+# SFT in OUTPUT_DIR/sft, then GRPO in OUTPUT_DIR/grpo from the last checkpoint of SFT.
+launch_sft_then_grpo() { # MODEL, overrides of both
+    local experiment="$1/sft_then_grpo" sft_overrides rl_overrides start looks=false
+    : "${MODEL_PATH:=$(path_in "base_model/$1" path)}"
+    shift
     read -r -a sft_overrides <<< "${SFT_OVERRIDES:-}"
     read -r -a rl_overrides <<< "${RL_OVERRIDES:-}"
     stages_own "$@" "${sft_overrides[@]}" "${rl_overrides[@]}"
@@ -195,18 +163,21 @@ launch_sft_then_grpo() { # overrides of both
 
     # A finished first stage is not repeated; an unfinished one resumes from its last checkpoint.
     if [[ ! -e "$OUTPUT_DIR/sft/finished" ]] || "$looks"; then
-        command_of "$OUTPUT_DIR/sft" "${name}_sft" "$MODEL_PATH" "$TRAIN_FILE" "${sft[@]}" "$@" "${sft_overrides[@]}"
+        command_of "$experiment/sft" "$OUTPUT_DIR/sft" "${name}_sft" "$MODEL_PATH" "$TRAIN_FILE" \
+            "$@" "${sft_overrides[@]}"
         ! "$looks" || echo "--- # first stage: SFT"
         attend "${command[@]}" || exit "$?"
         "$looks" || touch "$OUTPUT_DIR/sft/finished"
     else
         echo "first stage: finished before, in $OUTPUT_DIR/sft; remove $OUTPUT_DIR/sft/finished to go on with it"
     fi
+    start="$MODEL_PATH" # where nothing was trained, the base model stands in for the checkpoint
     if [[ -e "$OUTPUT_DIR/sft/finished" ]]; then
         start="$(exported "$OUTPUT_DIR/sft")"
-    fi # else nothing was trained, and the base model stands in for the checkpoint
+    fi
 
-    command_of "$OUTPUT_DIR/grpo" "${name}_grpo" "$start" "$RL_TRAIN_FILE" "${grpo[@]}" "$@" "${rl_overrides[@]}"
+    command_of "$experiment/grpo" "$OUTPUT_DIR/grpo" "${name}_grpo" "$start" "$RL_TRAIN_FILE" \
+        "$@" "${rl_overrides[@]}"
     ! "$looks" || echo "--- # second stage: GRPO"
     exec "${command[@]}"
 }

@@ -1,16 +1,11 @@
 #!/usr/bin/env bash
-# SFT on LLaMA-3.1-8B: Table 3, whose figures are another paper's.
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
 #
-# Paper and released code state no settings of their SFT: launch.sh says what is followed. The data are those of
-# all other rows; no rollouts are generated.
-# MODEL_PATH: the copy with a padding token. Prompts are the paper's template for this model.
-# Other variables, overrides, DRY_RUN=1: launch.sh.
+# SFT on LLaMA-3.1-8B: Table 3, whose figures are quoted from another paper.
+# Settings and their sources: recipe/hpt/config/experiment/llama3.1_8b/sft.yaml. Variables: launch.sh.
 set -euo pipefail
 # shellcheck source=launch.sh
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
-: "${MODEL_PATH:=$root/models/Llama-3.1-8B}"
 
-launch \
-    "${sft[@]}" \
-    "${llama[@]}" \
-    "$@"
+launch llama3.1_8b/sft "$@"

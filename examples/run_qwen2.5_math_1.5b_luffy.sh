@@ -1,17 +1,11 @@
 #!/usr/bin/env bash
-# LUFFY on Qwen2.5-Math-1.5B: Table 3.
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
 #
-# Learning rate of the released script (for Qwen2.5-Math-7B). Per question 7 rollouts and the gold solution.
-# MODEL_PATH: the copy with rope_theta 40000 and 16384 positions, which 8192 tokens of response need.
-# Other variables, overrides, DRY_RUN=1: launch.sh.
+# LUFFY on Qwen2.5-Math-1.5B: Table 3.
+# Settings and their sources: recipe/hpt/config/experiment/qwen2.5_math_1.5b/luffy.yaml. Variables: launch.sh.
 set -euo pipefail
 # shellcheck source=launch.sh
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
-: "${MODEL_PATH:=$root/models/Qwen2.5-Math-1.5B-16k}"
 
-launch \
-    hpt.strategy=luffy \
-    hpt.off_coef=1.0 \
-    hpt.shaping=0.1 \
-    actor_rollout_ref.actor.optim.lr=1e-6 \
-    "$@"
+launch qwen2.5_math_1.5b/luffy "$@"

@@ -1,15 +1,12 @@
 #!/usr/bin/env bash
-# SFT -> GRPO on Qwen2.5-Math-1.5B: no row of the paper's; Table 2 has one of Qwen2.5-Math-7B, whose settings it takes.
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
 #
-# The paper states nothing about the stages: SFT and GRPO are as in the rows of these names, and GRPO starts from SFT's
-# last checkpoint. RL_TRAIN_FILE (data/openr1_complement.parquet) gives it questions that SFT has not seen.
-# A finished SFT run is not repeated: launched again, the script goes on where it was.
-# MODEL_PATH: the copy with rope_theta 40000 and 16384 positions, which 8192 tokens of response need.
-# Other variables, overrides, DRY_RUN=1: launch.sh.
+# SFT -> GRPO on Qwen2.5-Math-1.5B: no row of the paper; Table 2 has one on Qwen2.5-Math-7B, whose settings this one
+# takes.
+# Settings and their sources: recipe/hpt/config/experiment/qwen2.5_math_1.5b/sft_then_grpo/. Variables: launch.sh.
 set -euo pipefail
 # shellcheck source=launch.sh
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
-: "${MODEL_PATH:=$root/models/Qwen2.5-Math-1.5B-16k}"
 
-launch_sft_then_grpo \
-    "$@"
+launch_sft_then_grpo qwen2.5_math_1.5b "$@"

@@ -1,17 +1,11 @@
 #!/usr/bin/env bash
-# SRFT on Qwen2.5-Math-1.5B: no row of the paper's; Table 2 has one of Qwen2.5-Math-7B, whose settings it takes.
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
 #
-# Learning rate of the released script (for Qwen2.5-Math-7B). Per question 7 rollouts and the gold solution.
-# MODEL_PATH: the copy with rope_theta 40000 and 16384 positions, which 8192 tokens of response need.
-# Other variables, overrides, DRY_RUN=1: launch.sh.
+# SRFT on Qwen2.5-Math-1.5B: no row of the paper; Table 2 has one on Qwen2.5-Math-7B, whose settings this one takes.
+# Settings and their sources: recipe/hpt/config/experiment/qwen2.5_math_1.5b/srft.yaml. Variables: launch.sh.
 set -euo pipefail
 # shellcheck source=launch.sh
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
-: "${MODEL_PATH:=$root/models/Qwen2.5-Math-1.5B-16k}"
 
-launch \
-    hpt.strategy=srft \
-    hpt.off_coef=1.0 \
-    hpt.sft_coef=1.0 \
-    actor_rollout_ref.actor.optim.lr=1e-6 \
-    "$@"
+launch qwen2.5_math_1.5b/srft "$@"

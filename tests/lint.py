@@ -43,10 +43,10 @@ Finding = tuple[int, str]
 
 
 def headers(path: str, text: str) -> Iterator[Finding]:
-    """The two lines of the licence, as a comment, first or after the line that names the interpreter."""
+    """The two lines of the licence, as a comment; first, or after the line for the interpreter or Hydra's package."""
     if Path(path).suffix in SOURCES or Path(path).name == "Makefile" or text.startswith("#!"):
         lines = text.splitlines()[:4]
-        start = int(bool(lines) and lines[0].startswith(("#!", "{#-")) and HEADER[0] not in lines[0])
+        start = int(bool(lines) and lines[0].startswith(("#!", "{#-", "# @package")) and HEADER[0] not in lines[0])
         if not all(part in line for part, line in zip(HEADER, [*lines[start:], "", ""], strict=False)):
             yield 1 + start, f"expected the licence header: {' / '.join(HEADER)}"
 

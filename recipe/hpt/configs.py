@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The configurations in config/, and what to say about one that is not there."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +34,12 @@ def training_names() -> list[str]:
     return [str(file.relative_to(FOLDER).with_suffix("")) for file in files if VERLS_FOLDER in file.read_text()]
 
 
+def choices(group: str) -> list[str]:
+    """What a group in config/ has, such as ``MODEL/METHOD`` of ``experiment``; empty if there is no such group."""
+    folder = FOLDER / group
+    return sorted(str(file.relative_to(folder).with_suffix("")) for file in folder.rglob("*.yaml"))
+
+
 def explain_missing(error: MissingConfigException, names: Sequence[str]) -> str:
     """One line on a configuration that does not exist, with the names that do.
 
@@ -40,6 +47,23 @@ def explain_missing(error: MissingConfigException, names: Sequence[str]) -> str:
         error: what Hydra raised.
         names: what ``--config-name`` accepts.
     """
-    if error.options is not None:  # one of a group
-        return f"got {error.missing_cfg_file}, which does not exist; expected one of: {', '.join(error.options)}"
-    return f"got --config-name {error.missing_cfg_file}, which does not exist; expected one of: {', '.join(names)}"
+    missing = str(error.missing_cfg_file)
+    group, _, name = missing.partition("/")
+    if name and (options := choices(group)):
+        return f"got {group}={name}, which does not exist; expected one of: {', '.join(options)}"
+    if error.options is not None:  # one of a group of verl's
+        return f"got {missing}, which does not exist; expected one of: {', '.join(error.options)}"
+    return f"got --config-name {missing}, which does not exist; expected one of: {', '.join(names)}"
+
+
+def explain_group(message: str) -> str | None:
+    """One line on ``experiment=NAME``, which Hydra accepts as ``+experiment=NAME`` only; None on other messages.
+
+    Args:
+        message: what Hydra says.
+    """
+    found = re.match(r"Could not override '(\w+)'", message)
+    options = choices(found[1]) if found else []
+    if not found or not options:
+        return None
+    return f"got {found[1]}=...; expected +{found[1]}=NAME, where NAME is one of: {', '.join(options)}"

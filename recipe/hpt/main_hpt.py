@@ -1,6 +1,8 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Train: ``python -m recipe.hpt.main_hpt [--config-name NAME] [overrides]``.
+"""Train: ``python -m recipe.hpt.main_hpt [--config-name NAME] [+experiment=MODEL/METHOD] [overrides]``.
+
+``+experiment`` takes the settings of a row of the paper's tables, from config/experiment.
 
 Two ways of checking leave no file behind and start nothing:
 
@@ -24,7 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hpt.common.errors import HPTError
 from hpt.verl_ext.cpu.forkserver import ForkServer, modules, serving
-from recipe.hpt.configs import explain_missing, training_names
+from recipe.hpt.configs import explain_group, explain_missing, training_names
 
 # With these, Hydra writes no file. A check then logs nothing, since its table says it all; a dry run logs to stderr.
 NO_FILES = ("hydra.run.dir=.", "hydra.output_subdir=null")
@@ -113,7 +115,7 @@ def main() -> int:
     except (HydraException, OmegaConfBaseException) as error:
         from hpt.verl_ext.names import explain
 
-        return _refuse(explain(str(error)))
+        return _refuse(explain_group(str(error)) or explain(str(error)))
     except KeyboardInterrupt:
         print("interrupted; the last complete checkpoint is kept", file=sys.stderr)
         return 130

@@ -2,22 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command that examples/evaluate.sh hands to the evaluation."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from recipe.hpt.reproduction.paper.settings import QUESTION_ANSWER
-from tests.unit.examples.test_scripts import EXAMPLES, Launches
+from tests.unit.examples.published import LLAMA_TEMPLATE
+from tests.unit.examples.test_scripts import Launches, copy_of_the_checkout
 
 
 @pytest.fixture
 def launches(tmp_path):
     """A checkout without data, in a folder whose name is hard on shells and Hydra."""
     launches = Launches(tmp_path / "it's (a) folder")
-    shutil.copytree(EXAMPLES, launches.folder / "examples")
+    copy_of_the_checkout(launches.folder)
     return launches
 
 
@@ -59,7 +58,7 @@ def test_llama_gets_the_template_of_its_training(launches):
     trained(launches.folder / "run", 1)
     evaluate(launches, "run_llama3.1_8b_hpt.sh", BENCHMARKS="/a.parquet")
     values = values_of(launches)
-    assert values["prompt_template"] == QUESTION_ANSWER
+    assert values["prompt_template"] == LLAMA_TEMPLATE
     assert values["out"] == f"{launches.folder}/runs/eval/llama3.1_8b_hpt"
 
 

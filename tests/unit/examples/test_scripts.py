@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Launch scripts: what each hands to the training, composed, validated and compared with what was published."""
+"""Launch scripts: what each hands to the training, composed, validated and compared with the published settings."""
 
 import os
 import re
@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import hydra
 import pytest
 import yaml
 from hydra.core.global_hydra import GlobalHydra
@@ -21,9 +20,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from hpt.verl_ext import validation as preflight
-from recipe.hpt.reproduction.paper.settings import GRPO, MODELS, ROWS, Row
+from recipe.hpt import configs
 from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
 from recipe.hpt.reproduction.task.questions import write_task
+from tests.unit.examples.published import BASE_MODELS, LLAMA_TEMPLATE, ROWS, Row, settings_of
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples"
@@ -31,12 +31,12 @@ SCRIPTS = sorted(EXAMPLES.glob("run_*.sh"))
 STAGES = [(row, stage) for row in ROWS for stage in range(len(row.stages))]
 TWO_STAGES = [row for row in ROWS if len(row.stages) == 2]
 MODEL, FOLDER = "actor_rollout_ref.model.path", "trainer.default_local_dir"
-# Keys of a command line that are of a machine or a run.
+# Keys of a command line that name a machine or a run.
 PLACES = {
     "data.train_files", "data.val_files", MODEL, FOLDER,
     "trainer.nnodes", "trainer.n_gpus_per_node", "trainer.experiment_name", "hydra.run.dir",
 }  # fmt: skip
-# Stands in for the interpreter: keeps the command line and leaves the last checkpoint that a training would.
+# Stands in for the interpreter: keeps the command line, and leaves the last checkpoint as a training does.
 RECORDER = r"""#!/usr/bin/env bash
 set -eu
 echo "$PWD" >> "$RECORDS/../folders"
@@ -58,11 +58,11 @@ def program(path: Path, text: str) -> Path:
 
 
 class Launches:
-    """Runs scripts with a recorder in the interpreter's place.
+    """Runs scripts with a recorder in place of the interpreter.
 
     Attributes:
-        folder: where the recorder, its records and runs are.
-        environment: variables of every launch.
+        folder: folder of the recorder, its records and runs.
+        environment: environment variables of every launch.
     """
 
     def __init__(self, folder: Path, **environment: str):
@@ -98,7 +98,7 @@ class Launches:
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory) -> dict[str, str]:
-    """A model and data; their folder's name has what shells and Hydra would stumble over."""
+    """A model and data in a folder whose name has all the characters that shells and Hydra treat in their own way."""
     folder = tmp_path_factory.mktemp("inputs") / 'it\'s (a) folder, {x}=1 "q"'
     train, val = write_task(folder, train_size=12, val_per_level=2)
     model = folder / "model"
@@ -116,6 +116,12 @@ def paths(tmp_path_factory) -> dict[str, str]:
 @pytest.fixture
 def launches(tmp_path) -> Launches:
     return Launches(tmp_path / "launches")
+
+
+def copy_of_the_checkout(folder: Path) -> None:
+    """What a script reads of the checkout."""
+    shutil.copytree(EXAMPLES, folder / "examples")
+    shutil.copytree(configs.FOLDER, folder / "recipe" / "hpt" / "config")
 
 
 def script_of(row: Row) -> Path:
@@ -137,8 +143,7 @@ def compose(command: list[str]) -> DictConfig:
     """The configuration that a command line composes."""
     GlobalHydra.instance().clear()
     own = [item for item in overrides_of(command) if not item.startswith("hydra")]
-    with hydra.initialize_config_dir(str(ROOT / "recipe" / "hpt" / "config"), version_base=None):
-        return hydra.compose("hpt_trainer", overrides=own)
+    return configs.compose(own, name=command[3])
 
 
 @pytest.fixture(scope="module")
@@ -174,20 +179,23 @@ def test_each_row_has_a_script_and_each_script_a_row():
 @pytest.mark.parametrize(("row", "stage"), STAGES, ids=ids)
 def test_a_launch_has_the_published_settings(trainings, row, stage):
     _, config = trainings[row.name, stage]
-    _, settings = row.stages[stage]
+    published = settings_of(row.model, row.stages[stage])
     got = OmegaConf.to_container(config, resolve=True)
-    for key, setting in settings.items():
+    for key, expected in published.items():
         value = got
         for part in key.split("."):
             assert part in value, f"no setting {key}"
             value = value[part]
-        assert value == setting.value, key
+        assert value == expected, key
 
 
 @pytest.mark.parametrize(("row", "stage"), STAGES, ids=ids)
-def test_a_script_sets_nothing_that_is_not_published(trainings, row, stage):
-    command, _ = trainings[row.name, stage]
-    assert set(values_of(command)) - PLACES <= set(row.stages[stage][1])
+def test_a_script_takes_its_settings_from_its_experiment_alone(trainings, row, stage):
+    command, config = trainings[row.name, stage]
+    values = values_of(command)
+    assert values["experiment"] == row.experiments[stage]
+    assert set(values) == {"experiment", *PLACES}
+    assert config.trainer.experiment_name == (row.name if len(row.stages) == 1 else f"{row.name}_{row.stages[stage]}")
 
 
 @pytest.mark.parametrize("row", ROWS, ids=ids)
@@ -210,26 +218,23 @@ def test_the_template_of_llama_reaches_the_chat_template(trainings):
         rendered = build_tokenizer().apply_chat_template(
             [{"role": "user", "content": "1+1?"}], chat_template=template, tokenize=False
         )
-        assert rendered == (
-            "Question:\n1+1?\nPlease reason step by step, and put your final answer within \\boxed{}.\n"
-            "Answer:\nLet's think step by step."
-        )
+        assert rendered == LLAMA_TEMPLATE.replace("{prompt}", "1+1?")
 
 
 @pytest.mark.parametrize("row", ROWS, ids=ids)
 def test_defaults_are_in_the_checkout(tmp_path, row):
     launches = Launches(tmp_path / "launches", OUTPUT_DIR="")
     checkout = tmp_path / "a checkout, (with) spaces"
-    shutil.copytree(EXAMPLES, checkout / "examples")
+    copy_of_the_checkout(checkout)
     done = launches(checkout / "examples" / script_of(row).name, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     values = values_of(launches.commands[0])
-    # There an interpreter finds `recipe`.
+    # The interpreter finds `recipe` there.
     started_in = (launches.folder / "folders").read_text().splitlines()
     assert started_in == [str(checkout)] * len(row.stages)
     assert values["data.train_files"] == f"{checkout}/data/openr1_math_46k.parquet"
     assert values["data.val_files"] == f"{checkout}/data/benchmarks/math500.parquet"
-    assert values[MODEL] == f"{checkout}/models/{MODELS[row.model].folder}"
+    assert values[MODEL] == f"{checkout}/{BASE_MODELS[row.model]}"
     folder = f"{checkout}/runs/{row.name}"
     assert values[FOLDER] == (folder if len(row.stages) == 1 else f"{folder}/sft")
 
@@ -259,7 +264,7 @@ def test_the_table_of_the_readme_has_every_script_with_its_tables():
 
 
 @pytest.mark.parametrize("row", ROWS, ids=ids)
-def test_an_override_of_the_users_wins(launches, row):
+def test_an_override_of_the_user_wins(launches, row):
     users = {
         "data.train_batch_size": 256,
         "actor_rollout_ref.actor.optim.lr": 3e-6,
@@ -277,7 +282,7 @@ def test_an_override_of_the_users_wins(launches, row):
         assert config.data.train_batch_size == 256 and config.hpt.strategy == "soft"
 
 
-def test_relative_paths_are_the_callers(launches, tmp_path):
+def test_relative_paths_are_relative_to_the_caller(launches, tmp_path):
     (tmp_path / "models" / "m").mkdir(parents=True)
     places = {"MODEL_PATH": "models/m", "TRAIN_FILE": "a.parquet", "VAL_FILE": "b.parquet"}
     done = launches(SCRIPTS[0], cwd=tmp_path, OUTPUT_DIR="out", PYTHON="launches/python", **places)
@@ -302,7 +307,9 @@ def test_another_configuration_keeps_its_sizes(launches):
     assert done.returncode == 0, done.stderr
     (command,) = launches.commands
     assert command[3] == "quickstart"
-    assert set(values_of(command)) - PLACES == {"data.prompt_template", *GRPO}
+    config = compose(command)
+    assert config.data.train_batch_size == 64 and config.data.max_response_length == 64
+    assert config.hpt.rollout_algorithm == "grpo" and config.data.prompt_template == LLAMA_TEMPLATE
 
 
 def test_each_launch_keeps_its_configuration_beside_the_run_and_a_dry_run_writes_nothing(launches):
@@ -354,7 +361,7 @@ def test_the_second_stage_starts_from_the_first_ones_checkpoint(trainings, row):
     assert grpo.actor_rollout_ref.model.path == str(folder / "global_step_7/actor/huggingface")
 
 
-def test_a_first_stage_that_failed_is_launched_again_and_a_finished_one_is_not(launches):
+def test_a_failed_first_stage_is_launched_again_and_a_finished_one_is_not(launches):
     script = script_of(TWO_STAGES[0])
     assert launches(script, RECORDED_STATUS="130").returncode == 130
     assert not (launches.folder / "run" / "sft" / "finished").exists()
@@ -397,7 +404,7 @@ def test_a_sweep_is_no_stage(launches):
     ],
 )
 @pytest.mark.parametrize("whose", ["arguments", "SFT_OVERRIDES", "RL_OVERRIDES"])
-def test_what_each_stage_has_of_its_own_is_not_overridden(launches, override, variable, whose):
+def test_what_each_stage_sets_for_itself_is_not_overridden(launches, override, variable, whose):
     script = script_of(TWO_STAGES[0])
     if whose == "arguments":
         done = launches(script, override)
@@ -482,16 +489,17 @@ def test_a_dry_run_prints_the_configuration_of_both_stages_and_validates_it(inte
     assert done.stdout.count("dry run: configuration, data and paths are valid") == 2
     printed = list(yaml.safe_load_all(done.stdout))
     assert len(printed) == 2
-    for config, (_, settings) in zip(printed, row.stages, strict=True):
+    for config, stage in zip(printed, row.stages, strict=True):
+        published = settings_of(row.model, stage)
         assert config["hpt"]["poll_interval"] == 0.25
-        assert config["hpt"]["strategy"] == settings["hpt.strategy"].value
-        assert config["data"]["prompt_template"] == settings["data.prompt_template"].value
+        assert config["hpt"]["strategy"] == published["hpt.strategy"]
+        assert config["data"]["prompt_template"] == published["data.prompt_template"]
         assert config["actor_rollout_ref"]["model"]["path"] == paths["MODEL_PATH"]
     assert not Path(paths["OUTPUT_DIR"]).exists()
 
 
 def exit_status(command: list[str], monkeypatch) -> int:
-    """Of ``python -m recipe.hpt.main_hpt`` with a script's command line, in this process."""
+    """The exit status of ``python -m recipe.hpt.main_hpt`` with a script's command line, in this process."""
     GlobalHydra.instance().clear()
     monkeypatch.setattr("sys.argv", ["main_hpt.py", *command[2:]])
     monkeypatch.setenv("DRY_RUN", "1")

@@ -3,10 +3,10 @@
 """Tables 2 to 6 of arXiv 2509.04419 (v2) as data: percent of samples that are correct. Imports no torch.
 
 Averages are the published ones. Each follows from its published cells within rounding (at most 0.05 of exact
-arithmetic), and the sums of Table 4 are exact; ``tests/unit/published/test_results.py`` checks them all.
+arithmetic), and the sums of Table 4 are exact. ``tests/unit/reproduction/paper/test_results.py`` checks them all.
 
-Table 4 does not follow from Table 2: of 500 questions HPT solves 43 more than GRPO and 27 more than LUFFY, 8.6 and 5.4 points of
-MATH-500, where Table 2 has 7.4 and 0.8. So they are not of the same samples.
+Table 4 does not follow from Table 2, so the two tables do not count the same samples. In Table 4, HPT solves 43 of 500
+questions more than GRPO and 27 more than LUFFY, which is 8.6 and 5.4 points of MATH-500. Table 2 has 7.4 and 0.8 points.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,10 +36,11 @@ class Published:
     """A row of Table 2 or 3.
 
     Attributes:
-        model: key of ``recipe.hpt.reproduction.paper.settings.MODELS``; method: key, see :data:`LABELS`.
+        model: key of :data:`MODELS`.
+        method: key of ``recipe.hpt.reproduction.study.methods.METHODS`` or :data:`LABELS`.
         cells: benchmark -> percent.
         averages: ``AVERAGE`` and ``AVERAGE_OOD`` -> percent.
-        quoted: the paper takes the row from another paper (its star).
+        quoted: whether the paper takes the row from another paper (its star).
     """
 
     model: str
@@ -56,13 +57,15 @@ LABELS: dict[str, str] = {
     "openreasoner_zero": "OpenReasoner-Zero",
     "oat_zero": "Oat-Zero",
 }
-"""Rows of Table 2 that are other people's models: there is no training for them here."""
+"""Rows of Table 2 for models of other groups, which no experiment here trains."""
 
 QWEN_7B, QWEN_1_5B, LLAMA_8B = "qwen2.5_math_7b", "qwen2.5_math_1.5b", "llama3.1_8b"
+MODELS: dict[str, str] = {QWEN_7B: "Qwen2.5-Math-7B", QWEN_1_5B: "Qwen2.5-Math-1.5B", LLAMA_8B: "LLaMA-3.1-8B"}
+"""Folder in config/experiment -> the model's name in the tables, which are in this order."""
 
 
 def _row(model: str, method: str, numbers: Sequence[float], quoted: bool = False) -> Published:
-    """Six benchmarks and their average; where there are ten numbers, two more and theirs."""
+    """A row of 7 numbers, six benchmarks and their average, or of 10: two more benchmarks and their average."""
     assert len(numbers) in (7, 10), (model, method)
     cells = dict(zip(IN_DISTRIBUTION, numbers[:6], strict=True))
     averages = {AVERAGE: numbers[6]}
@@ -108,7 +111,7 @@ TABLE_3: tuple[Published, ...] = (
 
 @dataclass(frozen=True)
 class ExclusiveSolves:
-    """A cell of Table 4: questions of MATH-500 that only HPT, or only the other method, solves."""
+    """A cell of Table 4: how many questions of MATH-500 only HPT solves, and how many only the other method."""
 
     questions: int
     only_hpt: int
@@ -136,13 +139,13 @@ TABLE_4: dict[str, dict[str, ExclusiveSolves]] = {
 
 ABLATION_MODEL = QWEN_1_5B
 TABLE_5: dict[str, float] = {"off_on": 38.1, "mix_on": 40.3, "hpt": 41.9}
-"""What gated questions train on -> average; ``hpt`` is SFT/ON."""
+"""The term for gated questions -> average; ``hpt`` is SFT/ON."""
 TABLE_6: dict[str, float] = {"hpt": 41.9, "hpt_gamma_1_8": 38.7, "hpt_gamma_2_8": 39.0}
 """Gate -> average; ``hpt`` is gamma = 0."""
 
 
 def published_row(model: str, method: str) -> Published | None:
-    """The row of Table 2 or 3; None where the paper has none."""
+    """The row of Table 2 or 3; None if the paper has none."""
     for row in (*TABLE_2, *TABLE_3):
         if (row.model, row.method) == (model, method):
             return row

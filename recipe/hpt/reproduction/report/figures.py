@@ -35,7 +35,7 @@ from recipe.hpt.reproduction.report.series import (
 )
 from recipe.hpt.reproduction.report.solve_map import solve_map_figures
 from recipe.hpt.reproduction.report.tables import gate_label
-from recipe.hpt.reproduction.study.plan import ABLATIONS, BASE
+from recipe.hpt.reproduction.study.methods import ABLATIONS, BASE
 
 DEMONSTRATIONS, ENTROPY = "hpt/demonstration_share_rows", "hpt/entropy_rollout"
 LENGTH, REWARD = "hpt/response_length_rollout", "hpt/rollout_accuracy"

@@ -6,7 +6,7 @@
     DIR/eval/MODEL_METHOD[_seedN]        its evaluation
     DIR/eval/MODEL_METHOD[_seedN]_curve  another evaluation, with more samples for pass@k
 
-MODEL is a key of ``recipe.hpt.reproduction.paper.settings.MODELS``; METHOD is what follows it.
+MODEL is a key of ``recipe.hpt.reproduction.paper.results.MODELS``; METHOD is what follows it.
 """
 
 import re
@@ -17,7 +17,7 @@ import yaml
 
 from hpt.common.files import write_whole
 from hpt.evaluation.outputs import RESULTS
-from recipe.hpt.reproduction.paper.settings import MODELS
+from recipe.hpt.reproduction.paper.results import MODELS
 from recipe.hpt.reproduction.report.runs import RunsError
 
 EVALUATIONS, CURVE = "eval", "_curve"

@@ -22,9 +22,8 @@ import yaml
 from hpt.common.errors import HPTError
 from hpt.common.training_log import METRICS_FILE
 from hpt.evaluation.outputs import RESULTS
-from recipe.hpt.reproduction.paper.results import LABELS
-from recipe.hpt.reproduction.paper.settings import MODELS
-from recipe.hpt.reproduction.study.plan import METHODS
+from recipe.hpt.reproduction.paper.results import LABELS, MODELS
+from recipe.hpt.reproduction.study.methods import METHODS
 
 KEYS = ("model", "method", "seed", "training", "evaluation")
 GATE_PREFIX = "hpt_gamma_"
@@ -44,8 +43,8 @@ class RunEntry:
     """One method on one model with one seed.
 
     Attributes:
-        model: key of ``recipe.hpt.reproduction.paper.settings.MODELS``, or any other text.
-        method: key of ``recipe.hpt.reproduction.study.plan.METHODS``, an ablation, or any other text.
+        model: key of ``recipe.hpt.reproduction.paper.results.MODELS``, or any other text.
+        method: key of ``recipe.hpt.reproduction.study.methods.METHODS``, an ablation, or any other text.
         training: folders of the stages, in order.
         evaluation: folders that ``recipe.hpt.main_eval`` wrote; if several have a benchmark, the first counts.
     """
@@ -173,7 +172,7 @@ def label_of(method: str) -> str:
 
 def model_label(model: str) -> str:
     """The name of a model in tables; an unknown model is called by its text."""
-    return MODELS[model].label if model in MODELS else model
+    return MODELS.get(model, model)
 
 
 def methods_of(entries: Iterable[RunEntry]) -> list[str]:

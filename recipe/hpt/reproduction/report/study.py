@@ -12,7 +12,8 @@ from typing import Any
 from rich.table import Table
 
 from recipe.hpt.reproduction.report.statistics import Value, mean, value_of
-from recipe.hpt.reproduction.study.plan import METHODS, STAGES, Choice
+from recipe.hpt.reproduction.study.methods import METHODS, STAGES
+from recipe.hpt.reproduction.study.sweep import Choice
 
 IN, OUT, ALL = "in distribution", "out of distribution", "all"
 

@@ -13,6 +13,7 @@ from recipe.hpt.reproduction.paper.results import (
     AVERAGE_OOD,
     BENCHMARKS,
     LLAMA_8B,
+    MODELS,
     QWEN_1_5B,
     QWEN_7B,
     SOURCE,
@@ -23,7 +24,6 @@ from recipe.hpt.reproduction.paper.results import (
     Published,
     published_row,
 )
-from recipe.hpt.reproduction.paper.settings import MODELS
 from recipe.hpt.reproduction.report import measured
 from recipe.hpt.reproduction.report.exclusive import exclusive_table
 from recipe.hpt.reproduction.report.formats import MISSING, NONE, ReportTable
@@ -40,7 +40,7 @@ from recipe.hpt.reproduction.report.runs import (
     slug,
     unknown_note,
 )
-from recipe.hpt.reproduction.study.plan import ABLATIONS, COMPARED
+from recipe.hpt.reproduction.study.methods import ABLATIONS, COMPARED
 
 GATED_ON = {"off_on": "OFF/ON", "mix_on": "Mix/ON", "hpt": "SFT/ON (HPT)"}
 SMALL_GATES = tuple(name for name in ABLATIONS if name.startswith(GATE_PREFIX))

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compare the methods on the built-in task: same questions, same optimizer steps, tuned learning rates, several seeds.
 
-python -m recipe.hpt.reproduction.study [--full] [--only METHODS] [--seeds S,S] [--steps N] [--sweep-lrs LR,LR] [--out DIR] [overrides]
-python -m recipe.hpt.reproduction.study --dry-run | --report | --copy-to DIR [--out DIR]
+    python -m recipe.hpt.reproduction.study [--full] [--only METHODS] [--seeds S,S] [--steps N] [--sweep-lrs LR,LR]
+                                            [--samples N] [--out DIR] [overrides]
+    python -m recipe.hpt.reproduction.study --dry-run | --report | --copy-to DIR [--out DIR]
 
-Interrupt it whenever you like: the same command goes on where it was. :mod:`recipe.hpt.reproduction.study.plan` says what is run,
-:mod:`recipe.hpt.reproduction.study.state` what is kept, :mod:`recipe.hpt.reproduction.study.outputs`, :mod:`recipe.hpt.reproduction.study.pages` and :mod:`recipe.hpt.reproduction.report.study` what
-comes out.
+Interrupt it whenever you like: the same command goes on where it was. In this package, :mod:`.methods` has the methods,
+:mod:`.plan` the runs, :mod:`.state` what is kept, :mod:`.outputs` and :mod:`.pages` what comes out.
 """
 
 import argparse
@@ -22,15 +22,10 @@ from hpt.common.versions import commit_of, versions
 from recipe.hpt.configs import compose
 from recipe.hpt.launch import ROOT, StillRunning, run_process, run_training, steps_until_end, wait_for_earlier
 from recipe.hpt.reproduction.report.files import PAGE
-from recipe.hpt.reproduction.study import data, outputs, packed, pages, plan, state
-from recipe.hpt.reproduction.study.plan import (
-    ABLATIONS,
-    COMPARED,
-    METHODS,
-    Budget,
-    Settings,
-    StudyError,
-)
+from recipe.hpt.reproduction.study import data, outputs, packed, pages, state
+from recipe.hpt.reproduction.study.errors import StudyError
+from recipe.hpt.reproduction.study.methods import ABLATIONS, COMPARED, METHODS, check_methods
+from recipe.hpt.reproduction.study.plan import Budget, Settings
 from recipe.hpt.reproduction.study.runner import Evaluate, Launch, Study
 
 OUT = ROOT / "runs" / "study"
@@ -48,7 +43,7 @@ def _numbers(kind: type, what: str) -> Callable[[str], tuple]:
 
 def _methods(text: str) -> tuple[str, ...]:
     try:
-        return plan.check_methods([name.strip() for name in text.split(",")])
+        return check_methods([name.strip() for name in text.split(",")])
     except StudyError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -67,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         "--only",
         type=_methods,
         metavar="METHODS",
-        help=f"some of: {', '.join(METHODS)}; what they need is run, too",
+        help=f"some of: {', '.join(METHODS)}; their sweeps are run, too",
     )
     parser.add_argument(
         "--full",
@@ -77,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seeds",
         type=_numbers(int, "integers"),
-        help=f"of task, base model and run ({','.join(map(str, default.seeds))})",
+        help=f"seeds of task, base model and run ({','.join(map(str, default.seeds))})",
     )
     parser.add_argument("--steps", type=int, help=f"batches per method ({default.steps})")
     parser.add_argument(
@@ -88,15 +83,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--samples",
         type=int,
-        help=f"per test question, where final models are sampled from ({default.samples})",
+        help=f"samples per test question from each final model ({default.samples})",
     )
     parser.add_argument("--out", type=Path, default=OUT, help=f"folder ({OUT.relative_to(ROOT)})")
     instead = parser.add_mutually_exclusive_group()
-    instead.add_argument("--dry-run", action="store_true", help="print the plan and its time, only")
+    instead.add_argument("--dry-run", action="store_true", help="only print the plan and its time")
     instead.add_argument(
         "--report",
         action="store_true",
-        help="write tables, curves and report of what --out has, only",
+        help="only write tables, curves and report of what --out has",
     )
     instead.add_argument(
         "--copy-to",
@@ -138,7 +133,7 @@ def _arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, dic
 
 
 def budget_of(settings: Settings) -> Budget:
-    """A batch's size, as the overrides for all runs leave it."""
+    """The size of a batch, with the overrides for all runs."""
     config = compose(settings.overrides)
     actor = config.actor_rollout_ref.actor
     return Budget(
@@ -150,7 +145,7 @@ def budget_of(settings: Settings) -> Budget:
 
 
 def launch_training(folder: Path, overrides: Sequence[str], show: Callable[[int], None]) -> int:
-    """A real training, as the quickstart's."""
+    """Launch a training, as the quickstart does."""
 
     def watch(process: subprocess.Popen) -> None:
         for done in steps_until_end(process, folder):
@@ -164,13 +159,13 @@ def _wait(process: subprocess.Popen) -> None:
 
 
 def launch_evaluation(folder: Path, overrides: Sequence[str]) -> int:
-    """A real evaluation with vLLM."""
+    """Launch an evaluation with vLLM."""
     command = [sys.executable, "-m", "recipe.hpt.main_eval", "--config-name", "eval_cpu"]
     return run_process([*command, *overrides], folder, _wait)
 
 
 def _outcome(study: Study) -> int:
-    """Say what is missing, and where everything is."""
+    """Print what is missing and where everything is; return the exit status."""
     for title, runs in (("failed", study.failed), ("waiting", study.waiting)):
         for name, reason in runs.items():
             print(f"{title}: {name}: {reason}", file=sys.stderr)
@@ -199,7 +194,10 @@ def main(
     make_task: Callable[[Path, int], None] = data.make_task,
     evaluate: Evaluate = launch_evaluation,
 ) -> int:
-    """Exit status: 0 done, 1 runs failed or wait, 2 wrong settings, 130 interrupted."""
+    """Run the study, and return the exit status.
+
+    It is 0 when done, 1 if runs failed or wait, 2 for wrong settings, 130 when interrupted.
+    """
     options, named = _arguments(arguments)
     from hydra.errors import HydraException
 
@@ -243,7 +241,7 @@ def main(
 
 
 def _run(study: Study) -> int:
-    before = signal.signal(signal.SIGTERM, _interrupt)  # a scheduler's end is an end as by Ctrl-C
+    before = signal.signal(signal.SIGTERM, _interrupt)  # a scheduler ends a run as Ctrl-C does
     try:
         with state.locked(study.out):
             state.record_settings(study.out, study.settings)
@@ -258,7 +256,7 @@ def _run(study: Study) -> int:
 
 
 def _report(study: Study, copy_to: Path | None) -> int:
-    """Nothing is run; what the folder has is shown, or what a copy of it has."""
+    """Write the report of what the folder has, or of a copy of it; run nothing."""
     if not (study.out / state.SETTINGS).is_file():
         raise StudyError(f"got --out {study.out} without {state.SETTINGS}; expected a study's folder")
     to = study.out
@@ -269,7 +267,7 @@ def _report(study: Study, copy_to: Path | None) -> int:
         if copy_to:
             packed.pack(source, to, study.settings)
         study.out = source
-        study.methods = plan.check_methods(
+        study.methods = check_methods(
             (*COMPARED, *(job.method for job in study.every_job if state.result_of(source, job)))
         )
         print(outputs.report(study, to))

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The study's data: the built-in task with a development and a test set, and its base model.
 
-The development set chooses learning rates, the test set is reported. They are halves of the held-out
-questions by a hash of the question: no seed's development or training question is in any seed's test.
+The development set chooses learning rates, the test set is reported. A hash of the question splits the held-out
+questions into these two halves. So no development or training question of any seed is in the test set of any seed.
 """
 
 import os
@@ -32,8 +32,10 @@ def write_splits(
     """Write the three files; the same seed gives the same bytes.
 
     Args:
-        train_size: questions of the training levels, evenly spread; a larger share repeats them.
-        per_level: development and test questions per level, each.
+        folder: the folder to write into.
+        seed: the seed of the task.
+        train_size: questions spread evenly over the training levels; a level with fewer repeats them.
+        per_level: questions per level, of the development set and of the test set.
     """
     counts = dict.fromkeys(VAL_LEVELS, per_level)
     write_parquet(make_split("train", spread(train_size, TRAIN_LEVELS), seed), folder / TRAIN)
@@ -42,7 +44,7 @@ def write_splits(
 
 
 def make_task(folder: Path, seed: int) -> None:
-    """The three files and the base model of a seed in ``folder``, unless they are there."""
+    """Make the three files and the base model of a seed in ``folder``, unless they are there."""
     from recipe.hpt.reproduction.task.base_model import BaseModelSettings, train_base_model
 
     write_splits(folder, seed)
@@ -55,13 +57,13 @@ def questions_of(file: Path) -> set[str]:
 
 
 def check_disjoint(folders: list[Path]) -> None:
-    """No question of any development or training set in any test set, nor of training in development.
+    """See that no two of the training, development and test sets share a question, whatever their seeds.
 
     Args:
-        folders: of all seeds whose data is there.
+        folders: the folders of all seeds whose data is there.
 
     Raises:
-        ValueError: two files that share questions, with one of these.
+        ValueError: two files share questions; the message has one of them.
     """
     files = {name: [(folder / name, questions_of(folder / name)) for folder in folders] for name in (TRAIN, DEV, TEST)}
     for one, other in ((TRAIN, DEV), (TRAIN, TEST), (DEV, TEST)):
@@ -75,12 +77,12 @@ def check_disjoint(folders: list[Path]) -> None:
 
 
 def train_file_from(folder: Path, start: int) -> Path:
-    """The training file with its first ``start`` questions moved to its end (see ``write_train_file_from``)."""
+    """The training file whose first ``start`` questions stand at its end."""
     return folder / (f"train_from_{start}.parquet" if start else TRAIN)
 
 
 def write_train_file_from(folder: Path, start: int) -> None:
-    """Write :func:`train_file_from`: a later stage of a method reads on where the earlier one stopped."""
+    """Write :func:`train_file_from`, with which a later stage reads on where the earlier one stopped."""
     file = train_file_from(folder, start)
     if not file.exists():
         rows = pq.read_table(folder / TRAIN).to_pylist()
@@ -89,5 +91,5 @@ def write_train_file_from(folder: Path, start: int) -> None:
 
 
 def is_there(folder: Path) -> bool:
-    """Whether the task was made before (so that a plan needs no time for it)."""
+    """Whether the task was made before, so that the plan needs no time for it."""
     return os.path.exists(folder / MODEL / "manifest.json")

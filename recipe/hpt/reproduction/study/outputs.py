@@ -9,9 +9,11 @@ from typing import Any
 from hpt.common.terminal import rendered
 from recipe.hpt.reproduction.report import curves
 from recipe.hpt.reproduction.report import study as statistics
-from recipe.hpt.reproduction.study import data, plan, state
-from recipe.hpt.reproduction.study.plan import STAGES, Job, Settings
+from recipe.hpt.reproduction.study import data, state, timing
+from recipe.hpt.reproduction.study.methods import STAGES
+from recipe.hpt.reproduction.study.plan import Job, Settings
 from recipe.hpt.reproduction.study.runner import Study
+from recipe.hpt.reproduction.study.sweep import SWEEP_SEED
 from recipe.hpt.reproduction.task.questions import TRAIN_LEVELS, VAL_LEVELS
 
 QUESTIONS = len(VAL_LEVELS) * data.HELD_OUT_PER_LEVEL
@@ -85,21 +87,21 @@ def described(study: Study) -> str:
         )
     for evaluation in study.evaluations:
         done = state.is_evaluated(state.evaluation_folder(study.out, evaluation))
-        seconds = 0.0 if done else plan.seconds_of_evaluation(settings, QUESTIONS)
+        seconds = 0.0 if done else timing.seconds_of_evaluation(settings, QUESTIONS)
         left += seconds
         lines.append(f"{'evaluate ' + evaluation.name:<57}{seconds / 60:>9.1f}  {'finished' if done else 'to do'}")
     new = {job.seed for job in study.jobs if not data.is_there(study.task(job.seed))}
-    left += len(new) * plan.BASE_MODEL_SECONDS
+    left += len(new) * timing.BASE_MODEL_SECONDS
     head = f"{'run':<26}{'lr':<14}{'steps':>6}{'questions':>10}{'opt. steps':>11}{'minutes':>9}"
     notes = [
-        f"base models to train: {len(new)}, {plan.BASE_MODEL_SECONDS / 60:.1f} minutes each",
+        f"base models to train: {len(new)}, {timing.BASE_MODEL_SECONDS / 60:.1f} minutes each",
         "",
         f"Each method and seed: {budget.described(settings.steps)}; {budget.rollouts} rollouts per question where the "
         "method samples.",
     ]
     if settings.is_swept:
         notes.append(
-            f"Sweeps use seed {plan.SWEEP_SEED}, which is not reported, and development questions that are in no test "
+            f"Sweeps use seed {SWEEP_SEED}, which is not reported, and development questions that are in no test "
             "set. We pick the learning rate with the highest accuracy after the last batch, the mean over the training "
             "levels; ties go to the smaller one."
         )
@@ -119,7 +121,7 @@ def _status(study: Study, job: Job) -> tuple[str, float]:
     if state.result_of(study.out, job) is not None:
         return "finished", 0.0
     step = state.checkpoint_step(state.folder_of(study.out, job))
-    whole = plan.seconds_of(job, study.settings)
+    whole = timing.seconds_of(job, study.settings)
     return ("to do" if step is None else f"resumes at {step}"), whole
 
 

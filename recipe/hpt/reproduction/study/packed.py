@@ -27,8 +27,10 @@ from hpt.evaluation.outputs import QUESTIONS, RESULTS
 from hpt.method import question_log
 from recipe.hpt.reproduction.report import solve_map
 from recipe.hpt.reproduction.study import state
+from recipe.hpt.reproduction.study.errors import StudyError
+from recipe.hpt.reproduction.study.methods import METHODS
 from recipe.hpt.reproduction.study.pages import RUNS_FILE
-from recipe.hpt.reproduction.study.plan import METHODS, Settings, StudyError, evaluations
+from recipe.hpt.reproduction.study.plan import Settings, evaluations
 
 DOCUMENTS, METRICS = "documents.parquet", "metrics.parquet"
 QUESTION_LOG, EVALUATED = "question_log.parquet", "evaluated_questions.parquet"

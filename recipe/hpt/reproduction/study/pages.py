@@ -10,7 +10,9 @@ import yaml
 from recipe.hpt.reproduction.report.files import write_report
 from recipe.hpt.reproduction.report.runs import read_runs
 from recipe.hpt.reproduction.study import state
-from recipe.hpt.reproduction.study.plan import METHODS, Evaluation, Settings, StudyError, evaluations, stages_of
+from recipe.hpt.reproduction.study.errors import StudyError
+from recipe.hpt.reproduction.study.methods import METHODS
+from recipe.hpt.reproduction.study.plan import Evaluation, Settings, evaluations, stages_of
 
 RUNS_FILE = "runs.yaml"
 MODEL = "builtin"

@@ -1,34 +1,32 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which trainings a study consists of, in which order, and what each is given. Imports no torch.
+"""The trainings of a study, their order, and what each of them is given. Imports no torch.
 
-Every method gets the same questions in the same order: ``steps`` batches of the training file, read from
-its first row on (``data.shuffle=false``; the file is shuffled). A method of two stages splits the batches
-in halves, and its second stage reads on where the first stopped. Batch size, mini-batch size and epochs
-come from one configuration, so equal batches are equal optimizer steps (:class:`Budget`).
+Every method gets the same questions in the same order: ``steps`` batches of the training file, read from its first row
+on. The file is shuffled already, so ``data.shuffle=false``. A method of two stages splits the batches in halves, and
+its second stage reads on where the first stopped. Batch size, mini-batch size and epochs come from one configuration,
+so equal batches are equal optimizer steps (:class:`Budget`).
 
-The learning rate of a stage is chosen in a sweep of its own, on a task and a base model of a seed that is
-not reported: else the best of the swept runs would come back as a result, its luck included.
+:mod:`recipe.hpt.reproduction.study.methods` has the methods, :mod:`recipe.hpt.reproduction.study.sweep` the choice of
+learning rates.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpt.common.errors import HPTError
+from recipe.hpt.reproduction.study.errors import StudyError
+from recipe.hpt.reproduction.study.methods import ABLATIONS, METHODS, STAGES, swept_as
+from recipe.hpt.reproduction.study.sweep import SWEEP_SEED
 
-SWEEP_SEED = 100
-"""Of the task, base model and run of all sweeps."""
 VALIDATIONS = 4
-"""Validations of a whole final run, and checkpoints of any run; a two-stage run has half of them per stage."""
+"""Validations of a whole final run, and checkpoints of any run; a stage of two has half of them."""
 WARMUP_SHARE = 0.1
-"""Of a stage's batches, as in quickstart (3 of 30)."""
-TIE = 1e-9
-"""Accuracies closer than this are the same fraction of the same questions."""
+"""Share of a stage's batches, as in the quickstart (3 of 30)."""
 OWNED_KEYS = frozenset(
     {
-        "hpt.strategy", "hpt.rollout_algorithm", "hpt.clip_ratio", "hpt.gamma",
-        "hpt.sft_coef", "hpt.off_coef",
+        "experiment", "method",
+        "hpt.strategy", "hpt.rollout_algorithm", "hpt.clip_ratio", "hpt.gamma", "hpt.sft_coef", "hpt.off_coef",
         "data.train_files", "data.val_files", "data.shuffle", "data.seed",
         "actor_rollout_ref.model.path", "actor_rollout_ref.rollout.seed",
         "actor_rollout_ref.actor.optim.lr", "actor_rollout_ref.actor.optim.lr_warmup_steps",
@@ -37,94 +35,22 @@ OWNED_KEYS = frozenset(
         "trainer.default_local_dir", "trainer.experiment_name", "hydra.run.dir",
     }
 )  # fmt: skip
-"""What :func:`overrides_of` sets for each run; an override for all runs would not be what it says."""
-
-
-class StudyError(HPTError):
-    """Something the user has to change; the message says what it got, what was expected, what to do."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One training of a method.
-
-    Attributes:
-        overrides: of config/quickstart.yaml; what makes the method.
-        generates: whether it samples from the model, which takes most of a batch's time.
-        swept_as: the stage whose sweep chooses its learning rate; None: its own. An ablation takes that
-            of what it is compared with, so that one thing differs.
-    """
-
-    overrides: tuple[str, ...]
-    generates: bool = True
-    swept_as: str | None = None
-
-
-def _ablation(*overrides: str) -> Stage:
-    return Stage(overrides, swept_as="hpt")
-
-
-STAGES: dict[str, Stage] = {
-    "sft": Stage(("hpt.strategy=sft_only",), generates=False),
-    "grpo": Stage(("hpt.strategy=rl_only", "hpt.rollout_algorithm=grpo", "hpt.clip_ratio=0.2")),
-    "luffy": Stage(("hpt.strategy=luffy",)),
-    "srft": Stage(("hpt.strategy=srft",)),
-    "hpt": Stage(("hpt.strategy=switch", "hpt.gamma=0")),
-    "hpt_gamma_1_4": _ablation("hpt.strategy=switch", "hpt.gamma=0.25"),
-    "hpt_gamma_2_4": _ablation("hpt.strategy=switch", "hpt.gamma=0.5"),
-    "off_on": _ablation("hpt.strategy=off_on", "hpt.gamma=0"),
-    "mix_on": _ablation("hpt.strategy=mix_on", "hpt.gamma=0", "hpt.sft_coef=0.1", "hpt.off_coef=1.0"),
-}
-
-
-@dataclass(frozen=True)
-class Method:
-    """A row of the table.
-
-    Attributes:
-        label: how reports call it.
-        stages: names of ``STAGES``, one after the other; none: the base model as it is.
-        is_ablation: of HPT (Tables 5 and 6 of arXiv 2509.04419); not part of the comparison of methods.
-    """
-
-    label: str
-    stages: tuple[str, ...]
-    is_ablation: bool = False
-
-
-METHODS: dict[str, Method] = {
-    "base": Method("base model", ()),
-    "sft": Method("SFT", ("sft",)),
-    "grpo": Method("GRPO", ("grpo",)),
-    "sft_grpo": Method("SFT -> GRPO", ("sft", "grpo")),
-    "luffy": Method("LUFFY", ("luffy",)),
-    "srft": Method("SRFT", ("srft",)),
-    "hpt": Method("HPT", ("hpt",)),
-    "hpt_gamma_1_4": Method("HPT, gamma 1/4", ("hpt_gamma_1_4",), is_ablation=True),
-    "hpt_gamma_2_4": Method("HPT, gamma 2/4", ("hpt_gamma_2_4",), is_ablation=True),
-    "off_on": Method("OFF/ON", ("off_on",), is_ablation=True),
-    "mix_on": Method("Mix/ON", ("mix_on",), is_ablation=True),
-}
-BASE = "base"
-COMPARED = tuple(name for name, method in METHODS.items() if not method.is_ablation)
-ABLATIONS = tuple(name for name, method in METHODS.items() if method.is_ablation)
-
-
-def swept_as(stage: str) -> str:
-    """The stage whose sweep chooses the learning rate of ``stage``."""
-    return STAGES[stage].swept_as or stage
+"""What the study sets for each run. An override of one of them for all runs would not do what it says."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides a study's figures; recorded in its folder.
+    """What decides a study's figures; its folder records them.
 
     Attributes:
         steps: batches per method, an even number.
-        seeds: of task, base model and run, one final run per method each.
+        seeds: seeds of task, base model and run; each method has one final run per seed.
         sweep_lrs: learning rates to choose from; a single one is taken without a sweep.
-        overrides: of config/quickstart.yaml, for all runs alike.
-        samples: per test question, where final models are evaluated.
+        overrides: overrides of config/quickstart.yaml, for all runs alike.
+        samples: samples per test question in the evaluation of a final model.
+
+    Raises:
+        StudyError: a value that a study cannot have.
     """
 
     steps: int = 40
@@ -144,8 +70,8 @@ class Settings:
             raise StudyError(f"got --seeds {_listed(self.seeds)}; expected different integers >= 0")
         if SWEEP_SEED in self.seeds:
             raise StudyError(
-                f"got --seeds {_listed(self.seeds)}; {SWEEP_SEED} is the sweep's, which chooses learning rates and is "
-                "not reported: leave it out"
+                f"got --seeds {_listed(self.seeds)}; {SWEEP_SEED} is the seed of the sweeps, which choose learning rates and "
+                "are not reported: leave it out"
             )
         rates = self.sweep_lrs
         if not rates or len(set(rates)) < len(rates) or not all(0 < rate < 1 for rate in rates):
@@ -172,18 +98,18 @@ def _listed(values: Sequence[float]) -> str:
 
 
 def _key(override: str) -> str:
-    return override.partition("=")[0].lstrip("+~")
+    return override.partition("=")[0].lstrip("+~").partition("@")[0]
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a batch is, the same for every method.
+    """The size of a batch, the same for every method.
 
     Attributes:
-        questions: per batch.
+        questions: questions per batch.
         mini_batch: questions per optimizer step.
         epochs: passes over a batch.
-        rollouts: per question where there are any (LUFFY, SRFT: one of them is the gold solution).
+        rollouts: rollouts per question where there are any; in LUFFY and SRFT the demonstration is one of them.
     """
 
     questions: int
@@ -192,6 +118,7 @@ class Budget:
     rollouts: int
 
     def optimizer_steps(self, batches: int) -> int:
+        """Optimizer steps of a training on ``batches`` batches."""
         return batches * self.epochs * -(-self.questions // self.mini_batch)
 
     def described(self, batches: int) -> str:
@@ -205,16 +132,16 @@ class Budget:
 
 @dataclass(frozen=True)
 class Job:
-    """One training, or the base model's validation.
+    """One training, or the validation of the base model.
 
     Attributes:
         kind: "sweep" or "final".
         method: name in ``METHODS``.
-        seed: of task, base model and run.
+        seed: seed of task, base model and run.
         stage: index into the method's stages; 0 for the base model.
         start: batches that earlier stages have read.
         steps: batches of its own; 0: validation only.
-        learning_rate: of a sweep; None: chosen by one.
+        learning_rate: the learning rate of a run in a sweep; None: a sweep chooses it.
     """
 
     kind: str
@@ -236,12 +163,12 @@ class Job:
 
     @property
     def is_last(self) -> bool:
-        """Whether its model is the method's."""
+        """Whether it trains the final model of its method."""
         return self.stage >= len(self.stages) - 1
 
     @property
     def name(self) -> str:
-        """Of its folder, too."""
+        """The name of the run and of its folder."""
         if self.kind == "sweep":
             return f"sweep-{self.method}-lr{self.learning_rate:g}"
         stage = f"-{self.stage + 1}-{self.stage_name}" if len(self.stages) > 1 else ""
@@ -257,20 +184,8 @@ class Job:
         return Job(self.kind, self.method, self.seed, self.stage - 1, start, steps)
 
 
-def check_methods(names: Sequence[str]) -> tuple[str, ...]:
-    """The names in the order of ``METHODS``.
-
-    Raises:
-        StudyError: an unknown one.
-    """
-    for name in names:
-        if name not in METHODS:
-            raise StudyError(f"Unknown method '{name}'. Available: {', '.join(METHODS)}")
-    return tuple(name for name in METHODS if name in names)
-
-
 def sweep_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
-    """The sweeps that ``methods`` need: their stages' own, so SFT -> GRPO needs those of SFT and GRPO."""
+    """The sweeps that ``methods`` need, one per stage: SFT -> GRPO needs the sweeps of SFT and of GRPO."""
     if not settings.is_swept:
         return []
     needed = {swept_as(stage) for name in methods for stage in METHODS[name].stages}
@@ -283,8 +198,10 @@ def sweep_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
 
 
 def final_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
-    """Every method on a seed before the next seed, so that an unfinished study compares like with like;
-    ablations after the methods."""
+    """The final runs: all methods on one seed, then the next seed, and the ablations last.
+
+    So an unfinished study compares like with like.
+    """
     groups = [[name for name in methods if (name in ABLATIONS) is is_ablation] for is_ablation in (False, True)]
     return [
         job for group in groups for seed in settings.seeds for name in group for job in stages_of(settings, name, seed)
@@ -292,7 +209,7 @@ def final_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
 
 
 def stages_of(settings: Settings, method: str, seed: int) -> list[Job]:
-    """The final runs of a method, one per stage; of the base model its validation."""
+    """The final runs of a method, one per stage; the base model has its validation only."""
     stages = METHODS[method].stages
     if not stages:
         return [Job("final", method, seed)]
@@ -313,7 +230,7 @@ class Evaluation:
 
     Attributes:
         method: name in ``METHODS``.
-        seed: of the final run.
+        seed: seed of the final run.
     """
 
     method: str
@@ -321,7 +238,7 @@ class Evaluation:
 
     @property
     def name(self) -> str:
-        """Of its folder, too."""
+        """The name of the evaluation and of its folder."""
         return f"{self.method}-seed{self.seed}"
 
     def last_job(self, settings: Settings) -> Job:
@@ -333,42 +250,6 @@ def evaluations(settings: Settings, methods: Sequence[str]) -> list[Evaluation]:
     """One per final model, in the order of the final runs."""
     jobs = final_jobs(settings, methods)
     return [Evaluation(job.method, job.seed) for job in jobs if job.is_last]
-
-
-# ---- the choice of learning rates ----
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a sweep decided.
-
-    Attributes:
-        learning_rate: the chosen one; None while runs are missing.
-        missing: learning rates without a result.
-        at_edge: the chosen one is the smallest or the largest of several, so a better one may lie outside.
-    """
-
-    learning_rate: float | None
-    missing: tuple[float, ...] = ()
-    at_edge: bool = False
-
-
-def choose(scores: Mapping[float, float], rates: Sequence[float]) -> Choice:
-    """The rate with the highest score; of equal scores the smallest rate. Nothing while a score is missing:
-    a run that failed says nothing about its rate, and a choice that changes later would waste final runs.
-
-    Args:
-        scores: learning rate -> accuracy on the development set, mean over the training levels.
-        rates: all that were to be tried.
-    """
-    if len(rates) == 1:
-        return Choice(rates[0])
-    missing = tuple(rate for rate in rates if rate not in scores)
-    if missing:
-        return Choice(None, missing)
-    best = max(scores[rate] for rate in rates)
-    chosen = min(rate for rate in rates if scores[rate] >= best - TIE)
-    return Choice(chosen, at_edge=chosen in (min(rates), max(rates)))
 
 
 # ---- what a run is given ----
@@ -395,8 +276,8 @@ def overrides_of(
 
     Args:
         learning_rate: its own or the chosen one; None for the base model.
-        resumed: batches in the checkpoint that verl will continue from. A checkpoint is written before
-            the validation of the same batch, which an interruption may have lost: it is made up for.
+        resumed: batches in the checkpoint that verl will continue from. verl writes a checkpoint before it validates,
+            and an interruption may have lost that validation. So a resumed run validates before it trains.
     """
     stage = STAGES[job.stage_name].overrides if job.stage_name else ()
     only_validates = job.steps == 0 or resumed == job.steps
@@ -422,33 +303,5 @@ def overrides_of(
     }
     if learning_rate is not None:
         own["actor_rollout_ref.actor.optim.lr"] = f"{learning_rate:g}"
-    return [*settings.overrides, *stage, *(f"{key}={value}" for key, value in own.items())]
-
-
-# ---- time ----
-
-# Seconds on 2 cores, from runs of the quickstart on a machine that did other things besides.
-LAUNCH_SECONDS = 40.0
-BATCH_SECONDS = 8.0
-"""Of 64 questions with 4 rollouts each."""
-SFT_BATCH_SECONDS = 1.5
-VALIDATION_SECONDS = 11.0
-"""Of 448 questions."""
-BASE_MODEL_SECONDS = 90.0
-EVALUATION_LAUNCH_SECONDS = 25.0
-SAMPLES_PER_SECOND = 300.0
-"""Of an evaluation."""
-
-
-def seconds_of(job: Job, settings: Settings) -> float:
-    """What a run is expected to take, without the base model's training."""
-    if job.stage_name is None:
-        return LAUNCH_SECONDS + VALIDATION_SECONDS
-    batch = BATCH_SECONDS if STAGES[job.stage_name].generates else SFT_BATCH_SECONDS
-    validations = -(-job.steps // settings.validate_every) if job.kind == "final" else 1
-    return LAUNCH_SECONDS + job.steps * batch + validations * VALIDATION_SECONDS
-
-
-def seconds_of_evaluation(settings: Settings, questions: int) -> float:
-    """What an evaluation on so many questions is expected to take."""
-    return EVALUATION_LAUNCH_SECONDS + settings.samples * questions / SAMPLES_PER_SECOND
+    # An override for all runs wins over a method's file: OWNED_KEYS has what makes the methods differ.
+    return [*stage, *settings.overrides, *(f"{key}={value}" for key, value in own.items())]

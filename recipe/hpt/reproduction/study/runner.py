@@ -1,6 +1,9 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Run what a study's plan asks for and its folder does not have yet. Trainings are launched by a function it is given."""
+"""Run what a study's plan asks for and its folder does not have yet.
+
+The functions that launch trainings and evaluations are given to it.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,16 +16,10 @@ from tqdm import tqdm
 from recipe.hpt.launch import LOG_FILE
 from recipe.hpt.reproduction.report.study import sweep_scores
 from recipe.hpt.reproduction.study import data, plan, state
-from recipe.hpt.reproduction.study.plan import (
-    METHODS,
-    Budget,
-    Choice,
-    Evaluation,
-    Job,
-    Places,
-    Settings,
-    StudyError,
-)
+from recipe.hpt.reproduction.study.errors import StudyError
+from recipe.hpt.reproduction.study.methods import METHODS, swept_as
+from recipe.hpt.reproduction.study.plan import Budget, Evaluation, Job, Places, Settings
+from recipe.hpt.reproduction.study.sweep import Choice, choose
 from recipe.hpt.reproduction.task.questions import TRAIN_LEVELS
 
 Launch = Callable[[Path, Sequence[str], Callable[[int], None]], int]
@@ -36,13 +33,15 @@ class Study:
     """One launch of a study.
 
     Attributes:
-        out: its folder.
-        methods: those asked for; reports show whatever the folder has.
+        out: the study's folder.
+        settings: the study's settings.
+        budget: the size of a batch.
+        methods: the methods asked for; reports show whatever the folder has.
         launch: runs a training.
-        evaluate: samples from a model and verifies; None: final models are not evaluated.
+        evaluate: samples from a model and verifies the samples; None: final models are not evaluated.
         make_task: (folder, seed) -> None, writes data and base model unless they are there.
         wait_for_earlier: waits for a training that an earlier launch left in the run's folder.
-        made_with: versions, for the results.
+        made_with: versions that the results record.
         failed: run -> what happened, with its log.
         waiting: run -> what it waits for.
     """
@@ -75,15 +74,15 @@ class Study:
         return self.out / f"task-seed{seed}"
 
     def choice(self, stage: str) -> Choice:
-        """The learning rate of a stage, as far as its sweep has come."""
-        swept = plan.swept_as(stage)
+        """The learning rate that the finished runs of a stage's sweep choose."""
+        swept = swept_as(stage)
         sweep = plan.sweep_jobs(self.settings, (swept,))
         found = [state.result_of(self.out, job) for job in sweep]
         scores = sweep_scores([line for line in found if line is not None], TRAIN_LEVELS)
-        return plan.choose(scores.get(swept, {}), self.settings.sweep_lrs)
+        return choose(scores.get(swept, {}), self.settings.sweep_lrs)
 
     def run(self) -> None:
-        """Every run that is not finished; a failure is noted and the next one goes on."""
+        """Do every run that is not finished; after a failure, note it and go on with the next run."""
         jobs, evaluations = self.jobs, self.evaluations
         total = len(jobs) + len(evaluations)
         bar = tqdm(total=total, desc="runs", unit="run", disable=None, position=0)
@@ -101,15 +100,15 @@ class Study:
                 bar.update(1)
 
     def _check_same(self, job: Job, result: dict[str, Any]) -> None:
-        """Refuse a finished run that was given something else than this code would give it."""
+        """Refuse a finished run whose overrides differ from those that this code gives it."""
         if self._blocked(job) is None and result["overrides"] != self._given(job):
             raise StudyError(
-                f"got the finished run {state.folder_of(self.out, job)}, which was given something else than now; the "
-                "code has changed since: name a new study with --out, or remove the folder to repeat the run"
+                f"got the finished run {state.folder_of(self.out, job)} with other overrides than this code gives it; "
+                "the code has changed since: name a new study with --out, or remove the folder to repeat the run"
             )
 
     def _given(self, job: Job) -> list[str]:
-        """A run's overrides, whatever the study's folder is called and whether or not it is resumed."""
+        """A run's overrides without the name of the study's folder, and the same whether or not the run is resumed."""
         overrides = plan.overrides_of(job, self.settings, self.places(job), self.rate(job))
         return [item.replace(str(self.out), "OUT") for item in overrides]
 
@@ -134,7 +133,7 @@ class Study:
             missing = self.choice(job.stage_name).missing
             if missing:
                 rates = ", ".join(f"{rate:g}" for rate in missing)
-                return f"the sweep of {plan.swept_as(job.stage_name)} lacks the learning rates {rates}"
+                return f"the sweep of {swept_as(job.stage_name)} lacks the learning rates {rates}"
         return None
 
     def rate(self, job: Job) -> float | None:
@@ -154,10 +153,10 @@ class Study:
         )
 
     def _train(self, job: Job) -> None:
-        """One training to its result.
+        """Run one training, and write its result.
 
         Raises:
-            recipe.hpt.reproduction.study.state.Unfinished: it failed.
+            recipe.hpt.reproduction.study.state.Unfinished: the training failed.
         """
         self.make_task(self.task(job.seed), job.seed)
         data.check_disjoint(sorted(self.out.glob("task-seed*")))
@@ -221,7 +220,7 @@ class Study:
         return [f"{key}={value}" for key, value in own.items()]
 
     def model_of(self, job: Job) -> Path:
-        """The model that a finished run left; of the base model's validation the base model."""
+        """The model that a finished run left; after the validation of the base model, the base model."""
         if job.stage_name is None:
             return self.task(job.seed) / data.MODEL
         return state.exported_model(state.folder_of(self.out, job), job.steps)

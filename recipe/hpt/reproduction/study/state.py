@@ -1,8 +1,8 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""A study's state, in plain files only, so that an interruption at any point loses nothing that was finished.
+"""A study's state in plain files, so that an interruption loses nothing that was finished.
 
-    study.json                  the settings; a launch with others is refused
+    study.json                  the settings; a launch with other settings is refused
     results.jsonl               one line per finished run, rebuilt from the runs' own files
     runs/NAME/job.json          what the run was given
     runs/NAME/launches.jsonl    one line per launch that ended: seconds, exit status
@@ -25,30 +25,32 @@ from typing import Any
 from hpt.common import lock
 from hpt.common.files import TRACKER, write_whole
 from hpt.common.training_log import read_run
-from recipe.hpt.reproduction.study.plan import Budget, Evaluation, Job, Settings, StudyError
+from recipe.hpt.reproduction.study.errors import StudyError
+from recipe.hpt.reproduction.study.plan import Budget, Evaluation, Job, Settings
 
 SETTINGS, RESULTS, RUNS, LOCK = "study.json", "results.jsonl", "runs", ".lock"
 EVALUATIONS, EVALUATED = "evaluations", "evaluated.json"
 JOB, LAUNCHES, RESULT = "job.json", "launches.jsonl", "result.json"
-FORMAT_VERSION = 1
-"""Raise it when the same settings would give other runs."""
+FORMAT_VERSION = 2
+"""Raise it when the same settings would give other runs. Reports read all versions; runs are added to this one only."""
 
 
 class Unfinished(Exception):
-    """A training that ended without what a result needs; the message says what is missing."""
+    """A training that ended without what a result needs. The message says what is missing."""
 
 
 # ---- the study ----
 
 
 def settings_for(out: Path, given: dict[str, Any]) -> Settings:
-    """The folder's settings, or those of a new study.
+    """The settings of the folder, or of a new study.
 
     Args:
-        given: what this launch names; the rest is the folder's, or the default.
+        out: the study's folder.
+        given: the settings that this launch names. The folder's settings complete them, or the defaults.
 
     Raises:
-        StudyError: ``given`` differs from what the folder's runs were made with.
+        StudyError: ``given`` differs from the settings of the folder's runs.
     """
     file = out / SETTINGS
     if not file.exists():
@@ -57,7 +59,7 @@ def settings_for(out: Path, given: dict[str, Any]) -> Settings:
                 f"got --out {out}, which has runs but no {SETTINGS}; expected a study's folder or a new one"
             )
         return Settings(**given)
-    recorded = _recorded(file)
+    recorded = _recorded(file)["settings"]
     wanted = Settings(**{**recorded, **given})
     for field in fields(Settings):
         before, now = getattr(Settings(**recorded), field.name), getattr(wanted, field.name)
@@ -74,20 +76,37 @@ def _plain(value: Any) -> Any:
 
 
 def _recorded(file: Path) -> dict[str, Any]:
+    """The record of the settings, with tuples in place of lists.
+
+    Raises:
+        StudyError: a later version of the code wrote it.
+    """
     record = json.loads(file.read_text())
-    if record["format_version"] != FORMAT_VERSION:
+    if record["format_version"] not in range(1, FORMAT_VERSION + 1):
         raise StudyError(
-            f"got {file} of format {record['format_version']}; expected {FORMAT_VERSION}: the code has changed, "
-            "name a new folder with --out"
+            f"got {file} of format {record['format_version']}; expected at most {FORMAT_VERSION}: name a new folder "
+            "with --out"
         )
-    values = record["settings"]
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    values = record["settings"].items()
+    settings = {name: tuple(value) if isinstance(value, list) else value for name, value in values}
+    return {**record, "settings": settings}
 
 
 def record_settings(out: Path, settings: Settings) -> None:
-    record = {"format_version": FORMAT_VERSION, "settings": asdict(settings)}
-    if not (out / SETTINGS).exists():
-        write_whole(out / SETTINGS, json.dumps(record, indent=2) + "\n")
+    """Write the settings of a new study, and see that runs may be added to an old one.
+
+    Raises:
+        StudyError: the folder's runs are of an earlier format.
+    """
+    file = out / SETTINGS
+    if not file.exists():
+        record = {"format_version": FORMAT_VERSION, "settings": asdict(settings)}
+        write_whole(file, json.dumps(record, indent=2) + "\n")
+    elif (version := _recorded(file)["format_version"]) != FORMAT_VERSION:
+        raise StudyError(
+            f"got {file} of format {version}; expected {FORMAT_VERSION}, as runs are given other settings now: name a "
+            "new folder with --out, or read this one with --report"
+        )
 
 
 def locked(out: Path) -> contextlib.AbstractContextManager[None]:
@@ -135,21 +154,22 @@ def exported_model(folder: Path, steps: int) -> Path:
 
 
 def begin(folder: Path, given: dict[str, Any]) -> int | None:
-    """Make the folder ready for a launch; returns the batches to continue from, None from the start.
+    """Make the folder ready for a launch, and return the batches to continue from; None: from the start.
 
-    What a launch without a checkpoint has left, its log apart, would mix with the new one's.
+    Files that a launch without a checkpoint left would mix with those of the new one. Only its log stays.
 
     Args:
+        folder: the run's folder.
         given: what the run depends on (plain JSON).
 
     Raises:
-        StudyError: the folder's run was given something else.
+        StudyError: the run in the folder depends on something else.
     """
     record = folder / JOB
     if record.exists() and json.loads(record.read_text()) != given:
         raise StudyError(
-            f"got an unfinished run in {folder} that was given something else than now ({JOB}); the code or the chosen "
-            "learning rate has changed: remove this folder to start the run over, or name a new study with --out"
+            f"got an unfinished run in {folder} with other overrides ({JOB}) than this launch gives it; the code or the "
+            "chosen learning rate has changed: remove this folder to start the run over, or name a new study with --out"
         )
     step = checkpoint_step(folder)
     if step is None and folder.exists():
@@ -163,7 +183,7 @@ def begin(folder: Path, given: dict[str, Any]) -> int | None:
 
 
 def record_launch(folder: Path, seconds: float, status: int | None) -> None:
-    """Note a launch that ended; ``status`` None: interrupted."""
+    """Note a launch that ended; a ``status`` of None means that it was interrupted."""
     with open(folder / LAUNCHES, "a") as file:
         file.write(json.dumps({"seconds": round(seconds, 1), "status": status}) + "\n")
 
@@ -174,14 +194,14 @@ def launches_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def measured(job: Job, folder: Path, budget: Budget) -> dict[str, Any]:
-    """A finished training's figures from its metrics.
+    """The figures of a finished training, from its metrics.
 
     Returns:
-        ``curve``: batches of this run -> level -> accuracy; ``accuracy``: of its last batch, per level;
-        budgets of this run alone; seconds of its launches and of its batches alone.
+        ``curve`` is batches of this run -> level -> accuracy, ``accuracy`` its last entry. Budgets and seconds are
+        those of this run alone; ``batch_seconds`` leaves out the start and the end of its launches.
 
     Raises:
-        Unfinished: no validation of the last batch.
+        Unfinished: there is no validation after the last batch.
     """
     try:
         run = read_run(folder)
@@ -200,7 +220,7 @@ def measured(job: Job, folder: Path, budget: Budget) -> dict[str, Any]:
         "questions": job.steps * budget.questions,
         "questions_before": job.start * budget.questions,
         "optimizer_steps": budget.optimizer_steps(job.steps),
-        # Without a row to train on, as where all answers to a step's questions are right, or all wrong.
+        # A step without a row to train on is skipped: all answers to its questions are right, or all are wrong.
         "optimizer_steps_skipped": round(sum(run.series("hpt/steps_skipped").values())),
         # An interruption loses the metrics of a batch whose checkpoint is already complete.
         "steps_with_metrics": len(batches),
@@ -225,7 +245,7 @@ def evaluation_folder(out: Path, evaluation: Evaluation) -> Path:
 
 
 def evaluation_results(folder: Path) -> Path:
-    """Of an evaluation's folder that of main_eval, which wants one without anything else, such as a log."""
+    """The folder of main_eval in an evaluation's folder; main_eval refuses one with other files, such as a log."""
     return folder / "results"
 
 

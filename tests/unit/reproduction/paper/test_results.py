@@ -8,7 +8,8 @@ from decimal import ROUND_HALF_UP, Decimal
 import pytest
 
 from hpt.data.benchmarks import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION
-from recipe.hpt.reproduction.paper import results, settings
+from recipe.hpt.configs import choices
+from recipe.hpt.reproduction.paper import results
 from recipe.hpt.reproduction.paper.results import (
     AVERAGE,
     AVERAGE_OOD,
@@ -21,7 +22,7 @@ ROWS = [*TABLE_2, *TABLE_3]
 
 
 def mean(cells, names):
-    """Of decimal numbers, exactly; a tie goes up, as the paper rounds."""
+    """The exact mean of decimal numbers; a tie is rounded up, as in the paper."""
     total = sum(Decimal(str(cells[name])) for name in names)
     return float((total / len(names)).quantize(Decimal("0.1"), ROUND_HALF_UP))
 
@@ -47,7 +48,7 @@ def test_column_sums_of_the_tables():
 def test_rows():
     assert len(TABLE_2) == 12 and len(TABLE_3) == 10
     assert len({(row.model, row.method) for row in ROWS}) == len(ROWS)
-    assert {row.model for row in ROWS} == {*settings.MODELS}
+    assert {row.model for row in ROWS} == {*results.MODELS}
     hpt = published_row("qwen2.5_math_7b", "hpt")
     assert (hpt.cells["aime24"], hpt.cells["gpqa"]) == (33.0, 42.9) and not hpt.quoted
     assert published_row("llama3.1_8b", "hpt").cells["olympiadbench"] == 20.4
@@ -58,13 +59,23 @@ def test_rows():
     ]  # fmt: skip
 
 
-def test_quoted_rows_and_tables_are_those_of_the_settings():
-    """Two lists of the paper's rows were written apart from one another."""
-    for row in settings.ROWS:
-        for table, rows in ((2, TABLE_2), (3, TABLE_3)):
-            found = [each for each in rows if (each.model, each.method) == (row.model, row.method)]
-            assert bool(found) == (table in row.tables), row.name
-            assert all(each.quoted == row.quoted for each in found), row.name
+def test_every_row_that_a_training_makes_has_an_experiment():
+    trained = {(row.model, row.method) for row in ROWS if row.method not in ("base", *results.LABELS)}
+    trained |= {(results.ABLATION_MODEL, method) for method in (*results.TABLE_5, *results.TABLE_6)}
+    trained |= {(results.TABLE_4_MODEL, method) for method in results.TABLE_4}
+    methods = {"sft_then_grpo": "sft_grpo"}
+    experiments = {(model, methods.get(method, method)) for model, method, *_ in map(_split, choices("experiment"))}
+    assert trained <= experiments
+
+
+def _split(name):
+    return name.split("/")
+
+
+def test_three_rows_of_llama_are_quoted_from_another_paper():
+    assert {(row.model, row.method) for row in TABLE_3 if row.quoted} == {
+        ("llama3.1_8b", "sft"), ("llama3.1_8b", "grpo"), ("llama3.1_8b", "luffy"),
+    }  # fmt: skip
 
 
 def test_exclusive_solves_add_up():
@@ -79,7 +90,7 @@ def test_exclusive_solves_add_up():
 
 
 def test_net_exclusive_solves_differ_from_table_2():
-    """Of the same samples, what HPT alone solves minus what the other alone solves would be the difference of the cells."""
+    """On the same samples, the exclusive solves of HPT minus those of the other would be the difference of the cells."""
     cells = {row.method: row.cells["math500"] for row in TABLE_2}
     net = {other: (levels["all"].only_hpt - levels["all"].only_other) / 5 for other, levels in results.TABLE_4.items()}
     assert net == pytest.approx({"grpo": 8.6, "luffy": 5.4})
@@ -90,6 +101,3 @@ def test_net_exclusive_solves_differ_from_table_2():
 def test_ablations_share_hpts_row():
     average = published_row("qwen2.5_math_1.5b", "hpt").averages[AVERAGE]
     assert results.TABLE_5["hpt"] == results.TABLE_6["hpt"] == average == 41.9
-    names = {row.method for row in settings.ROWS if 5 in row.tables}
-    assert names == {*results.TABLE_5}
-    assert {row.method for row in settings.ROWS if 6 in row.tables} == {*results.TABLE_6}

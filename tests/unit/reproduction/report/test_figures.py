@@ -23,7 +23,7 @@ from recipe.hpt.reproduction.report.pass_curves import pass_at_k_figure
 from recipe.hpt.reproduction.report.plots import styles_of
 from recipe.hpt.reproduction.report.runs import RunEntry, RunsError
 from recipe.hpt.reproduction.report.series import line_of, mean_of, series_of
-from recipe.hpt.reproduction.study.plan import METHODS
+from recipe.hpt.reproduction.study.methods import METHODS
 from tests.unit.reproduction.report.folders import evaluation, metrics
 
 RATIO = "hpt/demonstration_share_rows"

@@ -10,7 +10,8 @@ import pytest
 from hpt.common.terminal import rendered
 from recipe.hpt.reproduction.report import curves, study
 from recipe.hpt.reproduction.report.statistics import value_of
-from recipe.hpt.reproduction.study.plan import COMPARED, Choice
+from recipe.hpt.reproduction.study.methods import COMPARED
+from recipe.hpt.reproduction.study.sweep import Choice
 
 LEVELS = (1, 2)  # of training; 7 is outside
 

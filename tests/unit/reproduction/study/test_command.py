@@ -11,8 +11,8 @@ import pytest
 from hpt.common.files import TRACKER
 from recipe.hpt import configs
 from recipe.hpt.reproduction.study import command as study
-from recipe.hpt.reproduction.study import data, state
-from recipe.hpt.reproduction.study.plan import ABLATIONS, COMPARED, METHODS
+from recipe.hpt.reproduction.study import data, plan, state
+from recipe.hpt.reproduction.study.methods import ABLATIONS, COMPARED, METHODS
 from tests.unit.reproduction.report import folders
 
 # The rate at which each method does best here; GRPO ties at the two smaller ones.
@@ -328,9 +328,9 @@ def test_a_changed_setting_is_refused_and_nothing_is_run(launch, trainings, caps
 
 def test_a_finished_run_of_other_code_is_refused(launch, monkeypatch, capsys):
     assert launch("--only", "hpt") == 0
-    monkeypatch.setattr(study.plan, "WARMUP_SHARE", 0.5)
+    monkeypatch.setattr(plan, "WARMUP_SHARE", 0.5)
     assert launch("--only", "hpt") == 2
-    assert "which was given something else than now" in capsys.readouterr().err
+    assert "with other overrides than this code gives it" in capsys.readouterr().err
 
 
 def test_a_study_may_be_moved(launch, trainings, tmp_path):

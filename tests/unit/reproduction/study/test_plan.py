@@ -1,21 +1,16 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The plan of a study: equal budgets, sweeps, choices, what a run is given."""
+"""The plan of a study: equal budgets, sweeps, and what a run is given."""
 
 from pathlib import Path
 
 import pytest
 
-from recipe.hpt.reproduction.study import plan
-from recipe.hpt.reproduction.study.plan import (
-    METHODS,
-    SWEEP_SEED,
-    Budget,
-    Job,
-    Places,
-    Settings,
-    StudyError,
-)
+from recipe.hpt.reproduction.study import plan, timing
+from recipe.hpt.reproduction.study.errors import StudyError
+from recipe.hpt.reproduction.study.methods import ABLATIONS, COMPARED, METHODS, STAGES
+from recipe.hpt.reproduction.study.plan import Budget, Job, Places, Settings
+from recipe.hpt.reproduction.study.sweep import SWEEP_SEED
 
 SETTINGS = Settings()
 PLACES = Places(Path("/run"), Path("/train"), Path("/test"), Path("/model"))
@@ -51,7 +46,7 @@ def test_optimizer_steps_follow_from_batches_alone():
 
 
 def test_the_methods_differ_in_their_own_settings_only():
-    """Batch, mini-batch, epochs and rollouts are nobody's own, so they are the same for all."""
+    """No method sets batch, mini-batch, epochs or rollouts, so they are the same for all."""
     assert {
         name: given(finals(name)[0]).get("hpt.strategy") for name in METHODS if name != "base"
     } == {
@@ -59,12 +54,12 @@ def test_the_methods_differ_in_their_own_settings_only():
         "luffy": "luffy", "srft": "srft", "hpt": "switch",
         "hpt_gamma_1_4": "switch", "hpt_gamma_2_4": "switch", "off_on": "off_on", "mix_on": "mix_on",
     }  # fmt: skip
-    own = {item.split("=")[0] for stage in plan.STAGES.values() for item in stage.overrides}
+    own = {item.split("=")[0] for stage in STAGES.values() for item in stage.overrides}
     assert own == {
         "hpt.strategy", "hpt.rollout_algorithm", "hpt.clip_ratio", "hpt.gamma",
-        "hpt.sft_coef", "hpt.off_coef",
+        "hpt.sft_coef", "hpt.off_coef", "hpt.shaping",
     }  # fmt: skip
-    assert own <= plan.OWNED_KEYS
+    assert own - {"hpt.shaping"} <= plan.OWNED_KEYS
     grpo = given(finals("grpo")[0])
     assert (grpo["hpt.rollout_algorithm"], grpo["hpt.clip_ratio"]) == ("grpo", "0.2")
 
@@ -86,15 +81,15 @@ def test_ablations_come_last_and_take_hpts_learning_rate():
     settings = Settings(seeds=(0, 1))
     jobs = plan.all_jobs(settings, tuple(METHODS))
     finals = [job for job in jobs if job.kind == "final"]
-    assert {job.method for job in finals[-8:]} == set(plan.ABLATIONS)
-    assert {job.method for job in jobs if job.kind == "sweep"}.isdisjoint(plan.ABLATIONS)
+    assert {job.method for job in finals[-8:]} == set(ABLATIONS)
+    assert {job.method for job in jobs if job.kind == "sweep"}.isdisjoint(ABLATIONS)
     assert {job.method for job in plan.sweep_jobs(settings, ("mix_on",))} == {"hpt"}
 
 
 def test_an_ablation_differs_from_hpt_in_its_own_settings_only():
     hpt = given(finals("hpt")[0])
     changed = {}
-    for name in plan.ABLATIONS:
+    for name in ABLATIONS:
         run = given(finals(name)[0])
         changed[name] = {
             key: value for key, value in run.items() if hpt.get(key) != value and key != "trainer.experiment_name"
@@ -102,8 +97,8 @@ def test_an_ablation_differs_from_hpt_in_its_own_settings_only():
     assert changed == {
         "hpt_gamma_1_4": {"hpt.gamma": "0.25"},
         "hpt_gamma_2_4": {"hpt.gamma": "0.5"},
-        "off_on": {"hpt.strategy": "off_on"},
-        "mix_on": {"hpt.strategy": "mix_on", "hpt.sft_coef": "0.1", "hpt.off_coef": "1.0"},
+        "off_on": {"hpt.strategy": "off_on", "hpt.off_coef": "1.0", "hpt.shaping": "0.1"},
+        "mix_on": {"hpt.strategy": "mix_on", "hpt.sft_coef": "0.1", "hpt.off_coef": "1.0", "hpt.shaping": "0.1"},
     }
 
 
@@ -170,7 +165,7 @@ def test_a_resumed_run_makes_up_for_the_validation_that_its_checkpoint_may_lack(
     assert (run["trainer.val_before_train"], run["trainer.val_only"]) == (before, only)
 
 
-# ---- sweeps and choices ----
+# ---- sweeps ----
 
 
 def test_sweeps_are_of_the_stages_needed_on_a_seed_of_their_own():
@@ -188,33 +183,6 @@ def test_names_are_distinct():
     assert len(set(names)) == len(names) == 15 + 3 * (8 + 4)
 
 
-RATES = (1e-4, 1e-3, 1e-2)
-
-
-@pytest.mark.parametrize(
-    ("scores", "chosen", "at_edge"),
-    [
-        ((0.1, 0.5, 0.3), 1e-3, False),
-        ((0.5, 0.1, 0.3), 1e-4, True),
-        ((0.1, 0.2, 0.3), 1e-2, True),
-        ((0.1, 0.5, 0.5), 1e-3, False),  # a tie: the smaller rate
-        ((0.3, 0.3 + 1e-12, 0.3), 1e-4, True),  # sums in another order
-    ],
-)
-def test_the_best_rate_is_chosen_and_of_equals_the_smallest(scores, chosen, at_edge):
-    choice = plan.choose(dict(zip(RATES, scores, strict=True)), RATES)
-    assert (choice.learning_rate, choice.missing, choice.at_edge) == (chosen, (), at_edge)
-
-
-def test_nothing_is_chosen_while_a_run_is_missing():
-    choice = plan.choose({1e-3: 0.9}, RATES)
-    assert (choice.learning_rate, choice.missing) == (None, (1e-4, 1e-2))
-
-
-def test_a_single_rate_needs_no_sweep():
-    assert plan.choose({}, (1e-3,)) == plan.Choice(1e-3)
-
-
 # ---- settings ----
 
 
@@ -225,11 +193,13 @@ def test_a_single_rate_needs_no_sweep():
         ({"steps": 0}, "got --steps 0; expected an even number >= 2"),
         ({"seeds": ()}, "got --seeds ''; expected different integers"),
         ({"seeds": (1, 1)}, "got --seeds 1,1; expected different integers"),
-        ({"seeds": (0, SWEEP_SEED)}, "100 is the sweep's"),
+        ({"seeds": (0, SWEEP_SEED)}, "100 is the seed of the sweeps"),
         ({"sweep_lrs": (1e-3, 0.0)}, "got --sweep-lrs 0.001,0; expected different numbers"),
         ({"sweep_lrs": (1e-3, 1e-3)}, "expected different numbers between 0 and 1"),
         ({"overrides": ("hpt.gamma=1",)}, r"got the override hpt.gamma=...; the study sets it"),
         ({"overrides": ("+trainer.val_only=true",)}, "got the override trainer.val_only=..."),
+        ({"overrides": ("+method=luffy",)}, "got the override method=..."),
+        ({"overrides": ("+experiment=qwen2.5_math_7b/hpt",)}, "got the override experiment=..."),
     ],
 )
 def test_wrong_settings_say_what_was_expected(settings, message):
@@ -245,17 +215,18 @@ def test_what_the_study_sets_is_refused_as_an_override():
     keys = {
         key for job in plan.all_jobs(SETTINGS, tuple(METHODS)) for key in given(job) if key not in Settings().overrides
     }
-    assert keys == plan.OWNED_KEYS
+    assert keys == (plan.OWNED_KEYS | {"hpt.shaping"}) - {"experiment", "method"}
 
 
-def test_an_unknown_method_lists_the_options():
-    with pytest.raises(StudyError, match=r"Unknown method 'gpro'\. Available: base, sft, grpo, "):
-        plan.check_methods(["hpt", "gpro"])
-    assert plan.check_methods(["hpt", "base"]) == ("base", "hpt")
+def test_an_override_for_all_runs_wins_over_the_method_files():
+    settings = Settings(overrides=("hpt.shaping=0.5",))
+    (job,) = plan.stages_of(settings, "luffy", 0)
+    overrides = plan.overrides_of(job, settings, PLACES, 1e-3)
+    assert [item for item in overrides if item.startswith("hpt.shaping=")] == ["hpt.shaping=0.1", "hpt.shaping=0.5"]
 
 
 def test_the_comparison_fits_into_four_hours():
-    jobs = plan.all_jobs(SETTINGS, plan.COMPARED)
-    seconds = sum(plan.seconds_of(job, SETTINGS) for job in jobs) + 4 * plan.BASE_MODEL_SECONDS
+    jobs = plan.all_jobs(SETTINGS, COMPARED)
+    seconds = sum(timing.seconds_of(job, SETTINGS) for job in jobs) + 4 * timing.BASE_MODEL_SECONDS
     assert 2.5 * 3600 < seconds < 4 * 3600
-    assert plan.seconds_of(Job("final", "sft", 0, steps=40), SETTINGS) == 40 + 40 * 1.5 + 4 * 11
+    assert timing.seconds_of(Job("final", "sft", 0, steps=40), SETTINGS) == 40 + 40 * 1.5 + 4 * 11

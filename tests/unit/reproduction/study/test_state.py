@@ -8,7 +8,8 @@ import pytest
 
 from hpt.common.files import TRACKER
 from recipe.hpt.reproduction.study import state
-from recipe.hpt.reproduction.study.plan import Budget, Job, Settings, StudyError
+from recipe.hpt.reproduction.study.errors import StudyError
+from recipe.hpt.reproduction.study.plan import Budget, Job, Settings
 
 JOB = Job("final", "hpt", 0, steps=4)
 BUDGET = Budget(questions=8, mini_batch=4, epochs=2, rollouts=4)
@@ -73,10 +74,20 @@ def test_runs_without_settings_and_another_format_are_refused(tmp_path):
     (tmp_path / "runs").mkdir()
     with pytest.raises(StudyError, match=r"has runs but no study\.json"):
         state.settings_for(tmp_path, {})
-    record = {"format_version": 0, "settings": {}}
+    record = {"format_version": state.FORMAT_VERSION + 1, "settings": {}}
     (tmp_path / state.SETTINGS).write_text(json.dumps(record))
-    with pytest.raises(StudyError, match="of format 0; expected 1"):
+    with pytest.raises(StudyError, match="of format 3; expected at most 2"):
         state.settings_for(tmp_path, {})
+
+
+def test_an_older_study_is_read_and_not_continued(tmp_path):
+    record = {"format_version": 1, "settings": {"steps": 10, "seeds": [3]}}
+    (tmp_path / state.SETTINGS).write_text(json.dumps(record))
+    settings = state.settings_for(tmp_path, {})
+    assert settings == Settings(steps=10, seeds=(3,))
+    with pytest.raises(StudyError, match=r"of format 1; expected 2, .*--out, or read this one with --report"):
+        state.record_settings(tmp_path, settings)
+    assert json.loads((tmp_path / state.SETTINGS).read_text()) == record
 
 
 def test_one_launch_at_a_time(tmp_path):
@@ -120,9 +131,9 @@ def test_an_unfinished_run_without_a_checkpoint_starts_over_and_keeps_its_log(fo
     assert {path.name for path in folder.iterdir()} == {"job.json", "train.log", "launches.jsonl"}
 
 
-def test_an_unfinished_run_that_was_given_something_else_is_refused(folder):
+def test_an_unfinished_run_with_other_overrides_is_refused(folder):
     state.begin(folder, {"lr": 1})
-    with pytest.raises(StudyError, match=r"was given something else than now .*remove this folder"):
+    with pytest.raises(StudyError, match=r"with other overrides .*remove this folder"):
         state.begin(folder, {"lr": 2})
 
 
