@@ -102,7 +102,7 @@ lint: install
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m mypy
 	.venv/bin/lint-imports
-	.venv/bin/python tests/lint.py || true
+	.venv/bin/python tests/lint.py
 
 docs: install
 	$(ENTER)

@@ -87,7 +87,7 @@ def check_strategy(config: DictConfig, settings: HPTConfig) -> None:
         )
     if method.reweighting and actor.calculate_entropy is False:
         raise ConfigError(
-            f"got actor_rollout_ref.actor.calculate_entropy=False; hpt.strategy={name} reweights rows by their entropy: "
+            f"got actor_rollout_ref.actor.calculate_entropy=False; hpt.strategy={name} reweights rows by entropy: "
             "leave it null or set it to true"
         )
     if actor.calculate_entropy is None:

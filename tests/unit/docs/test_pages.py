@@ -122,7 +122,8 @@ TRAININGS = sorted(
         tuple(word for word in words[3:] if not word.startswith("--check"))
         for page in PAGES
         for words in commands(page.read_text())
-        if words[:3] == ["python", "-m", "recipe.hpt.main_hpt"] and not any("[" in w and "]" in w and "=" not in w for w in words)
+        if words[:3] == ["python", "-m", "recipe.hpt.main_hpt"]
+        and not any("[" in word and "]" in word and "=" not in word for word in words)
     }
 )  # fmt: skip
 

@@ -145,8 +145,14 @@ def test_the_gate_decides_by_the_mean_score(tmp_path):
     [
         ("zon", "got the schedule 'my_gate:zon', which cannot be imported ("),
         ("LIMIT", "got the schedule 'my_gate:LIMIT', 0.5; expected a function of P"),
-        ("half", "got 0.5 from the schedule 'my_gate:half' at P = 0.0; expected three finite numbers >= 0 (on, off, sft)"),
-        ("minus", "got the coefficients (-1.0, 0.0, 0.0) at P = 0.0; expected three finite numbers >= 0 (on, off, sft)"),
+        (
+            "half",
+            "got 0.5 from the schedule 'my_gate:half' at P = 0.0; expected three finite numbers >= 0 (on, off, sft)",
+        ),
+        (
+            "minus",
+            "got the coefficients (-1.0, 0.0, 0.0) at P = 0.0; expected three finite numbers >= 0 (on, off, sft)",
+        ),
     ],
 )  # fmt: skip
 def test_mistakes_with_gates(tmp_path, name, message):
@@ -187,7 +193,8 @@ def test_the_verifier_in_an_evaluation_and_its_gold_answers(tmp_path):
     (arguments,) = [words for words in COMMANDS if "recipe.hpt.main_eval" in words]
     given = OmegaConf.to_container(OmegaConf.from_dotlist(arguments[3:]))
     file = questions(tmp_path, "2", "two")
-    with pytest.raises(DataError, match=re.escape(shown("unknown verifier_kind 'word_count', expected one of math, choice"))):  # fmt: skip
+    unknown = shown("unknown verifier_kind 'word_count', expected one of math, choice")
+    with pytest.raises(DataError, match=re.escape(unknown)):
         load_benchmarks([str(file)])
     (plugin,) = EvaluationSettings.from_mapping(given).plugins
     importlib.import_module(plugin)
@@ -274,8 +281,8 @@ def test_the_reward_function(tmp_path):
     ["reward.custom_reward_function.path=my_rewrad.py", "reward.custom_reward_function.name=score"],
 )
 def test_mistakes_with_reward_functions(tmp_path, override):
-    shown("got reward.custom_reward_function.path=my_rewrad.py and name=compute_score, which cannot be loaded (")  # fmt: skip
-    with pytest.raises(ConfigError, match=r"^got reward.custom_reward_function.path=my_rew.* which cannot be loaded"):  # fmt: skip
+    shown("got reward.custom_reward_function.path=my_rewrad.py and name=compute_score, which cannot be loaded (")
+    with pytest.raises(ConfigError, match=r"^got reward.custom_reward_function.path=my_rew.* cannot be loaded"):
         prepared([*command("my_reward"), override], tmp_path)
 
 

@@ -299,7 +299,7 @@ def log_probs_and_entropy(model: Any, item: Item, temperature: float) -> tuple:
 
 def reference(model: Any, items: list[Item], scenario: Scenario) -> tuple[dict, dict]:
     """(loss per term, gradient per parameter) of one optimizer step over N questions."""
-    terms = {name: torch.zeros((), dtype=torch.float64) for name in ("rl", "offline", "sft", "entropy", "kl")}
+    terms = {name: torch.zeros((), dtype=torch.float64) for name in ("rl", "off", "sft", "entropy", "kl")}
     for item in items:
         hot = scenario.per_row_temperature and item.kind == RowKind.ROLLOUT
         log_prob, entropy = log_probs_and_entropy(model, item, TEMPERATURE if hot else 1.0)
@@ -513,7 +513,7 @@ def test_each_optimizer_step_has_the_gradient_and_losses_of_the_paper(runs, worl
         reported = {
             term: result.metrics[f"hpt/loss_{term}"][number] for term in terms if f"hpt/loss_{term}" in result.metrics
         }
-        assert set(reported) == set(terms if scenario.extra_terms else ("rl", "offline", "sft"))
+        assert set(reported) == set(terms if scenario.extra_terms else ("rl", "off", "sft"))
         assert reported == pytest.approx({k: terms[k] for k in reported}, rel=1e-5, abs=1e-7)
         total = sum(terms.values())
         assert result.metrics["loss"][number] == pytest.approx(total, rel=1e-5, abs=1e-7)

@@ -6,7 +6,7 @@ Averages are the published ones. Each follows from its published cells within ro
 arithmetic), and the sums of Table 4 are exact. ``tests/unit/reproduction/paper/test_results.py`` checks them all.
 
 Table 4 does not follow from Table 2, so the two tables do not count the same samples. In Table 4, HPT solves 43 of 500
-questions more than GRPO and 27 more than LUFFY, which is 8.6 and 5.4 points of MATH-500. Table 2 has 7.4 and 0.8 points.
+questions more than GRPO and 27 more than LUFFY, which is 8.6 and 5.4 points of MATH-500. Table 2 has 7.4 and 0.8.
 """
 
 from collections.abc import Mapping, Sequence

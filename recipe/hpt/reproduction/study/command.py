@@ -176,7 +176,8 @@ def _outcome(study: Study) -> int:
             file=sys.stderr,
         )
     for what, name in (
-        ("results", state.RESULTS), ("tables", outputs.TABLES), ("curves", outputs.FIGURE), ("their data", outputs.CURVES),
+        ("results", state.RESULTS), ("tables", outputs.TABLES), ("curves", outputs.FIGURE),
+        ("their data", outputs.CURVES),
         ("report", PAGE), ("runs, logs", state.RUNS),
     ):  # fmt: skip
         if (study.out / name).exists():

@@ -70,8 +70,8 @@ class Settings:
             raise StudyError(f"got --seeds {_listed(self.seeds)}; expected different integers >= 0")
         if SWEEP_SEED in self.seeds:
             raise StudyError(
-                f"got --seeds {_listed(self.seeds)}; {SWEEP_SEED} is the seed of the sweeps, which choose learning rates and "
-                "are not reported: leave it out"
+                f"got --seeds {_listed(self.seeds)}; {SWEEP_SEED} is the seed of the sweeps, which choose learning "
+                "rates and are not reported: leave it out"
             )
         rates = self.sweep_lrs
         if not rates or len(set(rates)) < len(rates) or not all(0 < rate < 1 for rate in rates):

@@ -168,8 +168,9 @@ def begin(folder: Path, given: dict[str, Any]) -> int | None:
     record = folder / JOB
     if record.exists() and json.loads(record.read_text()) != given:
         raise StudyError(
-            f"got an unfinished run in {folder} with other overrides ({JOB}) than this launch gives it; the code or the "
-            "chosen learning rate has changed: remove this folder to start the run over, or name a new study with --out"
+            f"got an unfinished run in {folder} with other overrides ({JOB}) than this launch gives it; the code or "
+            "the chosen learning rate has changed: remove this folder to start the run over, or name a new study with "
+            "--out"
         )
     step = checkpoint_step(folder)
     if step is None and folder.exists():

@@ -90,7 +90,7 @@ def test_exclusive_solves_add_up():
 
 
 def test_net_exclusive_solves_differ_from_table_2():
-    """On the same samples, the exclusive solves of HPT minus those of the other would be the difference of the cells."""
+    """On the same samples, HPT's exclusive solves minus the other's would be the difference of the cells."""
     cells = {row.method: row.cells["math500"] for row in TABLE_2}
     net = {other: (levels["all"].only_hpt - levels["all"].only_other) / 5 for other, levels in results.TABLE_4.items()}
     assert net == pytest.approx({"grpo": 8.6, "luffy": 5.4})

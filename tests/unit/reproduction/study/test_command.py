@@ -120,7 +120,7 @@ def evaluations():
 
 @pytest.fixture
 def launch(tmp_path, tasks, trainings, evaluations):
-    """launch(*arguments) -> exit status; of four batches, on one seed, without sweeps unless the arguments say otherwise."""
+    """launch(*arguments) -> exit status; four batches, one seed and no sweeps unless the arguments say otherwise."""
 
     def make_task(folder, seed):
         if not folder.exists():
@@ -364,7 +364,7 @@ def test_a_dry_run_knows_what_is_left(launch, trainings, capsys):
     ("arguments", "message"),
     [
         (["--only", "hpt,gpro"], "Unknown method 'gpro'. Available: base, sft, grpo, sft_grpo, luffy, srft, hpt,"),
-        (["--seed", "1"], "Unknown option '--seed'. Available: -h, --help, --only, --full, --seeds, --steps, --sweep-lrs"),
+        (["--seed", "1"], "Unknown option '--seed'. Available: -h, --help, --only, --full, --seeds, --steps, "),
         (["--seeds", "a"], "got 'a'; expected integers, separated by commas"),
         (["--sweep-lrs", "1e-3;1e-2"], "got '1e-3;1e-2'; expected numbers, separated by commas"),
         (["gamma"], "got 'gamma'; expected key=value"),

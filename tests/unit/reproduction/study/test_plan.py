@@ -40,8 +40,8 @@ def test_optimizer_steps_follow_from_batches_alone():
     assert budget.optimizer_steps(40) == 320
     assert Budget(10, 4, 1, 4).optimizer_steps(1) == 3  # a last, smaller mini-batch
     assert (
-        budget.described(40)
-        == "40 batches x 64 questions = 2560 questions; 40 batches x 2 epochs x 4 mini-batches of 16 = 320 optimizer steps"
+        budget.described(40) == "40 batches x 64 questions = 2560 questions; "
+        "40 batches x 2 epochs x 4 mini-batches of 16 = 320 optimizer steps"
     )
 
 
