@@ -16,6 +16,7 @@
 #   CONFIG          hpt_trainer, or quickstart for a CPU             hpt_trainer
 #   DRY_RUN=1       print the composed configuration, validate it, the data and the paths, start nothing
 #   CHECK=1         show all that can be known before a GPU hour as a table, start nothing
+#   GPU_MEMORY_GIB  memory of a GPU in GiB, for CHECK=1 on a machine without the run's GPUs
 #
 # The defaults are in the checkout. Relative paths are relative to where the script is called. Arguments are Hydra
 # overrides and win over everything here. In two-stage scripts SFT_OVERRIDES and RL_OVERRIDES go to one stage; both are

@@ -21,7 +21,7 @@ ids = {"ids": [name(page) for page in PAGES]}
 FOLDERS = r"(?:hpt|recipe|examples|docs|tests|benchmarks|requirements)/"
 PATH = re.compile(rf"(?<![\w./$-]){FOLDERS}[\w./*{{}},+-]*[\w*}}/]")
 # Names that stand for a user's own.
-PLACEHOLDERS = re.compile(r"MODEL|METHOD|NAME|FOLDER|config/experiment")
+PLACEHOLDERS = re.compile(r"MODEL|METHOD|NAME|FOLDER")
 FORMER = ("hpt/offline_ratio", "hpt/sft_share_tokens", "hpt/loss_offline", "offline_algorithm")
 
 
