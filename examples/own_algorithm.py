@@ -8,7 +8,7 @@
 
 import math
 
-from hpt.method.estimator import Algorithm, credit, parts, register
+from hpt.upge import Algorithm, credit, parts, register
 
 
 @parts.part("1 if r < 2 else 0")

@@ -23,7 +23,7 @@ from hpt.common.errors import DataError, PathProblem, Problem, first_line
 BATCH_ROWS = 256
 # Bytes of a column read ahead: large enough for disks, small beside the rest.
 READ_BYTES = 1 << 20
-# Of the struct only this leaf is read.
+# Only this leaf of the struct is read.
 _ANSWER = "reward_model.ground_truth"
 
 ADVICE = (

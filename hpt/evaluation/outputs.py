@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The files that sum up a results folder. ``python -m hpt.evaluation report`` makes them again from its samples.
+"""The files that sum up a results folder. ``hpt eval report`` makes them again from its samples.
 
 results.json        every figure
 results.md          the tables

@@ -45,7 +45,7 @@ DEFINITIONS: dict[str, tuple[str, str]] = {
     ),
     "hpt/demonstrations_skipped": (
         "questions",
-        "that the gate sends to their demonstration, but that have none",
+        "questions that the gate sends to their demonstration, but that have none",
     ),
     "hpt/coefficient_on": ("coefficient", "mean over questions, RL on rollouts"),
     "hpt/coefficient_off": ("coefficient", "mean over questions, RL on demonstrations"),
@@ -63,11 +63,11 @@ DEFINITIONS: dict[str, tuple[str, str]] = {
     "hpt/entropy_rollout": ("nats", "mean policy entropy per token of the rollouts trained on"),
     "hpt/grad_norm": (
         "L2 norm",
-        "of the gradient before clipping, mean over the batch's optimizer steps",
+        "norm of the gradient before clipping, mean over the batch's optimizer steps",
     ),
     "hpt/steps_skipped": (
         "optimizer steps",
-        "left out: no row to train on, a gradient that is not finite, or above hpt.skip_grad_norm",
+        "steps left out: no row to train on, a gradient that is not finite, or a norm above hpt.skip_grad_norm",
     ),
     "hpt/leftover_rows": (
         "rows",

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The estimator under the name that code outside this project imports; its home is :mod:`hpt.method.estimator`."""
+"""The estimator under the name that outside code imports; it is implemented in :mod:`hpt.method.estimator`."""
 
 from hpt.method.estimator import (
     ALGORITHMS,

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure how fast the pool verifies, against a plain loop over math-verify in one process.
 
-    python -m hpt.verifier bench
+    hpt verify bench
 
 Pairs of answers like those of MATH are made from a seed. The plain loop parses and compares each pair, as a program
 without a pool would. Rounds alternate between loop and pool, and figures are medians over rounds. The exact screen

@@ -185,7 +185,7 @@ class HybridDataset(RLHFDataset):
                     "max_target_length": self.max_target_length,
                     "code_version": _CODE_VERSION,
                 },
-                desc="Tokenizing gold solutions",
+                desc="Tokenizing demonstrations",
             )
         # Counted from the result: datasets may have found it in its cache and tokenised nothing.
         num_tokens = table.select_columns("num_tokens").with_format("numpy")[:]["num_tokens"]
@@ -201,8 +201,8 @@ class HybridDataset(RLHFDataset):
         self._num_overlong_targets = int(overlong.sum())
         if self._num_overlong_targets:
             logger.warning(
-                "%d of %d gold solutions are longer than data.max_target_length=%d tokens: "
-                "these questions have no demonstration.",
+                "%d of %d demonstrations are longer than data.max_target_length=%d tokens; "
+                "these questions go without one.",
                 self._num_overlong_targets,
                 len(self) - self._num_without_target,
                 self.max_target_length,
@@ -222,7 +222,7 @@ class HybridDataset(RLHFDataset):
                     yield Problem(name, row, str(error))
                     continue
                 if self.target_overlong == "error" and text in overlong:
-                    reason = f"the gold solution has {overlong[text]} tokens with EOS"
+                    reason = f"the demonstration has {overlong[text]} tokens with EOS"
                     limit = f"data.max_target_length={self.max_target_length}"
                     yield Problem(name, row, f"{reason}, more than {limit}")
 

@@ -3,7 +3,7 @@
 """Evaluate a checkpoint: ``python -m recipe.hpt.main_eval model=... benchmarks=[...] out=... [overrides]``.
 
 With ``DRY_RUN=1`` in the environment it only validates settings, model, benchmarks and results folder. After an
-interruption, the same command continues from what is on disk. ``python -m hpt.evaluation`` compares results.
+interruption, the same command continues from what is on disk. ``hpt eval compare`` compares results.
 """
 
 import difflib

@@ -62,7 +62,7 @@ def test_a_strategy_trains(launch, tmp_path, strategy):
 
 
 def test_a_batch_without_a_single_row_is_skipped_and_said_so(launch, tmp_path):
-    """Every question is gated, and the weight of its gold solution is 0."""
+    """Every question is gated, and the weight of its demonstration is 0."""
     run = launch(tmp_path / "run", *SHORT, "hpt.gamma=1.0", "hpt.sft_coef=0.0")
     assert run.wait(400) == 0, run.log[-3000:]
     steps = list(run.steps().values())

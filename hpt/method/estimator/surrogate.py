@@ -41,7 +41,7 @@ def token_surrogate(
         name: a key of ``ALGORITHMS``.
         log_prob: (bs, T) log pi_theta of the response tokens in nats, with gradient.
         old_log_prob: (bs, T) log pi_theta_old in nats, taken as a constant; unused by ``sft``,
-            ``reinforce`` and the offline entries.
+            ``reinforce``, ``luffy_offline`` and ``srft_offline``.
         advantages: (bs, T), taken as constants; ignored by ``sft``, whose advantage is 1.
         response_mask: (bs, T) true on response tokens, of any dtype.
         params: the entry's own. ``clip_ratio`` (default 0.2; a number, (low, high), or None for no

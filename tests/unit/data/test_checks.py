@@ -312,7 +312,7 @@ def test_error_shows_ten_problems_and_counts_the_rest(tmp_path):
 
 def test_error_survives_pickling():
     # Ray sends a worker's exception to the driver this way.
-    error = DataError([Problem("a.parquet", 3, "is bad")], "Mend it.")
+    error = DataError([Problem("a.parquet", 3, "is bad")], "Correct it.")
     copied = pickle.loads(pickle.dumps(error))
     assert str(copied) == str(error)
     assert "1 problem in the data" in str(error)

@@ -259,7 +259,7 @@ def test_overlong_solutions_are_dropped_whole_and_counted(tmp_path, tokenizer, c
     assert (dataset.num_overlong_targets, dataset.num_without_target) == (2, 1)
     assert len(dataset) == 5  # the questions stay
     (record,) = caplog.records
-    assert "2 of 4 gold solutions are longer than data.max_target_length=10" in record.getMessage()
+    assert "2 of 4 demonstrations are longer than data.max_target_length=10" in record.getMessage()
 
 
 def test_eos_in_the_text_does_not_count_twice(tmp_path, tokenizer):
@@ -306,8 +306,8 @@ def test_overlong_solutions_as_an_error(tmp_path, tokenizer):
         make(tmp_path, tokenizer, overlong_rows(), max_target_length=10, target_overlong="error")
     message = str(error.value)
     path = tmp_path / "train.parquet"
-    assert f"{path}, row 1: the gold solution has 11 tokens with EOS, more than" in message
-    assert f"{path}, row 3: the gold solution has 31 tokens with EOS, more than" in message
+    assert f"{path}, row 1: the demonstration has 11 tokens with EOS, more than" in message
+    assert f"{path}, row 3: the demonstration has 31 tokens with EOS, more than" in message
     assert [problem.row for problem in error.value.problems] == [1, 3]
     assert "data.max_target_length=10" in message
     assert "data.target_overlong=drop" in message
@@ -581,4 +581,4 @@ def test_nothing_is_warned_of_or_shown(tmp_path, tokenizer, monkeypatch, caplog,
 def test_progress_bar_for_many_rows(tmp_path, tokenizer, monkeypatch, capfd):
     monkeypatch.setattr(module, "PROGRESS_BAR_ROWS", 5)
     make(tmp_path, tokenizer, make_rows(5))
-    assert "Tokenizing gold solutions" in capfd.readouterr().err
+    assert "Tokenizing demonstrations" in capfd.readouterr().err

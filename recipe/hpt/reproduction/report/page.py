@@ -20,7 +20,7 @@ from recipe.hpt.reproduction.report.runs import (
     of_model,
 )
 
-GENERATOR = "hpt.report"
+GENERATOR = "hpt.report"  # the former name; with a new one, older pages would not be recognised
 TITLE = "Hybrid Post-Training: report"
 PICTURE = "data:image/svg+xml;charset=utf-8,"
 _AS_IT_IS = " <>=/:;,.()-'!?@[]"

@@ -31,7 +31,7 @@ MARKS = 8
 _PLACES = re.compile(r' (?:d|x|y)="[^"]*"|translate\([^)]*\)')
 _DIGITS = re.compile(r"\d+\.\d{3,}")
 _SETTINGS: dict[Any, Any] = {
-    "svg.hashsalt": "hpt.report",
+    "svg.hashsalt": "hpt.report",  # the former name; a new one would change every figure
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",  # It comes with matplotlib, so every machine draws the same letters.
     "font.size": 9,

@@ -28,7 +28,7 @@ START = 0  # the token before every response
 
 @dataclass
 class Item:
-    """A question of the batch: token lists of its rollouts, their scores, its gold solution."""
+    """A question of the batch: token lists of its rollouts, their scores, its demonstration."""
 
     rollouts: list[list[int]]
     scores: list[float]

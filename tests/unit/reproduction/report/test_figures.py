@@ -136,7 +136,7 @@ def test_a_method_without_a_benchmark_is_not_in_the_mean(tmp_path):
     assert ("level 1", "grpo") in found and ("mean of levels 1 to 2", "grpo") not in found
 
 
-def test_the_offline_ratio_of_all_methods_is_in_the_data_and_flat_ones_are_not_drawn(tmp_path):
+def test_the_demonstration_share_of_all_methods_is_in_the_data_and_flat_ones_are_not_drawn(tmp_path):
     runs = [
         training(tmp_path, ratio([0.5, 0.25])),
         training(tmp_path, ratio([0.125, 0.125]), "luffy"),
