@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The verl internals that hpt.verl_ext leans on, one test per row of docs/reference/verl-seams.md.
+"""Where HPT touches verl, one test per row of docs/reference/verl-seams.md.
 
 Each test looks at the installed verl itself. After an upgrade, the tests that fail name what has moved.
 """
