@@ -16,8 +16,8 @@ from hpt.method.config import HPTConfig
 from hpt.models.prepare import PRESETS
 from hpt.models.templates import template_of
 from recipe.hpt.configs import FOLDER, choices
+from recipe.hpt.reproduction.methods import STAGES
 from recipe.hpt.reproduction.paper.results import MODELS
-from recipe.hpt.reproduction.study.methods import STAGES
 from tests.unit.examples.published import BASE_MODELS, LLAMA_TEMPLATE, ROWS, SHARED
 
 GROUPS = ("experiment", "method", "base_model", "optimization", "paper")

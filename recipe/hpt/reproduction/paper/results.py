@@ -37,7 +37,7 @@ class Published:
 
     Attributes:
         model: key of :data:`MODELS`.
-        method: key of ``recipe.hpt.reproduction.study.methods.METHODS`` or :data:`LABELS`.
+        method: key of ``recipe.hpt.reproduction.methods.METHODS`` or :data:`LABELS`.
         cells: benchmark -> percent.
         averages: ``AVERAGE`` and ``AVERAGE_OOD`` -> percent.
         quoted: whether the paper takes the row from another paper (its star).

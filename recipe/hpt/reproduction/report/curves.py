@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from recipe.hpt.reproduction.methods import BASE, COMPARED, METHODS
 from recipe.hpt.reproduction.report.formats import csv_of
 from recipe.hpt.reproduction.report.statistics import Value, value_of
 from recipe.hpt.reproduction.report.study import IN, OUT, Outcome, groups_of, mean_over
-from recipe.hpt.reproduction.study.methods import BASE, COMPARED, METHODS
 
 # Colours of Okabe and Ito, which colour-blind readers can tell apart. Markers and dashes tell lines apart in grey.
 STYLES: dict[str, tuple[str, str, str]] = {

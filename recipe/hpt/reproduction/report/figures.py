@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tqdm import tqdm
 
+from recipe.hpt.reproduction.methods import ABLATIONS, BASE
 from recipe.hpt.reproduction.report import series
 from recipe.hpt.reproduction.report.measured import AVERAGE, benchmark_label, columns_of
 from recipe.hpt.reproduction.report.pass_curves import pass_at_k_figure
@@ -35,7 +36,6 @@ from recipe.hpt.reproduction.report.series import (
 )
 from recipe.hpt.reproduction.report.solve_map import solve_map_figures
 from recipe.hpt.reproduction.report.tables import gate_label
-from recipe.hpt.reproduction.study.methods import ABLATIONS, BASE
 
 DEMONSTRATIONS, ENTROPY = "hpt/demonstration_share_rows", "hpt/entropy_rollout"
 LENGTH, REWARD = "hpt/response_length_rollout", "hpt/rollout_accuracy"

@@ -22,8 +22,8 @@ import yaml
 from hpt.common.errors import HPTError
 from hpt.common.training_log import METRICS_FILE
 from hpt.evaluation.outputs import RESULTS
+from recipe.hpt.reproduction.methods import METHODS
 from recipe.hpt.reproduction.paper.results import LABELS, MODELS
-from recipe.hpt.reproduction.study.methods import METHODS
 
 KEYS = ("model", "method", "seed", "training", "evaluation")
 GATE_PREFIX = "hpt_gamma_"
@@ -44,7 +44,7 @@ class RunEntry:
 
     Attributes:
         model: key of ``recipe.hpt.reproduction.paper.results.MODELS``, or any other text.
-        method: key of ``recipe.hpt.reproduction.study.methods.METHODS``, an ablation, or any other text.
+        method: key of ``recipe.hpt.reproduction.methods.METHODS``, an ablation, or any other text.
         training: folders of the stages, in order.
         evaluation: folders that ``recipe.hpt.main_eval`` wrote; if several have a benchmark, the first counts.
     """

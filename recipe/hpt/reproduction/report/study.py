@@ -11,9 +11,9 @@ from typing import Any
 
 from rich.table import Table
 
+from recipe.hpt.reproduction.methods import METHODS, STAGES
 from recipe.hpt.reproduction.report.statistics import Value, mean, value_of
-from recipe.hpt.reproduction.study.methods import METHODS, STAGES
-from recipe.hpt.reproduction.study.sweep import Choice
+from recipe.hpt.reproduction.sweep import Choice
 
 IN, OUT, ALL = "in distribution", "out of distribution", "all"
 

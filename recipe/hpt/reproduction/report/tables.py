@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED
 from recipe.hpt.reproduction.paper.results import (
     ABLATION_MODEL,
     AVERAGE,
@@ -40,7 +41,6 @@ from recipe.hpt.reproduction.report.runs import (
     slug,
     unknown_note,
 )
-from recipe.hpt.reproduction.study.methods import ABLATIONS, COMPARED
 
 GATED_ON = {"off_on": "OFF/ON", "mix_on": "Mix/ON", "hpt": "SFT/ON (HPT)"}
 SMALL_GATES = tuple(name for name in ABLATIONS if name.startswith(GATE_PREFIX))

@@ -21,10 +21,10 @@ from typing import Any
 from hpt.common.versions import commit_of, versions
 from recipe.hpt.configs import compose
 from recipe.hpt.launch import ROOT, StillRunning, run_process, run_training, steps_until_end, wait_for_earlier
+from recipe.hpt.reproduction.errors import StudyError
+from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED, METHODS, check_methods
 from recipe.hpt.reproduction.report.files import PAGE
 from recipe.hpt.reproduction.study import data, outputs, packed, pages, state
-from recipe.hpt.reproduction.study.errors import StudyError
-from recipe.hpt.reproduction.study.methods import ABLATIONS, COMPARED, METHODS, check_methods
 from recipe.hpt.reproduction.study.plan import Budget, Settings
 from recipe.hpt.reproduction.study.runner import Evaluate, Launch, Study
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from hpt.common.terminal import rendered
+from recipe.hpt.reproduction.methods import STAGES
 from recipe.hpt.reproduction.report import curves
 from recipe.hpt.reproduction.report import study as statistics
 from recipe.hpt.reproduction.study import data, state, timing
-from recipe.hpt.reproduction.study.methods import STAGES
 from recipe.hpt.reproduction.study.plan import Job, Settings
 from recipe.hpt.reproduction.study.runner import Study
-from recipe.hpt.reproduction.study.sweep import SWEEP_SEED
+from recipe.hpt.reproduction.sweep import SWEEP_SEED
 from recipe.hpt.reproduction.task.questions import TRAIN_LEVELS, VAL_LEVELS
 
 QUESTIONS = len(VAL_LEVELS) * data.HELD_OUT_PER_LEVEL

@@ -25,10 +25,10 @@ from hpt.common.files import TRACKER, write_whole
 from hpt.common.training_log import METRICS_FILE, read_run
 from hpt.evaluation.outputs import QUESTIONS, RESULTS
 from hpt.method import question_log
+from recipe.hpt.reproduction.errors import StudyError
+from recipe.hpt.reproduction.methods import METHODS
 from recipe.hpt.reproduction.report import solve_map
 from recipe.hpt.reproduction.study import state
-from recipe.hpt.reproduction.study.errors import StudyError
-from recipe.hpt.reproduction.study.methods import METHODS
 from recipe.hpt.reproduction.study.pages import RUNS_FILE
 from recipe.hpt.reproduction.study.plan import Settings, evaluations
 

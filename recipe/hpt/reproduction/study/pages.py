@@ -7,11 +7,11 @@ from typing import Any
 
 import yaml
 
+from recipe.hpt.reproduction.errors import StudyError
+from recipe.hpt.reproduction.methods import METHODS
 from recipe.hpt.reproduction.report.files import write_report
 from recipe.hpt.reproduction.report.runs import read_runs
 from recipe.hpt.reproduction.study import state
-from recipe.hpt.reproduction.study.errors import StudyError
-from recipe.hpt.reproduction.study.methods import METHODS
 from recipe.hpt.reproduction.study.plan import Evaluation, Settings, evaluations, stages_of
 
 RUNS_FILE = "runs.yaml"

@@ -7,7 +7,7 @@ on. The file is shuffled already, so ``data.shuffle=false``. A method of two sta
 its second stage reads on where the first stopped. Batch size, mini-batch size and epochs come from one configuration,
 so equal batches are equal optimizer steps (:class:`Budget`).
 
-:mod:`recipe.hpt.reproduction.study.methods` has the methods, :mod:`recipe.hpt.reproduction.study.sweep` the choice of
+:mod:`recipe.hpt.reproduction.methods` has the methods, :mod:`recipe.hpt.reproduction.sweep` the choice of
 learning rates.
 """
 
@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipe.hpt.reproduction.study.errors import StudyError
-from recipe.hpt.reproduction.study.methods import ABLATIONS, METHODS, STAGES, swept_as
-from recipe.hpt.reproduction.study.sweep import SWEEP_SEED
+from recipe.hpt.reproduction.errors import StudyError
+from recipe.hpt.reproduction.methods import ABLATIONS, METHODS, STAGES, swept_as
+from recipe.hpt.reproduction.sweep import SWEEP_SEED
 
 VALIDATIONS = 4
 """Validations of a whole final run, and checkpoints of any run; a stage of two has half of them."""

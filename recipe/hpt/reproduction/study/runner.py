@@ -14,12 +14,12 @@ from typing import Any
 from tqdm import tqdm
 
 from recipe.hpt.launch import LOG_FILE
+from recipe.hpt.reproduction.errors import StudyError
+from recipe.hpt.reproduction.methods import METHODS, swept_as
 from recipe.hpt.reproduction.report.study import sweep_scores
 from recipe.hpt.reproduction.study import data, plan, state
-from recipe.hpt.reproduction.study.errors import StudyError
-from recipe.hpt.reproduction.study.methods import METHODS, swept_as
 from recipe.hpt.reproduction.study.plan import Budget, Evaluation, Job, Places, Settings
-from recipe.hpt.reproduction.study.sweep import Choice, choose
+from recipe.hpt.reproduction.sweep import Choice, choose
 from recipe.hpt.reproduction.task.questions import TRAIN_LEVELS
 
 Launch = Callable[[Path, Sequence[str], Callable[[int], None]], int]

@@ -25,7 +25,7 @@ from typing import Any
 from hpt.common import lock
 from hpt.common.files import TRACKER, write_whole
 from hpt.common.training_log import read_run
-from recipe.hpt.reproduction.study.errors import StudyError
+from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.study.plan import Budget, Evaluation, Job, Settings
 
 SETTINGS, RESULTS, RUNS, LOCK = "study.json", "results.jsonl", "runs", ".lock"

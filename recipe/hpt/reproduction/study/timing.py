@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long a study is expected to take on 2 cores, from runs of the quickstart on a busy machine. Imports no torch."""
 
-from recipe.hpt.reproduction.study.methods import STAGES
+from recipe.hpt.reproduction.methods import STAGES
 from recipe.hpt.reproduction.study.plan import Job, Settings
 
 LAUNCH_SECONDS = 40.0

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from hpt.evaluation.metrics import pass_at_k
+from recipe.hpt.reproduction.methods import METHODS
 from recipe.hpt.reproduction.report.figures import (
     demonstration_figure,
     entropy_figure,
@@ -23,7 +24,6 @@ from recipe.hpt.reproduction.report.pass_curves import pass_at_k_figure
 from recipe.hpt.reproduction.report.plots import styles_of
 from recipe.hpt.reproduction.report.runs import RunEntry, RunsError
 from recipe.hpt.reproduction.report.series import line_of, mean_of, series_of
-from recipe.hpt.reproduction.study.methods import METHODS
 from tests.unit.reproduction.report.folders import evaluation, metrics
 
 RATIO = "hpt/demonstration_share_rows"

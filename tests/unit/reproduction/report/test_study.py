@@ -8,10 +8,10 @@ import math
 import pytest
 
 from hpt.common.terminal import rendered
+from recipe.hpt.reproduction.methods import COMPARED
 from recipe.hpt.reproduction.report import curves, study
 from recipe.hpt.reproduction.report.statistics import value_of
-from recipe.hpt.reproduction.study.methods import COMPARED
-from recipe.hpt.reproduction.study.sweep import Choice
+from recipe.hpt.reproduction.sweep import Choice
 
 LEVELS = (1, 2)  # of training; 7 is outside
 

@@ -10,9 +10,9 @@ import pytest
 
 from hpt.common.files import TRACKER
 from recipe.hpt import configs
+from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED, METHODS
 from recipe.hpt.reproduction.study import command as study
 from recipe.hpt.reproduction.study import data, plan, state
-from recipe.hpt.reproduction.study.methods import ABLATIONS, COMPARED, METHODS
 from tests.unit.reproduction.report import folders
 
 # The rate at which each method does best here; GRPO ties at the two smaller ones.

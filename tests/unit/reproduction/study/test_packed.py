@@ -10,9 +10,9 @@ import pytest
 
 from hpt.common.training_log import read_run
 from hpt.method import question_log
+from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.study import packed, pages, state
 from recipe.hpt.reproduction.study.command import main
-from recipe.hpt.reproduction.study.errors import StudyError
 from tests.unit.reproduction.report import folders
 from tests.unit.reproduction.study.study_folders import SETTINGS, files, finish, study_folder
 

@@ -4,8 +4,8 @@
 
 import pytest
 
+from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.study import pages
-from recipe.hpt.reproduction.study.errors import StudyError
 from recipe.hpt.reproduction.study.plan import Settings
 from tests.unit.reproduction.study.study_folders import SETTINGS, study_folder
 

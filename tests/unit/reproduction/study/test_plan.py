@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from recipe.hpt.reproduction.errors import StudyError
+from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED, METHODS, STAGES
 from recipe.hpt.reproduction.study import plan, timing
-from recipe.hpt.reproduction.study.errors import StudyError
-from recipe.hpt.reproduction.study.methods import ABLATIONS, COMPARED, METHODS, STAGES
 from recipe.hpt.reproduction.study.plan import Budget, Job, Places, Settings
-from recipe.hpt.reproduction.study.sweep import SWEEP_SEED
+from recipe.hpt.reproduction.sweep import SWEEP_SEED
 
 SETTINGS = Settings()
 PLACES = Places(Path("/run"), Path("/train"), Path("/test"), Path("/model"))

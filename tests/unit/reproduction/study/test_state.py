@@ -7,8 +7,8 @@ import json
 import pytest
 
 from hpt.common.files import TRACKER
+from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.study import state
-from recipe.hpt.reproduction.study.errors import StudyError
 from recipe.hpt.reproduction.study.plan import Budget, Job, Settings
 
 JOB = Job("final", "hpt", 0, steps=4)

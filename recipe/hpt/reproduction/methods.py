@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from omegaconf import OmegaConf
 
 from recipe.hpt.configs import FOLDER
-from recipe.hpt.reproduction.study.errors import StudyError
+from recipe.hpt.reproduction.errors import StudyError
 
 
 @functools.cache

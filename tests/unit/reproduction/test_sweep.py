@@ -4,7 +4,7 @@
 
 import pytest
 
-from recipe.hpt.reproduction.study.sweep import Choice, choose
+from recipe.hpt.reproduction.sweep import Choice, choose
 
 RATES = (1e-4, 1e-3, 1e-2)
 

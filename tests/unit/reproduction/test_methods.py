@@ -4,8 +4,8 @@
 
 import pytest
 
-from recipe.hpt.reproduction.study.errors import StudyError
-from recipe.hpt.reproduction.study.methods import METHODS, STAGES, check_methods, swept_as
+from recipe.hpt.reproduction.errors import StudyError
+from recipe.hpt.reproduction.methods import METHODS, STAGES, check_methods, swept_as
 
 
 def test_an_unknown_method_lists_the_options():
