@@ -64,7 +64,7 @@ class Dispatch:
         """Work until every request is finished.
 
         Raises:
-            GenerationError: an engine does not start, or none is left.
+            GenerationError: an engine raises at its start, or none is left.
         """
         while self.queue or any(engine.in_hand for engine in self.engines):
             ready, _ = ray.wait(list(self.calls), num_returns=1, timeout=POLL_S)
@@ -106,7 +106,9 @@ class Dispatch:
 
     def _lost(self, engine: Engine, error: Exception) -> None:
         reason = f"{_reason(error)}; its output: {engine.log}"
-        if not engine.started:
+        # What an engine raises at its start, it raises everywhere: a setting or the model is at fault. A process that
+        # died is a loss like any later one.
+        if not engine.started and (isinstance(error, RayTaskError) or len(self.engines) == 1):
             raise GenerationError(f"an engine could not be started: {reason}") from error
         self.engines.remove(engine)
         ray.kill(engine.actor)  # an actor that raised is still alive, in an unknown state

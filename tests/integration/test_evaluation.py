@@ -3,6 +3,7 @@
 """Evaluation with Ray, vLLM on this CPU and the verifier's pool. It is interrupted, killed and continued."""
 
 import json
+import os
 import shutil
 import signal
 import sys
@@ -11,8 +12,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import ray
 
+from hpt.evaluation import generate
 from hpt.evaluation.seeds import sample_seed
+from hpt.evaluation.worker import Completion, GenerationError, Request
 from recipe.hpt.reproduction.task.questions import boxed_answer
 from tests.helpers.processes import Command, start
 
@@ -174,3 +178,50 @@ def test_a_folder_of_another_model_is_refused(uninterrupted, launch, benchmarks,
     assert len(message.splitlines()) == 1 and message.startswith("error: ")
     assert str(other) in message and "temperature: 0.7 instead of 0.6" in message
     assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def dispatch():
+    """dispatch(*starts) -> numbers of the finished requests, of ten."""
+
+    class Worker:
+        """Stands for an engine: what it does at its start is told by ``start``, and it answers each request at once."""
+
+        def __init__(self, start: str) -> None:
+            self.how = start
+
+        def start(self) -> dict:
+            if self.how == "dies":
+                os._exit(1)
+            if self.how == "raises":
+                raise ValueError("got no model")
+            return {}
+
+        def advance(self, requests: list, seconds: float) -> list:
+            return [Completion(each.number, "", 1, "stop") for each in requests]
+
+    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+
+    def run(*starts: str) -> list[int]:
+        actor = ray.remote(max_restarts=0)(Worker)
+        engines = [generate.Engine(actor.remote(start), Path("worker.log")) for start in starts]
+        requests, finished = [Request(number, [1], 0) for number in range(10)], []
+        generate.Dispatch(
+            engines, requests, 2, (), lambda _: None, lambda each: finished.append(each.number), lambda: None
+        ).run()
+        return sorted(finished)
+
+    yield run
+    ray.shutdown()
+
+
+def test_an_engine_that_dies_at_its_start_is_a_loss_like_a_later_one(dispatch, capsys):
+    assert dispatch("dies", "works") == list(range(10))
+    assert "an engine has died" in capsys.readouterr().err
+    with pytest.raises(GenerationError, match="could not be started: ActorDied"):
+        dispatch("dies", "dies")
+
+
+def test_what_an_engine_raises_at_its_start_ends_the_evaluation(dispatch):
+    with pytest.raises(GenerationError, match="could not be started: ValueError: got no model"):
+        dispatch("raises", "works")
