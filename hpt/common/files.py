@@ -3,10 +3,24 @@
 """Writing files in one step, and listing the files of a folder."""
 
 import os
+import zipfile
 from pathlib import Path
 
 TRACKER = "latest_checkpointed_iteration.txt"
 """verl writes the step of a run's last complete checkpoint into this file of the run's folder."""
+DATA_STATE = "data.pt"
+"""The position in the training data: the last file of a checkpoint that verl writes."""
+
+
+def is_complete(checkpoint: Path) -> bool:
+    """Whether a folder ``global_step_N`` has all that a run resumes from; a kill may have left half of it."""
+    return any((checkpoint / "actor").glob("*")) and zipfile.is_zipfile(checkpoint / DATA_STATE)
+
+
+def complete_checkpoints(folder: Path) -> list[int]:
+    """The steps of a run's complete checkpoints, in their order."""
+    steps = [path.name.removeprefix("global_step_") for path in folder.glob("global_step_*")]
+    return sorted(int(step) for step in steps if step.isdigit() and is_complete(folder / f"global_step_{step}"))
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -40,6 +40,8 @@ def _as_tuple(value: Any) -> Any:
 Positive = Annotated[int, Field(ge=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 """A text or a list of them; null is the empty list."""
+Numbers = Annotated[tuple[int, ...], BeforeValidator(_as_tuple)]
+"""A whole number or a list of them; null is the empty list."""
 
 
 class FieldReference(NamedTuple):

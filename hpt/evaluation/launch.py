@@ -10,11 +10,11 @@ from typing import Any
 import ray
 from tqdm import tqdm
 
+from hpt.common.seeds import sample_seed
 from hpt.evaluation import cluster
 from hpt.evaluation.generate import Dispatch, Engine
 from hpt.evaluation.manifest import read_manifest
 from hpt.evaluation.plan import Part, Plan
-from hpt.evaluation.seeds import sample_seed
 from hpt.evaluation.store import Key, Sample
 from hpt.evaluation.verification import Verification
 from hpt.evaluation.worker import Completion, Request

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
 
 from hpt.common.errors import HPTError
-from hpt.evaluation.seeds import sample_seed
+from hpt.common.seeds import sample_seed
 
 FOLDER = "samples"
 SAMPLE_FIELDS = ("question", "sample", "seed", "text", "tokens", "finish_reason")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from hpt.common.errors import ConfigError
-from hpt.common.settings import Names, Settings, one_of
+from hpt.common.settings import Names, Numbers, Settings, one_of
 from hpt.method import gate
 from hpt.method.normalization import NORMALIZATIONS, Normalization, PromptNormalization, ReleasedNormalization
 from hpt.method.strategies import STRATEGIES, Strategy, import_plugins, schedule_of
@@ -29,6 +29,21 @@ def renamed(name: str) -> str:
 Share = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+
+
+class Sampling(Settings):
+    """How a sample ends; the other settings of sampling are verl's, under ``actor_rollout_ref.rollout``."""
+
+    section: ClassVar[str] = "hpt.sampling"
+
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Most tokens of a response; null: data.max_response_length."""
+    min_tokens: Annotated[int, Field(ge=0)] = 0
+    """Fewest tokens of a response; no end is sampled before."""
+    stop: Names = ()
+    """Texts at which a response ends; their tokens are part of it."""
+    stop_token_ids: Numbers = ()
+    """Token ids at which a response ends, beside the model's own end of sequence."""
 
 
 class HPTConfig(Settings):
@@ -67,8 +82,12 @@ class HPTConfig(Settings):
     old_log_probs: Literal["always", "when_off_policy"] = "always"
     """always: a pass of its own computes log pi_old of the rollouts. when_off_policy: there is no such pass where a
     batch makes a single optimizer step, so that pi_old is pi_theta itself."""
+    sampling: Sampling = Sampling()
+    """How a sample ends."""
+    stall_timeout: Positive = 1800.0
+    """Seconds without a finished sample, or for the scores of a batch, after which a run ends with an error."""
     poll_interval: Positive = 0.1
-    """Seconds between two looks for finished rollouts."""
+    """Seconds between two looks for finished rollouts, where verl's own manager makes them."""
     fork_workers: bool = False
     """Whether worker processes are forked from one that has everything imported; on the CPU platform only."""
 

@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from hpt.method.gate import TOLERANCE, Coefficients, mean_score
 
@@ -36,7 +36,7 @@ def append(
     scores: Sequence[Sequence[float]],
     coefficients: Sequence[Coefficients],
 ) -> None:
-    """Add a step's line. A step that a resumed run repeats gets a second one, which counts.
+    """Add a step's line. A resumed run repeats steps: their lines, and half a line at the end, make way.
 
     Args:
         folder: the training's; made if it is not there.
@@ -58,12 +58,33 @@ def append(
     path = Path(folder) / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "ab+") as file:
-        end = file.seek(0, os.SEEK_END)
-        if end:  # a killed process may have left half a line: it stays one of its own
-            file.seek(end - 1)
-            if file.read(1) != b"\n":
-                file.write(b"\n")
+        file.truncate(_end_of_earlier(file, step))
         file.write(json.dumps(line).encode() + b"\n")
+
+
+def _end_of_earlier(file: IO[bytes], step: int) -> int:
+    """The size of the lines before ``step``. Behind them is what a killed process left: half a line, repeated steps."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        start = _start_of_line(file, end)
+        file.seek(start)
+        text = file.read(end - start)
+        if text.endswith(b"\n") and json.loads(text)["step"] < step:
+            break
+        end = start
+    return end
+
+
+def _start_of_line(file: IO[bytes], end: int) -> int:
+    """Where the line begins whose last byte is before ``end``."""
+    block, start = 1 << 16, max(0, end - 1)
+    while start:
+        start = max(0, start - block)
+        file.seek(start)
+        found = file.read(min(block, end - 1 - start)).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+    return 0
 
 
 def read(folder: str | os.PathLike[str]) -> dict[int, dict[str, Any]]:

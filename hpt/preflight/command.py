@@ -13,7 +13,7 @@ from hpt.preflight.settings_checks import validated
 from hpt.preflight.table import Check, Context, Step, exit_status, print_checks, run_steps
 from hpt.verl_ext.validation import select_platform
 
-SETTINGS = ("section hpt", "settings", "trainer", "batch")
+SETTINGS = ("section hpt", "settings", "trainer", "batch", "rollouts")
 # Every check of hpt.verl_ext.validation is one of these steps.
 STEPS = (
     Step("versions", machine_checks.versions),
@@ -22,6 +22,7 @@ STEPS = (
     Step("settings", validated("settings", "every key is known")),
     Step("trainer", validated("trainer", "settings fit together")),
     Step("batch", validated("batch", settings_checks.batch), ("section hpt",)),
+    Step("rollouts", validated("rollouts", settings_checks.rollouts), ("section hpt",)),
     Step("prompt template", validated("prompt template", "usable, or the tokenizer's")),
     Step("verl", validated("verl", "accepts the configuration"), SETTINGS),
     Step("GPUs", machine_checks.devices),

@@ -16,6 +16,7 @@ without a record is compared with what its checkpoint tells.
 
 import contextlib
 import json
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,8 +27,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from hpt.common.digests import model_parts
 from hpt.common.errors import ConfigError
-from hpt.common.files import TRACKER
+from hpt.common.files import TRACKER, complete_checkpoints, write_whole
 from hpt.method.config import RENAMED
+
+logger = logging.getLogger(__name__)
 
 RECORD = "run.json"
 METRICS = "metrics*.jsonl"
@@ -80,13 +83,29 @@ def describe(config: DictConfig, model: Path | None) -> dict[str, Any]:
 
 
 def checkpoint_of(folder: Path) -> Path | None:
-    """The checkpoint that verl would continue from in this folder (``resume_mode=auto``)."""
-    try:
-        step = int((folder / TRACKER).read_text())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
-    found = folder / f"global_step_{step}"
-    return found if found.is_dir() else None
+    """The checkpoint that a launch in this folder continues from (``resume_mode=auto``): the last complete one.
+
+    verl's tracker file names it, unless the run was killed in the moment between the two.
+    """
+    steps = complete_checkpoints(folder)
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError):
+        if (tracked := int((folder / TRACKER).read_text())) in steps:
+            return folder / f"global_step_{tracked}"
+    return folder / f"global_step_{steps[-1]}" if steps else None
+
+
+def track(folder: Path, checkpoint: Path | None) -> None:
+    """Make verl's tracker file in the run's folder name the checkpoint; None: there is none to name."""
+    tracker = folder / TRACKER
+    named = tracker.read_text().strip() if tracker.exists() else None
+    step = checkpoint.name.removeprefix("global_step_") if checkpoint is not None else None
+    if named == step:
+        return
+    logger.warning("%s names step %s; the last complete checkpoint is of step %s", tracker, named or None, step)
+    if step is None:
+        tracker.unlink()
+    else:
+        write_whole(tracker, step)
 
 
 def continued(config: DictConfig) -> Path | None:

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from hpt.method.config import HPTConfig
 from hpt.preflight.table import Check, Context, failed, passed, warned
 from hpt.verl_ext import validation
+from hpt.verl_ext.sampling import is_ours, response_limit
 
 
 def validated(name: str, describe: str | Callable[[Context], Sequence[Check]]) -> Callable[[Context], Sequence[Check]]:
@@ -53,6 +54,17 @@ def batch(context: Context) -> list[Check]:
         f"{rows} rows a step in {-(-rows // fitting)} micro-batches, if all have {longest} tokens"
     )
     return [passed("batch", found)]
+
+
+def rollouts(context: Context) -> list[Check]:
+    """Who makes the rollouts, how they are drawn, and who scores them."""
+    config = context.config
+    rollout, ours = config.actor_rollout_ref.rollout, is_ours(config)
+    manager = "whole batches, a seed per sample" if ours else "verl's manager, or one of your own"
+    workers = config.reward.num_workers
+    scores = f"{workers} reward workers" if workers else "the verifier in the trainer's process"
+    found = f"{manager}; temperature {rollout.temperature}, at most {response_limit(config)} tokens; scored by {scores}"
+    return [passed("rollouts", found)]
 
 
 def epochs(context: Context) -> list[Check]:

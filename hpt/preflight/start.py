@@ -16,8 +16,11 @@ from hpt.preflight.run_record import describe
 
 
 @contextlib.contextmanager
-def admitted(config: DictConfig) -> Iterator[None]:
+def admitted(config: DictConfig) -> Iterator[str | None]:
     """Check model and memory, lock the run's folder, write its record, and direct the logs there.
+
+    Yields:
+        None, or why there is nothing to do: the run is finished.
 
     Args:
         config: as ``prepare`` leaves it.
@@ -27,9 +30,24 @@ def admitted(config: DictConfig) -> Iterator[None]:
             run or process. Nothing in the folder was changed.
     """
     folder = check_model(config)
-    with claimed(config, describe(config, folder)):
-        direct_logs(config)
-        yield
+    with claimed(config, describe(config, folder)) as found:
+        nothing_to_do = finished(config, found.checkpoint)
+        if nothing_to_do is None:
+            direct_logs(config)
+        yield nothing_to_do
+
+
+def finished(config: DictConfig, checkpoint: Path | None) -> str | None:
+    """Say that the run has reached its last step; None: it has not, or its checkpoint does not tell."""
+    last = config.trainer.total_training_steps
+    if checkpoint is None or last is None or config.trainer.get("val_only", False):
+        return None
+    if (step := int(checkpoint.name.removeprefix("global_step_"))) < last:
+        return None
+    return (
+        f"nothing to do: the run has made {step} of trainer.total_training_steps={last} steps, and {checkpoint} is its "
+        "last checkpoint; raise trainer.total_training_steps to go on, or name another folder to begin anew"
+    )
 
 
 def check_model(config: DictConfig) -> Path | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from hpt.method.strategies import import_plugins
 from hpt.verifier.pool import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_S, DEFAULT_WORKERS, shared_pool
+from hpt.verifier.verdict import Verdict
 
 # The key of extra_info under which a row names its kind of answer; the default kind is math.
 KIND_KEY = "verifier_kind"
@@ -40,9 +41,36 @@ async def compute_score(
     verl bootstraps validation statistics of every numeric key and skips texts.
     """
     import_plugins(verifier_plugins)  # verl's reward workers have not imported them; a second import does nothing
-    kind = (extra_info or {}).get(KIND_KEY) or "math"
     pool = shared_pool(verifier_workers, verifier_timeout_s, verifier_memory_mb)
-    verdict = await pool.verify_async(solution_str, str(ground_truth), kind)
+    return _result(await pool.verify_async(solution_str, str(ground_truth), _kind(extra_info)))
+
+
+def score_many(
+    responses: Sequence[str],
+    ground_truths: Sequence[Any],
+    extra_infos: Sequence[Mapping[str, Any] | None],
+    *,
+    verifier_workers: int = DEFAULT_WORKERS,
+    verifier_timeout_s: float = DEFAULT_TIMEOUT_S,
+    verifier_memory_mb: int = DEFAULT_MEMORY_MB,
+    verifier_plugins: Sequence[str] = (),
+    **_: Any,
+) -> list[dict[str, float | str]]:
+    """Score a batch of responses as :func:`compute_score` scores each, with all comparisons at once."""
+    import_plugins(verifier_plugins)
+    pool = shared_pool(verifier_workers, verifier_timeout_s, verifier_memory_mb)
+    items = [
+        (response, str(gold), _kind(extra))
+        for response, gold, extra in zip(responses, ground_truths, extra_infos, strict=True)
+    ]
+    return [_result(verdict) for verdict in pool.verify_many(items)]
+
+
+def _kind(extra_info: Mapping[str, Any] | None) -> str:
+    return (extra_info or {}).get(KIND_KEY) or "math"
+
+
+def _result(verdict: Verdict) -> dict[str, float | str]:
     return {
         "score": verdict.score,
         "acc": verdict.score,

@@ -7,6 +7,7 @@ gate about their rollouts, :mod:`hpt.verl_ext.plain_sft` has none.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -15,14 +16,16 @@ from typing import Any
 import ray
 import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
+from tensordict import NonTensorStack, TensorDict
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.utils import Role
 from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.metric import reduce_metrics
+from verl.workers.rollout.llm_server import LLMServerClient
 
 from hpt.common.errors import ConfigError
-from hpt.common.files import TRACKER
+from hpt.common.files import DATA_STATE
 from hpt.method.config import HPTConfig
 from hpt.method.estimator.composite import composite_of, terms_of
 from hpt.method.metrics import BatchMetrics, update_metrics
@@ -31,7 +34,9 @@ from hpt.verl_ext import rows as row_io
 from hpt.verl_ext.layout import lay_out
 from hpt.verl_ext.loss import actor_loss
 from hpt.verl_ext.registration import row_advantages
+from hpt.verl_ext.rollouts import BatchClient
 from hpt.verl_ext.routed_batch import RoutedBatch
+from hpt.verl_ext.sampling import is_ours
 from hpt.verl_ext.worker import HybridActorRolloutRefWorker
 
 logger = logging.getLogger(__name__)
@@ -54,6 +59,7 @@ class RoutedTrainerMixin(PPOTrainer):
     def __init__(self, config: DictConfig):
         self.settings = HPTConfig.from_mapping(config.hpt)
         self.composite = composite_of(self.settings)
+        self._drawn: Counter[int] = Counter()  # questions per step
         with open_dict(config):
             config.trainer.v1.trainer_mode = self.base_mode
         super().__init__(config)
@@ -87,6 +93,21 @@ class RoutedTrainerMixin(PPOTrainer):
                 f"with a longer one than data.max_target_length); hpt.strategy={self.settings.strategy} needs one for "
                 "every question: leave these questions out, or raise data.max_target_length"
             )
+
+    def get_llm_client(self) -> LLMServerClient:
+        """verl's client, which knows its servers where the rollouts are our own."""
+        if not is_ours(self.config):
+            return super().get_llm_client()
+        manager = self.llm_server_manager
+        return manager.get_client(BatchClient, servers=manager.server_handles)
+
+    def _next_train_batch(self, num_prompts: int | None = None) -> TensorDict:
+        """verl's questions. A uid is the step and the question's number in it: a repeated step has the same ones."""
+        batch = super()._next_train_batch(num_prompts)
+        first = self._drawn[self.global_steps]
+        self._drawn[self.global_steps] += len(batch)
+        batch["uid"] = NonTensorStack(*[f"{self.global_steps}-{first + number}" for number in range(len(batch))])
+        return batch
 
     def _data_parallel_size(self) -> int:
         group = self.actor_rollout_wg
@@ -224,8 +245,8 @@ class RoutedTrainerMixin(PPOTrainer):
         metrics["hpt/leftover_rows"] = row_io.leftover_rows(batch)
 
     def _save_checkpoint(self):
-        # The tracker file is verl's commit mark. It must not name a folder that is being rewritten.
-        tracker = Path(self.config.trainer.default_local_dir, TRACKER)
-        if tracker.exists() and tracker.read_text().strip() == str(self.global_steps):
-            tracker.unlink()
+        # verl writes the file DATA_STATE last. A folder that is written again must not look complete meanwhile.
+        Path(self.config.trainer.default_local_dir, f"global_step_{self.global_steps}", DATA_STATE).unlink(
+            missing_ok=True
+        )
         super()._save_checkpoint()

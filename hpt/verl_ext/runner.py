@@ -10,10 +10,12 @@ import ray
 from omegaconf import DictConfig, OmegaConf
 from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
 from verl.trainer.main_ppo import TaskRunnerV1
+from verl.workers.rollout.replica import RolloutReplica, RolloutReplicaRegistry
 
 from hpt.method.config import HPTConfig
 from hpt.verl_ext import logs, ray_cluster
 from hpt.verl_ext.cpu.forkserver import ForkServer
+from hpt.verl_ext.sampling import is_ours
 
 
 class HybridTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
@@ -30,7 +32,15 @@ class HybridTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
 
         if not HPTConfig.from_mapping(config.hpt).method.generates:
             config.trainer.v1.trainer_mode = plain_sft.MODE
+        if is_ours(config):
+            RolloutReplicaRegistry.register("vllm", _batch_replica)
         super().run(config)
+
+
+def _batch_replica() -> type[RolloutReplica]:
+    from hpt.verl_ext.rollout_server import BatchReplica  # imports vLLM
+
+    return BatchReplica
 
 
 def ray_init_arguments(config: DictConfig) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.utils.debug import marked_timer
 
 from hpt.method import question_log
 from hpt.method.metrics import BatchMetrics
@@ -34,6 +35,10 @@ class HybridTrainerMixin(RoutedTrainerMixin):
         super().__init__(config)
 
     # ---- from rollouts to rows ----
+
+    def prepare_step(self) -> dict:
+        with marked_timer("gen", self.timing_raw):  # rollouts of our own are there when it returns
+            return super().prepare_step()
 
     def _submit_batch_to_rollout(self, batch: TensorDict) -> int:
         # Rollouts come back in the order in which they finish: short ones first. Optimizer steps are

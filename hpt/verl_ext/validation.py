@@ -25,10 +25,12 @@ from hpt.method.strategies import check_feedback
 from hpt.models.checkpoints import local_checkpoint
 from hpt.verl_ext import names, ray_cluster
 from hpt.verl_ext.cpu import platform as cpu_platform
+from hpt.verl_ext.sampling import OUR_REWARD, check_rollouts, is_ours, uses_verifier
 
 logger = logging.getLogger(__name__)
 
-OUR_REWARD = "pkg://hpt.verifier.reward"
+DEFAULT_REWARD_WORKERS = 8
+"""verl's own number of reward workers."""
 
 
 def select_platform(config: DictConfig) -> None:
@@ -191,6 +193,13 @@ def check_reward(config: DictConfig, settings: HPTConfig) -> None:
         with open_dict(config):
             key = "reward.custom_reward_function.reward_kwargs.verifier_plugins"
             OmegaConf.update(config, key, list(settings.plugins), force_add=True)
+    if config.reward.num_workers is None:
+        config.reward.num_workers = 0 if is_ours(config) and uses_verifier(config) else DEFAULT_REWARD_WORKERS
+    if config.reward.num_workers == 0 and not (is_ours(config) and uses_verifier(config)):
+        raise ConfigError(
+            f"got reward.num_workers=0; expected at least 1 where the verifier does not give the rewards by itself, "
+            f"as with {given.path}"
+        )
     try:
         get_custom_reward_fn(config)
     except (OSError, ImportError, AttributeError, RuntimeError) as error:
@@ -278,6 +287,7 @@ CHECKS: dict[str, Callable[[DictConfig], None]] = {
     "settings": names.check_settings,
     "trainer": check_pairing,
     "batch": check_batch,
+    "rollouts": check_rollouts,
     "prompt template": apply_prompt_template,
     "model": check_model,
     "data": check_data,

@@ -60,7 +60,10 @@ def _run(config: DictConfig) -> None:
         _prepare(config)
         from hpt.preflight.start import admitted
 
-        with admitted(config):
+        with admitted(config) as nothing_to_do:
+            if nothing_to_do is not None:
+                print(nothing_to_do)
+                return
             from hpt.verl_ext.runner import run
 
             run(config, server)

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 import ray
 
+from hpt.common.seeds import sample_seed
 from hpt.evaluation import generate
-from hpt.evaluation.seeds import sample_seed
 from hpt.evaluation.worker import Completion, GenerationError, Request
 from recipe.hpt.reproduction.task.questions import boxed_answer
 from tests.helpers.processes import Command, start
@@ -185,7 +185,7 @@ def dispatch():
     """dispatch(*starts) -> numbers of the finished requests, of ten."""
 
     class Worker:
-        """Stands for an engine: what it does at its start is told by ``start``, and it answers each request at once."""
+        """Stands for an engine: ``start`` says what it does at its start, and it answers each request at once."""
 
         def __init__(self, start: str) -> None:
             self.how = start

@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hpt.common.seeds import sample_seed
 from hpt.evaluation.manifest import Manifest, benchmark_entry, write_questions
 from hpt.evaluation.questions import Benchmark, Question
-from hpt.evaluation.seeds import sample_seed
 from hpt.evaluation.store import Sample, SampleStore
 from hpt.verifier.extract import extract_answer
 

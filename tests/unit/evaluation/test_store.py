@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from hpt.evaluation.seeds import sample_seed
+from hpt.common.seeds import sample_seed
 from hpt.evaluation.store import Key, Sample, SampleStore, StoreError, file_stem
 from tests.unit.evaluation.helpers import fill, sample
 

@@ -27,6 +27,8 @@ def test_the_defaults_are_the_papers_settings():
         "normalization": "prompt",
         "skip_grad_norm": None,
         "old_log_probs": "always",
+        "sampling": {"max_tokens": None, "min_tokens": 0, "stop": (), "stop_token_ids": ()},
+        "stall_timeout": 1800.0,
         "poll_interval": 0.1,
         "fork_workers": False,
     }
@@ -115,7 +117,8 @@ def test_a_misspelt_key_is_named_with_the_nearest_known_one():
     assert str(error.value) == (
         "Unknown setting 'hpt.gama'. Did you mean hpt.gamma? Available: "
         "clip_ratio, demonstration_algorithm, fork_workers, gamma, gamma_off, normalization, off_coef, old_log_probs, "
-        "plugins, poll_interval, rollout_algorithm, schedule, sft_coef, shaping, skip_grad_norm, strategy."
+        "plugins, poll_interval, rollout_algorithm, sampling, schedule, sft_coef, shaping, skip_grad_norm, "
+        "stall_timeout, strategy."
     )
 
 

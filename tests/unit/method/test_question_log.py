@@ -34,12 +34,25 @@ def test_a_line_says_what_was_asked_and_answered(tmp_path):
     assert question_log.route_of(Coefficients(0.0, 0.0, 0.0)) == ""
 
 
-def test_a_repeated_step_replaces_its_line(tmp_path):
-    for step, correct in ((1, 1), (2, 2), (3, 3), (2, 4)):
-        write(tmp_path, step, correct)
-    found = question_log.read(tmp_path)
-    assert list(found) == [1, 2, 3]
-    assert [line["correct"] for line in found.values()] == [[1, 0], [4, 0], [3, 0]]
+def test_a_repeated_step_takes_the_place_of_its_line_and_of_later_ones(tmp_path):
+    for step, correct in ((1, 1), (2, 2), (3, 3)):
+        write(tmp_path / "interrupted", step, correct)
+    for step, correct in ((2, 4), (3, 1)):
+        write(tmp_path / "interrupted", step, correct)
+    for step, correct in ((1, 1), (2, 4), (3, 1)):
+        write(tmp_path / "uninterrupted", step, correct)
+    files = [tmp_path / name / question_log.FILE for name in ("interrupted", "uninterrupted")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_line_longer_than_a_block_is_replaced_whole(tmp_path):
+    many = [f"question-{number}" for number in range(20_000)]
+    for step in (1, 2, 2):
+        question_log.append(tmp_path, step, 0, many, [[1.0]] * len(many), [RL] * len(many))
+    lines = (tmp_path / question_log.FILE).read_text().splitlines()
+    assert len(lines) == 2 and len(lines[0]) > 1 << 17
+    question_log.append(tmp_path, 1, 0, ["a"], [[1.0]], [RL])
+    assert len((tmp_path / question_log.FILE).read_text().splitlines()) == 1
 
 
 def test_half_a_line_costs_no_other(tmp_path):

@@ -21,6 +21,7 @@ from hpt.preflight.run_record import describe
 from hpt.preflight.table import Context, Status, Step, exit_status, passed, print_checks, run_steps, warned
 from hpt.verl_ext.dataset import HybridDataset
 from hpt.verl_ext.validation import CHECKS
+from tests.helpers.checkpoints import write_checkpoint
 
 GIB = 1 << 30
 PASS, WARN, FAIL, NOT_CHECKED = Status
@@ -509,8 +510,7 @@ def begun(configure, tmp_path, step=None):
     with start.admitted(configure()):
         pass
     if step is not None:
-        (tmp_path / "run" / f"global_step_{step}" / "actor").mkdir(parents=True)
-        (tmp_path / "run" / "latest_checkpointed_iteration.txt").write_text(str(step))
+        write_checkpoint(tmp_path / "run", step)
 
 
 def test_resume_states(table, configure, tmp_path):

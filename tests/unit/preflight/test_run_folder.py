@@ -17,10 +17,12 @@ from transformers import AutoConfig, AutoTokenizer
 
 from hpt.common.digests import model_parts
 from hpt.common.errors import ConfigError
-from hpt.preflight import run_folder
+from hpt.common.files import DATA_STATE, TRACKER
+from hpt.preflight import run_folder, start
 from hpt.preflight.run_folder import FolderInUse, claimed
-from hpt.preflight.run_record import compare, describe
+from hpt.preflight.run_record import describe
 from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
+from tests.helpers.checkpoints import write_checkpoint
 
 
 @pytest.fixture
@@ -47,11 +49,10 @@ def launched(now, **changes):
 
 def checkpoint(run, model, step=4, ranks=1, version=2):
     """What verl writes of a checkpoint, as far as a comparison reads it."""
-    actor = run / f"global_step_{step}" / "actor"
+    actor = write_checkpoint(run, step) / "actor"
     AutoConfig.from_pretrained(model).save_pretrained(actor / "huggingface")
     AutoTokenizer.from_pretrained(model).save_pretrained(actor / "huggingface")
     (actor / "fsdp_config.json").write_text(json.dumps({"FSDP_version": version, "world_size": ranks}))
-    (run / "latest_checkpointed_iteration.txt").write_text(str(step))
 
 
 @pytest.fixture
@@ -283,9 +284,37 @@ def test_a_record_that_cannot_be_read_is_no_record_of_another_run(now, started, 
     assert str(started / "run.json") in message and "remove it to continue" in message
 
 
-def test_a_tracker_without_its_checkpoint_starts_over(now, started):
-    (started / "latest_checkpointed_iteration.txt").write_text("8")
-    assert compare(*now()).checkpoint is None
+@pytest.mark.parametrize("tracked", [None, "", "2", "6", "8"])
+@pytest.mark.parametrize("left", ["nothing", "weights", "half a file"])
+def test_the_last_complete_checkpoint_is_continued_whenever_the_run_was_killed(now, started, tracked, left):
+    """The tracker is missing, half written, or names what was removed or never finished."""
+    tracker = started / TRACKER
+    if left != "nothing":
+        unfinished = write_checkpoint(started, 6, complete=False)
+    if left == "half a file":
+        whole = (started / "global_step_4" / DATA_STATE).read_bytes()
+        (unfinished / DATA_STATE).write_bytes(whole[: len(whole) // 2])
+    tracker.unlink()
+    if tracked is not None:
+        tracker.write_text(tracked)
+    assert launched(now).checkpoint == started / "global_step_4"
+    assert tracker.read_text() == "4"
+
+
+def test_without_a_complete_checkpoint_a_run_starts_over(now, started):
+    (started / "global_step_4" / DATA_STATE).unlink()
+    assert launched(now).checkpoint is None
+    assert not (started / TRACKER).exists()
+
+
+def test_a_finished_run_says_so_and_keeps_its_files(now, started):
+    config, _ = now(trainer__total_training_steps=4)
+    (started / "metrics.jsonl").write_text("{}\n")
+    with start.admitted(config) as nothing_to_do:
+        assert nothing_to_do.startswith("nothing to do: the run has made 4 of trainer.total_training_steps=4 steps")
+    assert (started / "metrics.jsonl").exists()
+    with start.admitted(now(trainer__total_training_steps=5)[0]) as nothing_to_do:
+        assert nothing_to_do is None
 
 
 # ---- the lock ----

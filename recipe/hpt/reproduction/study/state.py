@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from hpt.common import lock
-from hpt.common.files import TRACKER, write_whole
+from hpt.common.files import write_whole
 from hpt.common.training_log import read_run
+from hpt.preflight.run_record import checkpoint_of
 from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.study.plan import Budget, Evaluation, Job, Settings
 
@@ -140,12 +141,9 @@ def result_of(out: Path, job: Job) -> dict[str, Any] | None:
 
 
 def checkpoint_step(folder: Path) -> int | None:
-    """Batches in verl's last complete checkpoint, or None."""
-    try:
-        step = int((folder / TRACKER).read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-    return step if (folder / f"global_step_{step}" / "actor").is_dir() else None
+    """Batches in the last complete checkpoint, or None."""
+    found = checkpoint_of(folder)
+    return None if found is None else int(found.name.removeprefix("global_step_"))
 
 
 def exported_model(folder: Path, steps: int) -> Path:

@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
+from hpt.common.seeds import sample_seed
 from hpt.evaluation.manifest import Manifest, benchmark_entry, write_questions
 from hpt.evaluation.outputs import QUESTIONS, RESULTS
 from hpt.evaluation.questions import Benchmark, Question
 from hpt.evaluation.results import results_of
-from hpt.evaluation.seeds import sample_seed
 from hpt.evaluation.store import Sample, SampleStore
 from hpt.method import question_log
 from hpt.method.gate import RL, SFT

@@ -8,11 +8,11 @@ import shutil
 
 import pytest
 
-from hpt.common.files import TRACKER
 from recipe.hpt import configs
 from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED, METHODS
 from recipe.hpt.reproduction.study import command as study
 from recipe.hpt.reproduction.study import data, plan, state
+from tests.helpers.checkpoints import write_checkpoint
 from tests.unit.reproduction.report import folders
 
 # The rate at which each method does best here; GRPO ties at the two smaller ones.
@@ -76,8 +76,7 @@ class Trainings:
         file.write(json.dumps({"step": step, "data": values}) + "\n")
 
     def checkpoint(self, folder, step):
-        (folder / f"global_step_{step}" / "actor" / "huggingface").mkdir(parents=True)
-        (folder / TRACKER).write_text(str(step))
+        write_checkpoint(folder, step)
 
     @property
     def names(self):

@@ -10,6 +10,7 @@ from hpt.common.files import TRACKER
 from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.study import state
 from recipe.hpt.reproduction.study.plan import Budget, Job, Settings
+from tests.helpers.checkpoints import write_checkpoint
 
 JOB = Job("final", "hpt", 0, steps=4)
 BUDGET = Budget(questions=8, mini_batch=4, epochs=2, rollouts=4)
@@ -19,12 +20,6 @@ BUDGET = Budget(questions=8, mini_batch=4, epochs=2, rollouts=4)
 def folder(tmp_path):
     (tmp_path / "run").mkdir()
     return tmp_path / "run"
-
-
-def checkpoint(folder, step, complete=True):
-    (folder / f"global_step_{step}" / "actor").mkdir(parents=True)
-    if complete:
-        (folder / TRACKER).write_text(str(step))
 
 
 def metrics(folder, rows, name="metrics.jsonl"):
@@ -106,16 +101,16 @@ def test_one_launch_at_a_time(tmp_path):
 
 def test_the_last_complete_checkpoint_counts(folder):
     assert state.checkpoint_step(folder) is None
-    checkpoint(folder, 2)
-    checkpoint(folder, 4, complete=False)
+    write_checkpoint(folder, 2)
+    write_checkpoint(folder, 4, complete=False)
     assert state.checkpoint_step(folder) == 2
     (folder / TRACKER).write_text("6")  # names a folder that is not there
-    assert state.checkpoint_step(folder) is None
+    assert state.checkpoint_step(folder) == 2
 
 
 def test_an_unfinished_run_with_a_checkpoint_is_left_as_it_is(folder):
     state.begin(folder, {"lr": 1})
-    checkpoint(folder, 2)
+    write_checkpoint(folder, 2)
     metrics(folder, [(1, {})])
     assert state.begin(folder, {"lr": 1}) == 2
     assert (folder / "metrics.jsonl").exists()
@@ -123,7 +118,7 @@ def test_an_unfinished_run_with_a_checkpoint_is_left_as_it_is(folder):
 
 def test_an_unfinished_run_without_a_checkpoint_starts_over_and_keeps_its_log(folder):
     state.begin(folder, {"lr": 1})
-    checkpoint(folder, 2, complete=False)
+    write_checkpoint(folder, 2, complete=False)
     metrics(folder, [(1, {})])
     (folder / "train.log").write_text("why it failed")
     state.record_launch(folder, 3.0, 1)

@@ -1,0 +1,126 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""How a sample is drawn: verl's settings and those of ``hpt.sampling`` as fields of vLLM's SamplingParams."""
+
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from hpt.common.errors import ConfigError, HPTError
+from hpt.method.config import HPTConfig, Sampling
+
+MANAGER = "hpt.verl_ext.rollouts.RolloutManager"
+"""Value of ``rollout.agent.agent_loop_manager_class`` for rollouts of our own."""
+SINGLE_TURN = "single_turn_agent"
+"""verl's name of the agent loop that asks once."""
+
+OUR_REWARD = "pkg://hpt.verifier.reward"
+
+# What the manager's server has no part in. verl's own manager has.
+_UNSUPPORTED = {
+    "actor_rollout_ref.rollout.full_determinism": "every sample has a seed of its own",
+    "actor_rollout_ref.rollout.disaggregation.enabled": "its servers generate whole batches",
+    "actor_rollout_ref.rollout.enable_rollout_routing_replay": "it does not record which experts a token took",
+    "actor_rollout_ref.rollout.over_sample_rate": "all samples of a batch are finished",
+    "actor_rollout_ref.rollout.trace.backend": "it has no traces",
+}
+
+
+class RolloutError(HPTError):
+    """Rollouts cannot go on."""
+
+
+class SampleRequest(NamedTuple):
+    """One sample: token ids to continue, the most tokens it may get, and its own seed."""
+
+    prompt: list[int]
+    max_tokens: int
+    seed: int
+
+
+class Sample(NamedTuple):
+    """One generated continuation: token ids, their log-probabilities (None unless asked for), number of preemptions."""
+
+    tokens: list[int]
+    log_probs: list[float] | None
+    num_preempted: int
+
+
+def is_ours(config: DictConfig) -> bool:
+    """Whether the run's rollouts come from :class:`hpt.verl_ext.rollouts.RolloutManager`."""
+    return OmegaConf.select(config, "actor_rollout_ref.rollout.agent.agent_loop_manager_class") == MANAGER
+
+
+def uses_verifier(config: DictConfig) -> bool:
+    """Whether the scores are the verifier's own, unchanged by a reward manager or a reward model."""
+    reward = config.reward
+    return (
+        (reward.custom_reward_function.path, reward.custom_reward_function.name) == (OUR_REWARD, "compute_score")
+        and (reward.reward_manager.source, reward.reward_manager.name) == ("register", "naive")
+        and not reward.reward_model.enable
+    )
+
+
+def sampling_params(config: DictConfig, validate: bool) -> dict[str, Any]:
+    """Fields that all samples of a batch share; ``max_tokens`` and ``seed`` come with each sample.
+
+    Args:
+        config: the run's.
+        validate: whether the samples are validation's, under ``rollout.val_kwargs``.
+    """
+    rollout = config.actor_rollout_ref.rollout
+    section = rollout.val_kwargs if validate else rollout
+    params: dict[str, Any] = {name: section[name] for name in ("temperature", "top_p", "top_k")}
+    if not section.do_sample:
+        params = {"temperature": 0.0, "top_p": 1.0, "top_k": -1}
+    params["repetition_penalty"] = rollout.get("repetition_penalty", 1.0)
+    params["ignore_eos"] = rollout.get("ignore_eos", False)
+    params["logprobs"] = 0 if rollout.calculate_log_probs else None
+    further = config.hpt.sampling
+    return {
+        **params,
+        "min_tokens": further.min_tokens,
+        "stop": list(further.stop or ()),
+        "stop_token_ids": list(further.stop_token_ids),
+    }
+
+
+def response_limit(config: DictConfig) -> int:
+    """The most tokens that a response may have, a prefix included."""
+    return int(config.hpt.sampling.max_tokens or config.data.max_response_length)
+
+
+def check_rollouts(config: DictConfig) -> None:
+    """Refuse what the manager would not honour; nothing to check where another one is set.
+
+    Raises:
+        ConfigError: names the setting.
+    """
+    rollout = config.actor_rollout_ref.rollout
+    if not is_ours(config):
+        given = HPTConfig.from_mapping(config.hpt).sampling
+        if given != Sampling():
+            raise ConfigError(
+                f"got hpt.sampling={given.model_dump(exclude_defaults=True)} and actor_rollout_ref.rollout.agent."
+                f"agent_loop_manager_class={rollout.agent.agent_loop_manager_class}; only {MANAGER} reads it"
+            )
+        return
+    advice = "set actor_rollout_ref.rollout.agent.agent_loop_manager_class=null to use verl's own manager"
+    if rollout.name != "vllm":
+        raise ConfigError(f"got actor_rollout_ref.rollout.name={rollout.name}; {MANAGER} works with vllm: {advice}")
+    for key, why in _UNSUPPORTED.items():
+        if value := OmegaConf.select(config, key):
+            raise ConfigError(f"got {key}={value}; {MANAGER} does not honour it ({why}): {advice}")
+    limit, prompt, context = response_limit(config), config.data.max_prompt_length, rollout.max_model_len
+    if limit > config.data.max_response_length:
+        raise ConfigError(
+            f"got hpt.sampling.max_tokens={limit}; expected at most data.max_response_length="
+            f"{config.data.max_response_length}"
+        )
+    if (fewest := config.hpt.sampling.min_tokens) > limit:
+        raise ConfigError(f"got hpt.sampling.min_tokens={fewest}; expected at most {limit}, the longest response")
+    if context is not None and prompt >= context:
+        raise ConfigError(
+            f"got actor_rollout_ref.rollout.max_model_len={context}; expected more than data.max_prompt_length="
+            f"{prompt}: a prompt of that length would leave no room for a response"
+        )
