@@ -79,9 +79,10 @@ class HPTConfig(Settings):
     released code, which depends on the packing."""
     skip_grad_norm: Positive | None = None
     """Gradient norm above which an optimizer step is skipped; null: never."""
-    old_log_probs: Literal["always", "when_off_policy"] = "always"
-    """always: a pass of its own computes log pi_old of the rollouts. when_off_policy: there is no such pass where a
-    batch makes a single optimizer step, so that pi_old is pi_theta itself."""
+    old_log_probs: Literal["always", "when_off_policy"] = "when_off_policy"
+    """always: a pass of its own computes log pi_old of all rollouts. when_off_policy: of those alone where it is not
+    log pi_theta itself, as it is in a batch's first optimizer step if rows are trained on once; where
+    actor_rollout_ref.rollout.calculate_log_probs compares the two engines, of all."""
     sampling: Sampling = Sampling()
     """How a sample ends."""
     stall_timeout: Positive = 1800.0

@@ -60,7 +60,10 @@ DEFINITIONS: dict[str, tuple[str, str]] = {
     "hpt/loss_sft": ("loss", "SFT term per optimizer step, with sft_coef: sum of weight * -log pi"),
     "hpt/loss_entropy": ("loss", "entropy term, where actor.entropy_coeff is not 0"),
     "hpt/loss_kl": ("loss", "KL term, where actor.use_kl_loss is on"),
-    "hpt/entropy_rollout": ("nats", "mean policy entropy per token of the rollouts trained on"),
+    "hpt/entropy_rollout": (
+        "nats",
+        "mean policy entropy per token of the rollouts for which a pass measures it",
+    ),
     "hpt/grad_norm": (
         "L2 norm",
         "norm of the gradient before clipping, mean over the batch's optimizer steps",

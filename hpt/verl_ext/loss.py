@@ -53,8 +53,11 @@ def actor_loss(
         entropy = no_padding_2_padding(entropy, data)
     tokens = data.select(*[name for name in TOKEN_FIELDS if name in data]).to_padded_tensor()
     mask = tokens["response_mask"].bool()
-    # Without old_log_probs the rows were sampled by this very policy: the ratio is 1.
-    old_log_prob = tokens["old_log_probs"] if "old_log_probs" in tokens else log_prob.detach()
+    # Rows without a log pi_old of their own were sampled by this very policy: the ratio is 1.
+    old_log_prob = log_prob.detach()
+    if "old_log_probs" in tokens:
+        on_policy = data["on_policy"].reshape(-1, 1).bool()
+        old_log_prob = torch.where(on_policy, old_log_prob, tokens["old_log_probs"].to(old_log_prob.dtype))
     kl = None
     if config.use_kl_loss:
         kl = kl_penalty(log_prob, tokens["ref_log_prob"], config.kl_loss_type)

@@ -9,6 +9,7 @@ own are one number per row, so that they never disagree with a row's length:
     rl_weight    float32  weight of each response token in the RL term, see hpt.method.routing
     sft_weight   float32  the same in the SFT term
     temperature  float32  only where rollouts are sampled at a temperature other than 1
+    on_policy    int64    whether log pi_old is that of the update itself; only where some row has another one
 """
 
 import copy
@@ -271,6 +272,12 @@ def put_tokens(rows: KVBatchMeta, fields: Mapping[str, tuple[Sequence[float], to
         for name, (values, dtype) in fields.items()
     }
     tq.kv_batch_put(keys=rows.keys, partition_id=rows.partition_id, fields=TensorDict(tokens, batch_size=len(rows)))
+
+
+def put_numbers(rows: KVBatchMeta, name: str, values: Sequence[float]) -> None:
+    """Write one number per row."""
+    fields = TensorDict({name: torch.tensor(values, dtype=torch.int64)}, batch_size=len(rows))
+    tq.kv_batch_put(keys=rows.keys, partition_id=rows.partition_id, fields=fields)
 
 
 def for_update(

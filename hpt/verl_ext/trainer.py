@@ -23,7 +23,7 @@ from hpt.method.metrics import BatchMetrics
 from hpt.method.routing import Plan, Question, RowKind
 from hpt.verl_ext import rows as row_io
 from hpt.verl_ext.layout import pad_for_ranks
-from hpt.verl_ext.routed_trainer import OTHER_KINDS, RoutedTrainerMixin
+from hpt.verl_ext.routed_trainer import RoutedTrainerMixin
 
 
 class HybridTrainerMixin(RoutedTrainerMixin):
@@ -126,31 +126,38 @@ class HybridTrainerMixin(RoutedTrainerMixin):
 
     # ---- the passes over the rollouts ----
 
-    @property
-    def _is_on_policy(self) -> bool:
-        """Whether the batch makes one optimizer step, so that pi_old is pi_theta."""
-        actor = self.config.actor_rollout_ref.actor
-        one_step = self.config.data.train_batch_size == actor.ppo_mini_batch_size and actor.ppo_epochs == 1
-        return one_step and self.parameter_sync_step == 1 and self.base_mode == "sync"
+    def _off_policy_rollouts(self) -> set[str]:
+        """The rollouts whose pi_old needs a pass of its own.
 
-    @property
-    def _recomputes_old_log_probs(self) -> bool:
-        return self.settings.old_log_probs == "always" or not self._is_on_policy
+        In a batch's first optimizer step pi_old is pi_theta itself, unless the rows are trained on more than once.
+        """
+        rows = self.routed.rows
+        rollouts = {row.key: row.row.step for row in rows if row.row.kind == RowKind.ROLLOUT}
+        config = self.config.actor_rollout_ref
+        repeats = config.actor.ppo_epochs > 1 or self.parameter_sync_step > 1 or self.base_mode != "sync"
+        if self.settings.old_log_probs == "always" or config.rollout.calculate_log_probs or repeats:
+            return set(rollouts)
+        first = min((row.row.step for row in rows), default=0)
+        return {key for key, step in rollouts.items() if step > first}
 
     @property
     def _calculates_entropy(self) -> bool:
-        # Without a pass for pi_old the update is the only place that sees the entropy.
-        return super()._calculates_entropy or not self._recomputes_old_log_probs
+        # Without a pass for pi_old the update is the only place that sees the entropy. On a GPU the logits' gradient
+        # makes it expensive there, so it has to be asked for.
+        unseen = self.config.trainer.device == "cpu" and not self._off_policy_rollouts()
+        return super()._calculates_entropy or unseen
 
     def _update_fields(self) -> list[str]:
         fields = super()._update_fields()
-        return ["old_log_probs", *fields] if self._recomputes_old_log_probs else fields
+        return ["old_log_probs", "on_policy", *fields] if self._off_policy_rollouts() else fields
 
     def _compute_old_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
-        """verl's pass over the rollout rows only: a demonstration's surrogate has no use for pi_old."""
-        if self._recomputes_old_log_probs:
+        """verl's pass over those rollouts whose pi_old is not pi_theta; a demonstration has no use for it either."""
+        off_policy = self._off_policy_rollouts()
+        if off_policy:
             section = self.config.actor_rollout_ref.rollout
-            self._pass_over_rollouts("old_log_probs", super()._compute_old_log_prob, section, batch, metrics)
+            self._pass_over("old_log_probs", super()._compute_old_log_prob, section, batch, off_policy, metrics)
+            row_io.put_numbers(batch, "on_policy", [key not in off_policy for key in batch.keys])
             if "actor/entropy" in metrics:
                 metrics["hpt/entropy_rollout"] = metrics["actor/entropy"]
         return batch
@@ -159,18 +166,26 @@ class HybridTrainerMixin(RoutedTrainerMixin):
         """verl's pass over the rollout rows only: the KL term does not act on demonstrations."""
         references = self.config.actor_rollout_ref
         section = references.rollout if self.ref_in_actor else references.ref
-        self._pass_over_rollouts("ref_log_prob", super()._compute_ref_log_prob, section, batch, metrics)
+        rollouts = set(row_io.select(batch, [RowKind.ROLLOUT]).keys)
+        self._pass_over("ref_log_prob", super()._compute_ref_log_prob, section, batch, rollouts, metrics)
         return batch
 
-    def _pass_over_rollouts(
-        self, name: str, forward_pass: Callable, section: DictConfig, batch: KVBatchMeta, metrics: dict
+    def _pass_over(
+        self,
+        name: str,
+        forward_pass: Callable,
+        section: DictConfig,
+        batch: KVBatchMeta,
+        keys: Collection[str],
+        metrics: dict,
     ) -> None:
-        """Run a pass of verl that writes the token field ``name``; other rows get zeros there.
+        """Run a pass of verl over some rows that writes the token field ``name``; other rows get zeros there.
 
         Args:
             section: holds the pass's batch size, ``log_prob_*``.
+            keys: of the rows to pass over.
         """
-        rollouts = row_io.select(batch, [RowKind.ROLLOUT])
+        rollouts = batch.select_keys([key for key in batch.keys if key in keys])
         if len(rollouts):
             dynamic = section.log_prob_use_dynamic_bsz
             padded = pad_for_ranks(
@@ -182,7 +197,7 @@ class HybridTrainerMixin(RoutedTrainerMixin):
             forward_pass(padded, metrics)
             self._log_prob_dtype = row_io.dtype_of(name, rollouts)
             row_io.clear(sorted(set(padded.keys) - set(batch.keys)), str(batch.partition_id))
-        others = row_io.select(batch, OTHER_KINDS)
+        others = batch.select_keys([key for key in batch.keys if key not in keys])
         row_io.put_tokens(others, {name: ([0.0] * len(others), self._log_prob_dtype)})
 
 

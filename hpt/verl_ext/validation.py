@@ -171,11 +171,6 @@ def check_pairing(config: DictConfig) -> None:
         )
     if OmegaConf.select(config, "distillation.enabled"):
         raise ConfigError("got distillation.enabled=True; the hybrid loss has no distillation term: turn it off")
-    if config.hpt.old_log_probs != "always" and OmegaConf.select(config, "algorithm.rollout_correction") is not None:
-        raise ConfigError(
-            f"got hpt.old_log_probs={config.hpt.old_log_probs} and a section algorithm.rollout_correction, which "
-            "compares with log pi_old: set hpt.old_log_probs=always or algorithm.rollout_correction=null"
-        )
     if config.trainer.device != "cpu" and config.hpt.fork_workers:
         raise ConfigError(
             f"got hpt.fork_workers=True and trainer.device={config.trainer.device}; an accelerator's runtime does not "

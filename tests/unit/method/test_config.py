@@ -26,7 +26,7 @@ def test_the_defaults_are_the_papers_settings():
         "plugins": (),
         "normalization": "prompt",
         "skip_grad_norm": None,
-        "old_log_probs": "always",
+        "old_log_probs": "when_off_policy",
         "sampling": {"max_tokens": None, "min_tokens": 0, "stop": (), "stop_token_ids": ()},
         "stall_timeout": 1800.0,
         "poll_interval": 0.1,

@@ -15,7 +15,7 @@ from transfer_queue import KVBatchMeta
 
 from hpt.method.config import HPTConfig
 from hpt.method.estimator.composite import composite_of
-from hpt.method.routing import RowKind
+from hpt.method.routing import Row, RowKind
 from hpt.verl_ext import rows as row_io
 from hpt.verl_ext.plain_sft import PlainSFTTrainer
 from hpt.verl_ext.trainer import HybridTrainerSync
@@ -47,13 +47,13 @@ def config_for(tmp_path, questions_per_step=2, **algorithm):
                     "ppo_mini_batch_size": questions_per_step, "ppo_epochs": 1, "entropy_coeff": 0.0,
                     "use_kl_loss": False, "use_dynamic_bsz": True, "calculate_entropy": False,
                 },
-                "rollout": {"temperature": 1.0, "n": 2},
+                "rollout": {"temperature": 1.0, "n": 2, "calculate_log_probs": False},
             },
             "algorithm": {
                 "adv_estimator": "hpt", "use_kl_in_reward": False, "gamma": 1.0, "lam": 1.0, **algorithm,
             },
             "data": {"max_response_length": L_MAX, "train_batch_size": 4},
-            "trainer": {"default_local_dir": str(tmp_path), "test_freq": -1},
+            "trainer": {"default_local_dir": str(tmp_path), "test_freq": -1, "device": "cpu"},
         }
     )  # fmt: skip
 
@@ -179,13 +179,39 @@ def test_a_batch_without_a_single_row_is_one_padding_row(queue, tmp_path):
 
 @pytest.mark.parametrize(
     ("old_log_probs", "questions_per_step", "recomputes"),
-    [("always", 4, True), ("when_off_policy", 4, False), ("when_off_policy", 2, True)],
+    [("always", 4, True), ("when_off_policy", 4, False), ("when_off_policy", 1, True)],
 )
-def test_old_log_probs_are_read_where_they_were_computed(tmp_path, old_log_probs, questions_per_step, recomputes):
+def test_old_log_probs_are_read_where_they_were_computed(
+    queue, tmp_path, old_log_probs, questions_per_step, recomputes
+):
     config = config_for(tmp_path, questions_per_step)
     trainer = trainer_of(HybridTrainerSync, config, old_log_probs=old_log_probs)
-    assert ("old_log_probs" in trainer._update_fields()) is recomputes
+    trainer._submitted = ["late", "early", "without", "solved"]  # the second one's rollouts are trained on
+    trainer._balance_batch(finished_rollouts(queue), {})
+    assert ({"old_log_probs", "on_policy"} <= set(trainer._update_fields())) is recomputes
     assert trainer._calculates_entropy is not recomputes  # else the update is the only place that sees it
+
+
+@pytest.mark.parametrize(
+    ("changes", "passed_over"),
+    [
+        ({}, {"later"}),
+        ({"actor_rollout_ref.actor.ppo_epochs": 2}, {"first", "later"}),
+        ({"actor_rollout_ref.rollout.calculate_log_probs": True}, {"first", "later"}),
+    ],
+)
+def test_only_rollouts_of_later_steps_need_a_pass_for_pi_old(tmp_path, changes, passed_over):
+    config = config_for(tmp_path)
+    for key, value in changes.items():
+        OmegaConf.update(config, key, value)
+    trainer = trainer_of(HybridTrainerSync, config)
+    steps = {"first": 1, "later": 2}  # the optimizer step 0 has no row
+    rows = [
+        row_io.PlacedRow(Row(RowKind.ROLLOUT, "q", key, step=step, advantage=1.0, rl_weight=1.0), key, {})
+        for key, step in steps.items()
+    ]
+    trainer.routed = SimpleNamespace(rows=rows)
+    assert trainer._off_policy_rollouts() == passed_over
 
 
 def test_two_ranks_hold_equally_many_rows(queue, tmp_path):

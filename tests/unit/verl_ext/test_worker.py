@@ -41,6 +41,7 @@ class Item:
     advantage: float = 0.0
     old_log_probs: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
     ref_log_prob: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
+    on_policy: bool = False
 
 
 @dataclass
@@ -152,7 +153,7 @@ def tensor_dict(scenario: Scenario, rank: int) -> Any:
         ),
         info,
         TEMPERATURE if scenario.per_row_temperature else 1.0,
-        ["old_log_probs"] * scenario.old_log_probs + ["ref_log_prob"] * scenario.extra_terms,
+        ["old_log_probs", "on_policy"] * scenario.old_log_probs + ["ref_log_prob"] * scenario.extra_terms,
     )
     fields = []
     for item in items:
@@ -175,6 +176,7 @@ def tensor_dict(scenario: Scenario, rank: int) -> Any:
         "row_kind": torch.tensor([int(item.kind) for item in items]),
         "rl_weight": torch.tensor([item.rl_weight for item in items]),
         "sft_weight": torch.tensor([item.sft_weight for item in items]),
+        "on_policy": torch.tensor([int(item.on_policy) for item in items]),
         "temperature": torch.tensor([TEMPERATURE if hot else 1.0 for hot in rollouts]),
     }
     data.update({name: value for name, value in per_row.items() if name in request.fields})
@@ -307,7 +309,8 @@ def reference(model: Any, items: list[Item], scenario: Scenario) -> tuple[dict, 
             terms["sft"] = terms["sft"] - LAMBDA / (N * len(item.response)) * log_prob.sum()
         if item.kind == RowKind.ROLLOUT:
             weight = 1 / (N * ROLLOUTS * L_MAX)
-            old = item.old_log_probs if scenario.old_log_probs else log_prob.detach()
+            measured = scenario.old_log_probs and not item.on_policy
+            old = item.old_log_probs if measured else log_prob.detach()
             ratio = torch.exp(log_prob - old)
             terms["rl"] = terms["rl"] - weight * (item.advantage * ratio).sum()
             if scenario.extra_terms:
@@ -389,6 +392,11 @@ def split(items: list[Item]) -> list[list[Item]]:
     return [items[::2], items[1::2]]
 
 
+def on_policy(items: list[Item]) -> list[Item]:
+    """The rows with a log pi_old that must not be read, because theirs is log pi_theta."""
+    return [item and replace(item, on_policy=True) for item in items]
+
+
 def make_scenarios(a: list[Item], b: list[Item]) -> dict[int, list[tuple[float, dict]]]:
     """World size -> (learning rate, scenarios by name) per worker that is built."""
     one = {
@@ -408,6 +416,7 @@ def make_scenarios(a: list[Item], b: list[Item]) -> dict[int, list[tuple[float, 
         "entropy and KL": Scenario([[a + padding(1)]], 3, extra_terms=True),
         "on policy": Scenario([[a]], 4, old_log_probs=False),
         "two steps": Scenario([[a], [b[:5] + padding(1)]]),
+        "first step on policy": Scenario([[on_policy(a)], [b[:5] + padding(1)]]),
         "second step alone": Scenario([[b[:5]]]),
         "two steps, fixed": Scenario([[a], [b[:5]]], 5),
         "two epochs": Scenario([[a], [b[:5]]], epochs=2),
@@ -428,6 +437,7 @@ def make_scenarios(a: list[Item], b: list[Item]) -> dict[int, list[tuple[float, 
         "entropy and KL": Scenario([split(a)], 2, extra_terms=True),
         "on policy": Scenario([split(a)], 2, old_log_probs=False),
         "two steps": Scenario([split(a), split(b[:5] + padding(1))]),
+        "first step on policy": Scenario([split(on_policy(a)), split(b[:5] + padding(1))]),
     }
     return {
         1: [
