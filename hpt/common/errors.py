@@ -3,7 +3,8 @@
 """One hierarchy for mistakes that the user has to correct.
 
 Every message says what it got, what it expected and what to do. Commands print the message alone and exit with
-status 2. Packages derive their own errors from :class:`HPTError` where a caller needs to tell them apart.
+status 2, or 1 for a :class:`RunError`. Packages derive their own errors from :class:`HPTError` where a caller needs to
+tell them apart.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,14 @@ _PATH_ADVICE = "Expected parquet files: correct the paths."
 
 class HPTError(ValueError):
     """A mistake in what the user gave; commands print its message alone and exit with status 2."""
+
+    status = 2
+
+
+class RunError(HPTError):
+    """A run that failed for a reason that its message names; the command exits with status 1."""
+
+    status = 1
 
 
 class ConfigError(HPTError):

@@ -28,6 +28,7 @@ STEPS = (
     Step("GPUs", machine_checks.devices),
     Step("model", validated("model", data_checks.model), ("batch",)),
     Step("tokenizer", data_checks.tokenizer, ("model", "prompt template")),
+    Step("engine", data_checks.engine, ("model", "batch")),
     Step("memory per rank", machine_checks.rank_memory, ("model", "batch")),
     Step("output folder", machine_checks.output),
     Step("disk", machine_checks.disk, ("model", "output folder")),

@@ -13,6 +13,7 @@ from hpt.data.checks import iter_rows, solution_text
 from hpt.preflight import model as models
 from hpt.preflight.run_folder import holder_of, in_use
 from hpt.preflight.run_record import compare, describe, folder_of, refusal, without_record
+from hpt.preflight.start import engine_problem
 from hpt.preflight.table import Check, Context, failed, passed, warned
 from hpt.verl_ext import validation
 
@@ -134,6 +135,13 @@ def _ends(text: str) -> str:
 
 
 # ---- the run's folder ----
+
+
+def engine(context: Context) -> list[Check]:
+    """Whether vLLM computes the model's attention; on a CPU it does so for some widths only."""
+    assert context.sizes is not None
+    problem = engine_problem(context.config, context.sizes)
+    return [failed("engine", f"the model, {problem}") if problem else passed("engine", "computes the model")]
 
 
 def resume(context: Context) -> list[Check]:

@@ -27,6 +27,7 @@ class ModelSizes:
         layers, hidden: decoder layers, and the width of the residual stream.
         vocabulary: rows of the embedding.
         positions: longest sequence in tokens; None: the configuration does not say.
+        head: width of an attention head.
     """
 
     parameters: int
@@ -34,6 +35,7 @@ class ModelSizes:
     hidden: int
     vocabulary: int
     positions: int | None = None
+    head: int | None = None
 
 
 def locate(config: DictConfig) -> Path | None:
@@ -66,6 +68,7 @@ def read_sizes(folder: Path, trust_remote_code: bool = False) -> ModelSizes:
         hidden=config.hidden_size,
         vocabulary=config.vocab_size,
         positions=getattr(config, "max_position_embeddings", None),
+        head=getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
     )
 
 

@@ -13,6 +13,7 @@ from hpt.preflight import machine_checks, memory
 from hpt.preflight import model as models
 from hpt.preflight.run_folder import claimed, direct_logs
 from hpt.preflight.run_record import describe
+from hpt.verl_ext.cpu.platform import supported_head_sizes
 
 
 @contextlib.contextmanager
@@ -70,7 +71,19 @@ def check_model(config: DictConfig) -> Path | None:
                 f"{'; '.join(problems)}"
             )
         check_memory(config, sizes)
+        if problem := engine_problem(config, sizes):
+            raise ConfigError(f"got actor_rollout_ref.model.path={settings.path}, {problem}")
     return folder
+
+
+def engine_problem(config: DictConfig, sizes: models.ModelSizes) -> str | None:
+    """What keeps vLLM from computing the model on a CPU; None: nothing that is known."""
+    if config.trainer.device != "cpu" or sizes.head in (supported := supported_head_sizes()):
+        return None
+    return (
+        f"whose attention heads have {sizes.head} dimensions; vLLM computes {', '.join(map(str, supported))} on a CPU: "
+        "train it on a GPU, or take a model with such heads"
+    )
 
 
 def check_memory(config: DictConfig, sizes: models.ModelSizes) -> None:

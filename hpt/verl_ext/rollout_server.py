@@ -3,12 +3,11 @@
 """verl's vLLM server, with a method that answers a whole batch in one call."""
 
 import asyncio
-import os
-import re
 import time
 from collections.abc import Sequence
 from typing import Any
 
+import psutil
 import ray
 from verl.workers.rollout.vllm_rollout.utils import VLLM_LORA_INT_ID, VLLM_LORA_NAME, VLLM_LORA_PATH
 from verl.workers.rollout.vllm_rollout.vllm_async_server import vLLMHttpServer, vLLMReplica
@@ -17,16 +16,11 @@ from vllm.lora.request import LoRARequest
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.exceptions import EngineDeadError
 
+from hpt.verl_ext.logs import own_error
 from hpt.verl_ext.sampling import RolloutError, Sample, SampleRequest
 
 # vLLM's reasons for the end of a response; any other, such as abort, is a failure.
 FINISHED = ("stop", "length")
-# How much of the server's own log is searched for the first error.
-LOG_BYTES = 4 << 20
-# The last line of a traceback: a (dotted) name of an exception and its message.
-_EXCEPTION = re.compile(r"((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt)): (.+)$")
-# What an engine's client raises about an engine that has died. The engine's own error says why.
-_ECHOES = ("EngineDeadError", "EngineGenerateError", "RayTaskError", "CancelledError")
 
 
 class BatchServer(vLLMHttpServer):
@@ -93,6 +87,8 @@ class BatchServer(vLLMHttpServer):
             while waiting:
                 done, _ = await asyncio.wait(waiting, timeout=stall_timeout, return_when=asyncio.FIRST_COMPLETED)
                 if not done:
+                    for child in psutil.Process().children(recursive=True):
+                        child.kill()  # an engine that hangs would outlive the run
                     raise RolloutError(
                         f"rollout server {self.replica_rank} has not finished one of its {len(waiting)} samples for "
                         f"{stall_timeout:g} s (hpt.stall_timeout); {own_error()}"
@@ -129,23 +125,3 @@ class BatchReplica(vLLMReplica):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.server_class = ray.remote(BatchServer)
-
-
-def own_error() -> str:
-    """The first error in this process's log, and where the log is. The engine writes into its server's log."""
-    try:
-        path = os.readlink("/proc/self/fd/2")
-        with open(path, "rb") as file:
-            file.seek(max(0, os.path.getsize(path) - LOG_BYTES))
-            text = file.read().decode(errors="replace")
-    except OSError as error:
-        return f"its log cannot be read: {error}"
-    return f"{first_error(text) or 'its log names no error'}; its log: {path}"
-
-
-def first_error(log: str) -> str | None:
-    """The exception that came first in a log and is not about another one."""
-    for line in log.splitlines():
-        if (found := _EXCEPTION.search(line)) and found[1].rpartition(".")[2] not in _ECHOES:
-            return f"{found[1]}: {found[2]}"
-    return None

@@ -19,7 +19,6 @@ import ray
 import torch
 import transfer_queue as tq
 from omegaconf import DictConfig
-from ray.exceptions import RayActorError
 from tensordict import NonTensorData, NonTensorStack, TensorDict
 from verl.experimental.agent_loop import AgentLoopManager
 from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ
@@ -34,7 +33,6 @@ from hpt.verl_ext import rows as row_io
 from hpt.verl_ext.rollout_scores import Answer, Scorer
 from hpt.verl_ext.sampling import (
     SINGLE_TURN,
-    RolloutError,
     Sample,
     SampleRequest,
     response_limit,
@@ -226,10 +224,7 @@ class RolloutManager:
             if share
         }
         for call, share in calls.items():
-            try:
-                samples, version = ray.get(call)
-            except RayActorError as error:
-                raise RolloutError(f"a rollout server has died: {_last_line(error)}") from error
+            samples, version = ray.get(call)
             remaining = iter(samples)
             for question in share:
                 question.samples = [next(remaining) for _ in question.seeds]
@@ -328,8 +323,3 @@ def _tag(answer: Answer, step: int) -> dict[str, Any]:
         "min_global_steps": answer.version,
         "max_global_steps": answer.version,
     }
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

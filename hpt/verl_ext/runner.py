@@ -8,14 +8,18 @@ from typing import Any, cast
 
 import ray
 from omegaconf import DictConfig, OmegaConf
+from ray.exceptions import RayActorError, RayTaskError
 from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
 from verl.trainer.main_ppo import TaskRunnerV1
 from verl.workers.rollout.replica import RolloutReplica, RolloutReplicaRegistry
 
+from hpt.common.errors import RunError
 from hpt.method.config import HPTConfig
 from hpt.verl_ext import logs, ray_cluster
 from hpt.verl_ext.cpu.forkserver import ForkServer
-from hpt.verl_ext.sampling import is_ours
+from hpt.verl_ext.sampling import RolloutError, is_ours
+
+KEPT = "the last complete checkpoint is kept, and the same command continues from it"
 
 
 class HybridTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
@@ -54,6 +58,14 @@ def ray_init_arguments(config: DictConfig) -> dict[str, Any]:
     return {**user, "runtime_env": {**runtime_env, **user_env}}
 
 
+def cause_of(error: RayActorError) -> str:
+    """Ray's reason for an actor's death, without its advice; the actor's class is part of it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("class_name:")), "")
+    reason = next((line for line in lines if line.startswith("The actor")), lines[-1] if lines else "no reason given")
+    return f"{name.rpartition('.')[2]}: {reason.partition(' Some common causes')[0]}" if name else reason
+
+
 def _interrupt(signum: int, frame: Any) -> None:
     # A launch script and a scheduler may both send it.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -79,4 +91,13 @@ def run(config: DictConfig, server: ForkServer | None = None) -> None:
             stack.enter_context(ray_cluster.training_session(config, arguments))
             if server is not None:
                 stack.callback(server.closing.set)  # Ray's shutdown kills this process's children
-        HybridTaskRunner().run(config)
+        try:
+            HybridTaskRunner().run(config)
+        except RayActorError as error:
+            raise RunError(f"a worker process has died: {cause_of(error)}; {KEPT}") from error
+        except RayTaskError as error:
+            if isinstance(error.cause, RunError):  # Ray's copy of it has a traceback for its message
+                raise RunError(f"{error.cause}; {KEPT}") from error
+            raise
+        except RolloutError as error:
+            raise RunError(f"{error}; {KEPT}") from error

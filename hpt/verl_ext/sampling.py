@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from hpt.common.errors import ConfigError, HPTError
+from hpt.common.errors import ConfigError, RunError
 from hpt.method.config import HPTConfig, Sampling
 
 MANAGER = "hpt.verl_ext.rollouts.RolloutManager"
@@ -26,7 +26,7 @@ _UNSUPPORTED = {
 }
 
 
-class RolloutError(HPTError):
+class RolloutError(RunError):
     """Rollouts cannot go on."""
 
 

@@ -46,7 +46,8 @@ def _train(config: DictConfig) -> None:
             _run(config)
     except HPTError as error:
         # Hydra would print the launch's overrides before the reason.
-        raise SystemExit(_refuse(error)) from None
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(error.status) from None
 
 
 def _dry_run(config: DictConfig) -> None:
@@ -108,7 +109,8 @@ def _read_options() -> None:
 def main() -> int:
     """Train, and return the exit status.
 
-    It is 0 when done, 1 after a failure (with a traceback), 2 for wrong settings or data, 130 when interrupted.
+    It is 0 when done, 1 after a failure (with its cause or a traceback), 2 for wrong settings or data, 130 when
+    interrupted.
     """
     _read_options()
     try:

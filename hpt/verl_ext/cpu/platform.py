@@ -127,6 +127,13 @@ def select() -> None:
     answer_for_vllm_cpu()
 
 
+def supported_head_sizes() -> list[int]:
+    """Widths of an attention head that vLLM's kernels for CPUs compute; imports vLLM."""
+    from vllm.v1.attention.backends.cpu_attn import CPUAttentionBackend
+
+    return list(CPUAttentionBackend.get_supported_head_sizes())
+
+
 def prepare_worker() -> None:
     """Start gloo and register FSDP for the CPU, in a training worker before verl builds its engine.
 

@@ -299,13 +299,56 @@ def test_rows_of_the_agent_loop():
 
 
 def test_rollout_manager():
-    # The key through which a rollout manager of one's own would enter; nothing here sets it yet.
     from verl.trainer.main_ppo import TaskRunnerV1
+    from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ
     from verl.workers.config import AgentLoopConfig
+
+    from hpt.verl_ext.rollouts import RolloutManager
 
     assert AgentLoopConfig().agent_loop_manager_class is None
     source = inspect.getsource(TaskRunnerV1.__ray_metadata__.modified_class.init_agent_loop_manager)
     assert '"agent_loop_manager_class"' in source
+    given = ["config", "llm_client", "teacher_client", "reward_loop_worker_handles"]
+    assert re.findall(r"(\w+)=self\.", source.partition(".create(")[2]) == given
+    assert names(AgentLoopManagerTQ.__bases__[0].__init__)[1:] == given
+    assert names(RolloutManager.__init__)[1:] == given
+    assert names(AgentLoopManagerTQ.generate_sequences) == names(RolloutManager.generate_sequences)
+
+
+def test_rollout_server():
+    from verl.workers.rollout.replica import RolloutReplicaRegistry
+
+    assert names(RolloutReplicaRegistry.register)[-2:] == ["name", "loader"]
+    # Read, not imported: importing these modules starts vLLM.
+    server = parsed("vllm_async_server.py")
+    assert server["vLLMHttpServer._park_until_admitted"] == ["self", "request_id"]
+    assert server["vLLMHttpServer.lora_as_adapter"] == ["self"]
+    source = text_of("vllm_async_server.py")
+    for assigned in ("self.server_class = ", "self.engine = ", "self.global_steps = ", "self._admitting = "):
+        assert assigned in source
+    assert all(f"{name} =" in text_of("utils.py") for name in ("VLLM_LORA_INT_ID", "VLLM_LORA_NAME", "VLLM_LORA_PATH"))
+
+
+def test_rollout_client():
+    from verl.workers.rollout.llm_server import LLMServerClient, LLMServerManager
+
+    assert names(LLMServerManager.get_client) == ["self", "client_cls", "kwargs"]
+    sets(LLMServerManager, "server_handles")
+    assert names(LLMServerClient.__init__) == ["self", "config", "load_balancer_handle", "kwargs"]
+
+
+def test_prompt_builder():
+    from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token_builder
+
+    assert {"hf_model_type", "chat_template_kwargs"} <= set(names(create_continuous_token_builder))
+
+
+def test_reward_workers():
+    from verl.experimental.reward_loop.reward_loop import RewardLoopWorker
+    from verl.experimental.reward_loop.reward_manager.naive import NaiveRewardManager
+
+    assert names(RewardLoopWorker.compute_score_batch) == ["self", "data"]
+    assert '"reward_score": reward, "reward_extra_info": reward_extra_info' in inspect.getsource(NaiveRewardManager)
 
 
 # ---- data, reward, launch ----
@@ -401,15 +444,20 @@ def test_weight_transfer():
     assert extension["vLLMColocateWorkerExtension._get_zmq_handle"] == ["self"]
 
 
+def text_of(file: str) -> str:
+    """A file of verl's vLLM rollout."""
+    folder = Path(importlib.import_module("verl").__file__).parent / "workers" / "rollout" / "vllm_rollout"
+    return (folder / file).read_text()
+
+
 def parsed(file: str) -> dict[str, list[str]]:
     """Class.method -> names of its parameters, in a file of verl's vLLM rollout."""
-    folder = Path(importlib.import_module("verl").__file__).parent / "workers" / "rollout" / "vllm_rollout"
-    classes = [node for node in ast.parse((folder / file).read_text()).body if isinstance(node, ast.ClassDef)]
+    classes = [node for node in ast.parse(text_of(file)).body if isinstance(node, ast.ClassDef)]
     return {
         f"{cls.name}.{item.name}": [argument.arg for argument in item.args.args]
         for cls in classes
         for item in cls.body
-        if isinstance(item, ast.FunctionDef)
+        if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)
     }
 
 

@@ -1,0 +1,95 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Failures in the middle of a run: it ends in time, says why in its last lines, and leaves no process."""
+
+import re
+import signal
+
+import psutil
+import pytest
+
+from hpt.common.files import complete_checkpoints
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+
+# Steps until something happens.
+LONG = (
+    "trainer.total_training_steps=500",
+    "trainer.save_freq=1",
+    "trainer.test_freq=-1",
+    "trainer.val_before_train=false",
+)
+LAST_LINES = 10
+REWARDS = '''
+import os, time
+from pathlib import Path
+
+async def compute_score(data_source, solution_str, ground_truth, extra_info, **_):
+    """Scores until the file beside it is there."""
+    how = Path(__file__).with_name("how")
+    if how.exists():
+        if how.read_text() == "raises":
+            raise KeyError("no such answer")
+        time.sleep(600)
+    return 0.0
+'''
+
+
+def end_of(run, timeout: float) -> str:
+    """The last lines of a run that has to fail by itself within ``timeout`` seconds."""
+    status = run.wait(timeout)
+    assert status == 1, (status, run.log[-3000:])
+    run.assert_nothing_is_left()
+    assert complete_checkpoints(run.folder), "the checkpoint before the failure is kept"
+    return "\n".join(run.log.rstrip().replace("\r", "\n").splitlines()[-LAST_LINES:])
+
+
+def process(run, name: str):
+    """The run's worker process of this name; "engine": the rollout server's, which its log names."""
+    if name == "engine":
+        return psutil.Process(int(re.findall(r"EngineCore pid=(\d+)", run.log)[-1]))
+    (found,) = [each for each in run.relatives() if f"ray::{name}" in " ".join(each.cmdline())]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("victim", "message"),
+    [
+        ("engine", "error: the engine of rollout server 0 has died"),
+        ("BatchServer", "error: a worker process has died: BatchServer"),
+        ("WorkerDict", "error: a worker process has died: WorkerDict"),
+    ],
+)
+def test_a_process_that_dies_is_named(launch, tmp_path, victim, message):
+    run = launch(tmp_path / "run", *LONG)
+    run.wait_for_step(1, 300)
+    process(run, victim).kill()
+    assert message in end_of(run, 90)
+
+
+def test_an_engine_that_hangs_ends_the_run_in_the_stated_time(launch, tmp_path):
+    run = launch(tmp_path / "run", *LONG, "hpt.stall_timeout=15")
+    run.wait_for_step(1, 300)
+    process(run, "engine").send_signal(signal.SIGSTOP)
+    assert "has not finished one of its 32 samples for 15 s (hpt.stall_timeout)" in end_of(run, 120)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("raises", "rewards.py:compute_score raised KeyError: 'no such answer'"),
+        ("hangs", "rewards.py:compute_score has not scored 32 answers within 15 s (hpt.stall_timeout)"),
+    ],
+)
+def test_a_reward_function_that_fails_is_named(launch, tmp_path, how, message):
+    (tmp_path / "rewards.py").write_text(REWARDS)
+    run = launch(
+        tmp_path / "run",
+        *LONG,
+        "hpt.stall_timeout=15",
+        f"reward.custom_reward_function.path={tmp_path / 'rewards.py'}",
+        "reward.num_workers=1",
+    )
+    run.wait_for_step(1, 300)
+    (tmp_path / "how").write_text(how)
+    assert message in end_of(run, 120)
