@@ -46,16 +46,17 @@ class BatchServer(vLLMHttpServer):
                 than its end.
         """
         try:
-            lora = await self._lora_request()
-            streams = await self._add_all(requests, sampling, lora)
+            try:
+                streams = await asyncio.wait_for(self._add_all(requests, sampling), stall_timeout)
+            except TimeoutError:
+                raise self._stuck(len(requests), stall_timeout) from None
             samples = await self._finished(streams, stall_timeout)
         except EngineDeadError as error:
             raise RolloutError(f"the engine of rollout server {self.replica_rank} has died: {own_error()}") from error
         return samples, self.global_steps
 
-    async def _add_all(
-        self, requests: Sequence[SampleRequest], sampling: dict[str, Any], lora: LoRARequest | None
-    ) -> list[Any]:
+    async def _add_all(self, requests: Sequence[SampleRequest], sampling: dict[str, Any]) -> list[Any]:
+        lora = await self._lora_request()
         # Engines that share their work agree on when they step; vLLM does not let one of them wait.
         waits = self.config.data_parallel_size == 1
         await self._park_until_admitted("batch")
@@ -87,18 +88,21 @@ class BatchServer(vLLMHttpServer):
             while waiting:
                 done, _ = await asyncio.wait(waiting, timeout=stall_timeout, return_when=asyncio.FIRST_COMPLETED)
                 if not done:
-                    for child in psutil.Process().children(recursive=True):
-                        child.kill()  # an engine that hangs would outlive the run
-                    raise RolloutError(
-                        f"rollout server {self.replica_rank} has not finished one of its {len(waiting)} samples for "
-                        f"{stall_timeout:g} s (hpt.stall_timeout); {own_error()}"
-                    )
+                    raise self._stuck(len(waiting), stall_timeout)
                 for future in done:
                     samples[waiting.pop(future)] = self._sample(future.result())
         finally:
             for future in waiting:
                 future.cancel()
         return samples  # type: ignore[return-value]
+
+    def _stuck(self, unfinished: int, stall_timeout: float) -> RolloutError:
+        for child in psutil.Process().children(recursive=True):
+            child.kill()  # an engine that hangs would outlive the run
+        return RolloutError(
+            f"rollout server {self.replica_rank} has not finished one of its {unfinished} samples for "
+            f"{stall_timeout:g} s (hpt.stall_timeout); {own_error()}"
+        )
 
     def _sample(self, output: Any) -> Sample:
         response = output.outputs[0]
