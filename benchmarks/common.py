@@ -28,7 +28,7 @@ WARM_UP = 2
 OURS = (sys.executable, "-m", "recipe.hpt.main_hpt", "--config-name", "quickstart")
 REWARD_FILE = Path(__file__).with_name("reward.py")
 MAX_PROMPT, MAX_TARGET = 32, 64
-PACKAGES = ("hpt", "python", "torch", "transformers", "verl", "vllm", "ray", "trl")
+PACKAGES = ("hpt", "python", "torch", "transformers", "verl", "vllm", "ray")
 LOG_LINES = 15
 
 Values = Mapping[str, float]

@@ -81,10 +81,11 @@ def vllm_alone(task: Path, overrides: Sequence[str], size: Size, steps: int) -> 
     tokenizer = AutoTokenizer.from_pretrained(task / "model")
     shared = {**sampling_params(config, validate=False), "max_tokens": size.tokens, "detokenize": False}
     shared["output_kind"] = RequestOutputKind.FINAL_ONLY
-    texts = [row["prompt"][0]["content"] for row in pq.read_table(task / "train.parquet").to_pylist()]
+    rows = pq.read_table(task / "train.parquet").to_pylist()
+    texts = itertools.cycle(row["prompt"][0]["content"] for row in rows)
     seconds = []
     for step in range(steps):
-        batch = texts[step * size.questions :][: size.questions]
+        batch = itertools.islice(texts, size.questions)
         prompts = [{"prompt_token_ids": tokenizer(text)["input_ids"]} for text in batch for _ in range(size.rollouts)]
         params = [SamplingParams(**shared, seed=step * len(prompts) + number) for number in range(len(prompts))]
         start = time.perf_counter()

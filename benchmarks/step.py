@@ -22,7 +22,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
-from importlib.machinery import PathFinder
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +172,7 @@ def main() -> None:
     make_task(task, size)
     base = overrides_of(task, size, given.steps)
     grpo = [*base, *random_rewards(), "hpt.strategy=rl_only", f"data.max_target_length={size.tokens}", *further]
+    trl_version = [found.version for found in distributions(name="trl", path=[str(given.trl)])]
     if given.compare == "shares":
         arms = {"GRPO": partial(ours, folders, grpo)}
         for name, share in SHARES.items():
@@ -183,11 +184,11 @@ def main() -> None:
             "trl": lambda: in_new_process(trl_steps, given.trl, task, next(folders), size, given.steps),
         }
         arms = {name: known[name] for name in given.frameworks.split(",")}
-        if "trl" in arms and PathFinder.find_spec("trl", [str(given.trl)]) is None:
+        if "trl" in arms and not trl_version:
             print(f"TRL is left out; to install it: pip install --no-deps --target {given.trl} trl")
             del arms["trl"]
     results = measure(arms, given.repeat)
-    finish(f"step, {given.size}", given.out, summary(results), values=results, steps=given.steps)
+    finish(f"step, {given.size}", given.out, summary(results), values=results, steps=given.steps, trl=trl_version)
 
 
 if __name__ == "__main__":
