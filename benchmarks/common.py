@@ -27,7 +27,9 @@ WARM_UP = 2
 """Steps at the start of a training that do not count."""
 OURS = (sys.executable, "-m", "recipe.hpt.main_hpt", "--config-name", "quickstart")
 REWARD_FILE = Path(__file__).with_name("reward.py")
-MAX_PROMPT, MAX_TARGET = 32, 64
+MAX_PROMPT = 32
+LEVELS = (1, 2)
+"""Their demonstrations have 19 and 26 tokens, and fit into every size."""
 PACKAGES = ("hpt", "python", "torch", "transformers", "verl", "vllm", "ray")
 LOG_LINES = 15
 
@@ -49,7 +51,7 @@ class Size:
 
 SIZES = {"small": Size(64, 6, 2, 32, 8, 32), "large": Size(512, 7, 8, 8, 8, 128)}
 """0.3 M and 24 M parameters."""
-TINY = Size(64, 2, 2, 4, 2, 8)
+TINY = Size(64, 2, 2, 4, 2, 32)
 
 
 def parser(doc: str, repeat: int = 3) -> argparse.ArgumentParser:
@@ -72,7 +74,7 @@ def make_task(folder: Path, size: Size) -> None:
     from recipe.hpt.reproduction.task.model import BaseModelSettings, build_model, build_tokenizer
     from recipe.hpt.reproduction.task.questions import write_task
 
-    write_task(folder, seed=0, train_size=64 * size.questions, val_per_level=1)
+    write_task(folder, seed=0, train_size=64 * size.questions, val_per_level=1, train_levels=LEVELS)
     tokenizer = build_tokenizer()
     settings = BaseModelSettings(hidden_size=size.hidden, num_layers=size.layers, num_heads=size.heads)
     model = build_model(settings, tokenizer)

@@ -80,7 +80,8 @@ def main() -> None:
     folder = new_folder("memory")
     make_task(folder / "task", TINY)
     overrides = [*overrides_of(folder / "task", TINY, given.steps), *random_rewards(0.5), *further]
-    rows, details = {}, []
+    rows: dict[str, Values] = {}
+    details = []
     for number in range(given.repeat):
         run, samples = watched(folder / f"run{number}", overrides, max(1, given.steps // SAMPLES))
         steps = [each["step"] for each in samples]

@@ -13,7 +13,7 @@ Further arguments override config/quickstart.yaml.
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -104,8 +104,7 @@ def main() -> None:
     task, folders = folder / "task", (folder / f"run{number}" for number in itertools.count())
     make_task(task, size)
     overrides = [*overrides_of(task, size, given.steps), "hpt.strategy=rl_only", *further]
-    overrides.append(f"data.max_target_length={size.tokens}")
-    arms = {
+    arms: dict[str, Callable[[], Values]] = {
         "vLLM alone": lambda: values_of(in_new_process(vllm_alone, task, overrides, size, given.steps), size),
         "our manager": partial(managed, folders, overrides, size),
         "verl's manager": partial(managed, folders, [*overrides, VERLS_MANAGER], size),

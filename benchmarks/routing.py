@@ -39,14 +39,16 @@ def routed(batch: list[Question]) -> Values:
     """Route a batch with HPT's defaults."""
     settings = HPTConfig()
     rollouts, demonstrations = terms_of(settings)
-    arguments = {
-        "rollouts": rollouts,
-        "demonstrations": demonstrations,
-        "normalization": settings.normalization_with(QUESTIONS_PER_STEP, MAX_RESPONSE_LENGTH, RANKS),
-        "keep_idle": False,
-    }
+    normalization = settings.normalization_with(QUESTIONS_PER_STEP, MAX_RESPONSE_LENGTH, RANKS)
     start = time.perf_counter()
-    plan = route(batch, settings.feedback, **arguments)
+    plan = route(
+        batch,
+        settings.feedback,
+        rollouts=rollouts,
+        demonstrations=demonstrations,
+        normalization=normalization,
+        keep_idle=False,
+    )
     seconds = time.perf_counter() - start
     assert plan.sft and plan.rows
     return {"us per row": 1e6 * seconds / (len(batch) * ROLLOUTS), "seconds": seconds}

@@ -20,7 +20,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
@@ -101,7 +101,7 @@ def _quickstart() -> list[str]:
             else:
                 yield f"++{prefix}{name}={json.dumps(value)}"
 
-    config = OmegaConf.to_container(OmegaConf.load(FOLDER / "quickstart.yaml"), resolve=False)
+    config: Any = OmegaConf.to_container(OmegaConf.load(FOLDER / "quickstart.yaml"), resolve=False)
     return list(flat("", {name: part for name, part in config.items() if name not in ("defaults", "hydra", "hpt")}))
 
 
@@ -171,14 +171,14 @@ def main() -> None:
     task, folders = folder / "task", (folder / f"run{number}" for number in itertools.count())
     make_task(task, size)
     base = overrides_of(task, size, given.steps)
-    grpo = [*base, *random_rewards(), "hpt.strategy=rl_only", f"data.max_target_length={size.tokens}", *further]
+    grpo = [*base, *random_rewards(), "hpt.strategy=rl_only", *further]
     trl_version = [found.version for found in distributions(name="trl", path=[str(given.trl)])]
     if given.compare == "shares":
-        arms = {"GRPO": partial(ours, folders, grpo)}
+        arms: dict[str, Callable[[], Values]] = {"GRPO": partial(ours, folders, grpo)}
         for name, share in SHARES.items():
             arms[name] = partial(ours, folders, [*base, *random_rewards(share), "hpt.strategy=switch", *further])
     else:
-        known = {
+        known: dict[str, Callable[[], Values]] = {
             "ours": partial(ours, folders, grpo),
             "verl": partial(plain_verl, folders, [*base, *random_rewards()]),
             "trl": lambda: in_new_process(trl_steps, given.trl, task, next(folders), size, given.steps),
