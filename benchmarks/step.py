@@ -11,8 +11,8 @@ trains, and one optimizer step per batch. A measurement is the median over the s
 TRL is optional: pip install --no-deps --target runs/trl trl. It has a folder of its own because verl 0.9.1 cannot build
 a model where TRL 1 is importable: it asks for a class that TRL has removed.
 
-Further arguments override config/quickstart.yaml for ours, such as hpt.old_log_probs=when_off_policy: TRL has no pass
-for the old log-probabilities where there is one optimizer step per batch.
+Further arguments override config/quickstart.yaml for ours. With one optimizer step per batch TRL has no pass for the
+old log-probabilities; hpt.old_log_probs=when_off_policy leaves it out in ours, always has it as verl does.
 """
 
 import itertools
