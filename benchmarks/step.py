@@ -180,7 +180,7 @@ def main() -> None:
     else:
         known: dict[str, Callable[[], Values]] = {
             "ours": partial(ours, folders, grpo),
-            "verl": partial(plain_verl, folders, [*base, *random_rewards()]),
+            "verl": partial(plain_verl, folders, [*base, *random_rewards(), *verls(further)]),
             "trl": lambda: in_new_process(trl_steps, given.trl, task, next(folders), size, given.steps),
         }
         arms = {name: known[name] for name in given.frameworks.split(",")}
@@ -189,6 +189,11 @@ def main() -> None:
             del arms["trl"]
     results = measure(arms, given.repeat)
     finish(f"step, {given.size}", given.out, summary(results), values=results, steps=given.steps, trl=trl_version)
+
+
+def verls(overrides: Sequence[str]) -> list[str]:
+    """Those overrides that verl knows, too."""
+    return [each for each in overrides if not each.lstrip("+~").startswith("hpt.")]
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_REWARD_WORKERS = 8
 """verl's own number of reward workers."""
+VERIFIER_WORKERS = min(8, os.cpu_count() or 1)
+"""Processes that check answers in the trainer's process, where ``verifier_workers`` does not say."""
 
 
 def select_platform(config: DictConfig) -> None:
@@ -184,13 +186,16 @@ def check_reward(config: DictConfig, settings: HPTConfig) -> None:
     from verl.trainer.ppo.reward import get_custom_reward_fn
 
     given = config.reward.custom_reward_function
-    if given.path == OUR_REWARD:
-        with open_dict(config):
-            key = "reward.custom_reward_function.reward_kwargs.verifier_plugins"
-            OmegaConf.update(config, key, list(settings.plugins), force_add=True)
+    alone = is_ours(config) and uses_verifier(config)
     if config.reward.num_workers is None:
-        config.reward.num_workers = 0 if is_ours(config) and uses_verifier(config) else DEFAULT_REWARD_WORKERS
-    if config.reward.num_workers == 0 and not (is_ours(config) and uses_verifier(config)):
+        config.reward.num_workers = 0 if alone else DEFAULT_REWARD_WORKERS
+    if given.path == OUR_REWARD:
+        # Not in our yaml files, because verl hands these arguments to a function of the user's own, too.
+        defaults = {"verifier_workers": VERIFIER_WORKERS} if config.reward.num_workers == 0 else {}
+        with open_dict(config):
+            plugins = {"verifier_plugins": list(settings.plugins)}
+            given.reward_kwargs = {**defaults, **(given.get("reward_kwargs") or {}), **plugins}
+    if config.reward.num_workers == 0 and not alone:
         raise ConfigError(
             f"got reward.num_workers=0; expected at least 1 where the verifier does not give the rewards by itself, "
             f"as with {given.path}"

@@ -15,7 +15,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from pydantic.fields import FieldInfo
 
-from hpt.method.config import HPTConfig
+from hpt.method.config import HPTConfig, Sampling
 from hpt.method.metrics import DEFINITIONS
 
 CONFIGS = Path(__file__).resolve().parents[2] / "recipe" / "hpt" / "config"
@@ -88,7 +88,9 @@ def _is_ours(key: str) -> bool:
 def our_settings() -> str:
     """Settings that this project adds to verl's."""
     config, comments = read("hybrid")
-    meanings = comments | {f"hpt.{name}": description(field) for name, field in HPTConfig.model_fields.items()}
+    sections = {"hpt": HPTConfig, "hpt.sampling": Sampling}
+    ours = {f"{at}.{name}": field for at, section in sections.items() for name, field in section.model_fields.items()}
+    meanings = comments | {name: description(field) for name, field in ours.items()}
     rows = [(f"`{key}`", shown(value), meanings[key]) for key, value in leaves(config).items() if _is_ours(key)]
     return table(("setting", "default", "meaning"), rows)
 

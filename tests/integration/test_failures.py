@@ -21,16 +21,12 @@ LONG = (
 )
 LAST_LINES = 10
 REWARDS = '''
-import os, time
 from pathlib import Path
 
-async def compute_score(data_source, solution_str, ground_truth, extra_info, **_):
+def compute_score(data_source, solution_str, ground_truth, extra_info):
     """Scores until the file beside it is there."""
-    how = Path(__file__).with_name("how")
-    if how.exists():
-        if how.read_text() == "raises":
-            raise KeyError("no such answer")
-        time.sleep(600)
+    if Path(__file__).with_name("raise").exists():
+        raise KeyError("no such answer")
     return 0.0
 '''
 
@@ -56,7 +52,6 @@ def process(run, name: str):
     ("victim", "message"),
     [
         ("engine", "error: the engine of rollout server 0 has died"),
-        ("BatchServer", "error: a worker process has died: BatchServer"),
         ("WorkerDict", "error: a worker process has died: WorkerDict"),
     ],
 )
@@ -74,22 +69,14 @@ def test_an_engine_that_hangs_ends_the_run_in_the_stated_time(launch, tmp_path):
     assert "has not finished one of its 32 samples for 15 s (hpt.stall_timeout)" in end_of(run, 120)
 
 
-@pytest.mark.parametrize(
-    ("how", "message"),
-    [
-        ("raises", "rewards.py:compute_score raised KeyError: 'no such answer'"),
-        ("hangs", "rewards.py:compute_score has not scored 32 answers within 15 s (hpt.stall_timeout)"),
-    ],
-)
-def test_a_reward_function_that_fails_is_named(launch, tmp_path, how, message):
+def test_a_reward_function_that_raises_is_named(launch, tmp_path):
     (tmp_path / "rewards.py").write_text(REWARDS)
     run = launch(
         tmp_path / "run",
         *LONG,
-        "hpt.stall_timeout=15",
         f"reward.custom_reward_function.path={tmp_path / 'rewards.py'}",
         "reward.num_workers=1",
     )
     run.wait_for_step(1, 300)
-    (tmp_path / "how").write_text(how)
-    assert message in end_of(run, 120)
+    (tmp_path / "raise").touch()
+    assert "rewards.py:compute_score raised KeyError: 'no such answer'" in end_of(run, 120)

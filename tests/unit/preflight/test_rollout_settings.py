@@ -67,11 +67,14 @@ def test_the_verifier_needs_no_reward_worker(configure, tmp_path):
     config = configure()
     prepare(config)
     assert config.reward.num_workers == 0
+    assert config.reward.custom_reward_function.reward_kwargs.verifier_workers >= 1
     (tmp_path / "mine.py").write_text("def compute_score(**_):\n    return 0.0\n")
     mine = {"reward__custom_reward_function__path": str(tmp_path / "mine.py")}
     config = configure(**mine)
     prepare(config)
     assert config.reward.num_workers == 8
+    # A function of one's own gets no argument that it does not know.
+    assert not config.reward.custom_reward_function.get("reward_kwargs")
     config = configure(**mine, reward__num_workers=3)
     prepare(config)
     assert config.reward.num_workers == 3

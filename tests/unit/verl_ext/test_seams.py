@@ -99,6 +99,7 @@ def test_trainer_hooks():
         "_init_dataloader": [],
         "_submit_batch_to_rollout": ["batch"],
         "_next_train_batch": ["num_prompts"],
+        "get_llm_client": [],
         "prepare_step": [],
         "on_sample_end": [],
         "on_step_end": [],
@@ -130,7 +131,11 @@ def test_trainer_checkpoint_mark():
     from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 
     source = inspect.getsource(PPOTrainer._save_checkpoint)
-    assert source.index("latest_checkpointed_iteration.txt") > source.index("save_checkpoint")
+    assert (
+        source.index("latest_checkpointed_iteration.txt")
+        > source.index('"data.pt"')
+        > source.index("wg.save_checkpoint")
+    )
     assert 'f"global_step_' in source
 
 
