@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing files in one step, and listing the files of a folder."""
 
+import json
 import os
 import zipfile
 from pathlib import Path
@@ -10,17 +11,26 @@ TRACKER = "latest_checkpointed_iteration.txt"
 """verl writes the step of a run's last complete checkpoint into this file of the run's folder."""
 DATA_STATE = "data.pt"
 """The position in the training data: the last file of a checkpoint that verl writes."""
+UNLOGGED = "data.pt.unlogged"
+"""Its name until the metrics of the checkpoint's step are in the log."""
 
 
 def is_complete(checkpoint: Path) -> bool:
     """Whether a folder ``global_step_N`` has all that a run resumes from; a kill may have left half of it."""
-    return any((checkpoint / "actor").glob("*")) and zipfile.is_zipfile(checkpoint / DATA_STATE)
+    actor = checkpoint / "actor"
+    try:
+        ranks = int(json.loads((actor / "fsdp_config.json").read_text())["world_size"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    shards = [actor / f"model_world_size_{ranks}_rank_{rank}.pt" for rank in range(ranks)]
+    return all(shard.exists() for shard in shards) and zipfile.is_zipfile(checkpoint / DATA_STATE)
 
 
 def complete_checkpoints(folder: Path) -> list[int]:
-    """The steps of a run's complete checkpoints, in their order."""
+    """The steps of a run's complete checkpoints, in the order in which they were written."""
     steps = [path.name.removeprefix("global_step_") for path in folder.glob("global_step_*")]
-    return sorted(int(step) for step in steps if step.isdigit() and is_complete(folder / f"global_step_{step}"))
+    complete = [int(step) for step in steps if step.isdigit() and is_complete(folder / f"global_step_{step}")]
+    return sorted(complete, key=lambda step: ((folder / f"global_step_{step}" / DATA_STATE).stat().st_mtime_ns, step))
 
 
 def write_whole(path: Path, text: str) -> None:

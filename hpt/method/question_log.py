@@ -10,6 +10,7 @@ One line per training step, the questions in the order of their optimizer steps:
 the gate gave the question: rl, off, sft, joined by "+" (see :class:`hpt.method.gate.Coefficients`).
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -68,9 +69,10 @@ def _end_of_earlier(file: IO[bytes], step: int) -> int:
     while end:
         start = _start_of_line(file, end)
         file.seek(start)
-        text = file.read(end - start)
-        if text.endswith(b"\n") and json.loads(text)["step"] < step:
-            break
+        with contextlib.suppress(ValueError):  # half a line, which an earlier version ended and kept
+            text = file.read(end - start)
+            if text.endswith(b"\n") and json.loads(text)["step"] < step:
+                break
         end = start
     return end
 

@@ -20,7 +20,7 @@ from hpt.common import lock
 from hpt.common.errors import ConfigError
 from hpt.common.files import write_whole
 from hpt.common.training_log import METRICS_FILE
-from hpt.preflight.run_record import RECORD, Comparison, compare, folder_of, refusal, track, without_record
+from hpt.preflight.run_record import RECORD, Comparison, compare, finished, folder_of, refusal, track, without_record
 
 logger = logging.getLogger(__name__)
 
@@ -56,11 +56,12 @@ def claimed(config: DictConfig, now: Mapping[str, Any]) -> Iterator[Comparison]:
             raise ConfigError(refusal(folder, found))
         if found.checkpoint is not None and not found.recorded:
             logger.warning(without_record(found.checkpoint))
-        if config.trainer.resume_mode == "auto":
-            track(folder, found.checkpoint)
-        for change in found.changes:
-            logger.warning("continues a run with another setting: %s", change)
-        write_whole(folder / RECORD, json.dumps(now, indent=1) + "\n")
+        if finished(config, found.checkpoint) is None:
+            if config.trainer.resume_mode == "auto":
+                track(folder, found.checkpoint)
+            for change in found.changes:
+                logger.warning("continues a run with another setting: %s", change)
+            write_whole(folder / RECORD, json.dumps(now, indent=1) + "\n")
         yield found
 
 

@@ -85,12 +85,9 @@ def describe(config: DictConfig, model: Path | None) -> dict[str, Any]:
 def checkpoint_of(folder: Path) -> Path | None:
     """The checkpoint that a launch in this folder continues from (``resume_mode=auto``): the last complete one.
 
-    verl's tracker file names it, unless the run was killed in the moment between the two.
+    verl's tracker file may name an unfinished one, or one from before a kill.
     """
     steps = complete_checkpoints(folder)
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError):
-        if (tracked := int((folder / TRACKER).read_text())) in steps:
-            return folder / f"global_step_{tracked}"
     return folder / f"global_step_{steps[-1]}" if steps else None
 
 
@@ -170,6 +167,19 @@ def record_from(checkpoint: Path) -> dict[str, Any]:
 
 
 # ---- the comparison ----
+
+
+def finished(config: DictConfig, checkpoint: Path | None) -> str | None:
+    """Say that the run has reached its last step; None: it has not, or its checkpoint does not tell."""
+    last = config.trainer.total_training_steps
+    if checkpoint is None or last is None or config.trainer.get("val_only", False):
+        return None
+    if (step := int(checkpoint.name.removeprefix("global_step_"))) < last:
+        return None
+    return (
+        f"nothing to do: the run has made {step} of trainer.total_training_steps={last} steps, and {checkpoint} is its "
+        "last checkpoint; raise trainer.total_training_steps to go on, or name another folder to begin anew"
+    )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from hpt.common.errors import ConfigError
 from hpt.preflight import machine_checks, memory
 from hpt.preflight import model as models
 from hpt.preflight.run_folder import claimed, direct_logs
-from hpt.preflight.run_record import describe
+from hpt.preflight.run_record import describe, finished
 from hpt.verl_ext.cpu.platform import supported_head_sizes
 
 
@@ -36,19 +36,6 @@ def admitted(config: DictConfig) -> Iterator[str | None]:
         if nothing_to_do is None:
             direct_logs(config)
         yield nothing_to_do
-
-
-def finished(config: DictConfig, checkpoint: Path | None) -> str | None:
-    """Say that the run has reached its last step; None: it has not, or its checkpoint does not tell."""
-    last = config.trainer.total_training_steps
-    if checkpoint is None or last is None or config.trainer.get("val_only", False):
-        return None
-    if (step := int(checkpoint.name.removeprefix("global_step_"))) < last:
-        return None
-    return (
-        f"nothing to do: the run has made {step} of trainer.total_training_steps={last} steps, and {checkpoint} is its "
-        "last checkpoint; raise trainer.total_training_steps to go on, or name another folder to begin anew"
-    )
 
 
 def check_model(config: DictConfig) -> Path | None:

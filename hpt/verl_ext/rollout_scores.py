@@ -29,7 +29,6 @@ class Answer:
         fields: the question's row of the dataset.
         prompt, response: token ids; ``prefix_length`` of the response were given.
         log_probs: per response token under the server's policy; None unless asked for.
-        num_preempted: how often vLLM interrupted it.
         version: training step that made the server's weights.
     """
 
@@ -39,7 +38,6 @@ class Answer:
     response: list[int]
     prefix_length: int
     log_probs: list[float] | None
-    num_preempted: int
     version: int | None
 
 
@@ -50,7 +48,7 @@ class Scorer:
         config: the run's.
         tokenizer: for the text of the responses.
         workers: verl's reward workers; None where a colocated reward model scores later.
-        timeout_s: for one call of the reward workers.
+        timeout_s: for one call of the reward workers; the verifier has limits of its own.
     """
 
     def __init__(self, config: DictConfig, tokenizer: Any, workers: Sequence[Any] | None, timeout_s: float) -> None:
@@ -66,7 +64,7 @@ class Scorer:
             scores later.
 
         Raises:
-            RolloutError: the reward function raised, or took longer than ``timeout_s``.
+            RolloutError: the reward function raised, or the reward workers took longer than ``timeout_s``.
         """
         if self.workers is None:
             return None
@@ -74,9 +72,12 @@ class Scorer:
 
     def _by_verifier(self, answers: Sequence[Answer]) -> list[dict[str, Any]]:
         texts = self.tokenizer.batch_decode([answer.response for answer in answers], skip_special_tokens=True)
-        gold_answers = [answer.fields["reward_model"]["ground_truth"] for answer in answers]
         extras = [answer.fields.get("extra_info") for answer in answers]
-        results = score_many(texts, gold_answers, extras, **self.reward_kwargs)
+        try:
+            gold_answers = [answer.fields["reward_model"]["ground_truth"] for answer in answers]
+            results = score_many(texts, gold_answers, extras, **self.reward_kwargs)
+        except Exception as error:
+            raise RolloutError(f"the verifier raised {type(error).__name__}: {error}") from error
         return [{"score": result["score"], "info": result} for result in results]
 
     def _by_workers(self, answers: Sequence[Answer]) -> list[dict[str, Any]]:

@@ -75,26 +75,36 @@ class BatchServer(vLLMHttpServer):
                 )
                 prompt = {"type": "token", "prompt_token_ids": request.prompt}
                 streams.append(await self.engine.add_request(f"{label}-{number}", prompt, params, lora_request=lora))
-            if waits:
-                await self.engine.engine_core.resume_scheduler_async()
         finally:
             self._admitting -= 1
+            if waits:
+                await self.engine.engine_core.resume_scheduler_async()
         return streams
 
     async def _finished(self, streams: Sequence[Any], stall_timeout: float) -> list[Sample]:
-        samples: list[Sample | None] = [None] * len(streams)
-        waiting = {asyncio.ensure_future(stream.get()): number for number, stream in enumerate(streams)}
+        finished: asyncio.Queue[tuple[int, Any]] = asyncio.Queue()
+
+        async def follow(number: int, stream: Any) -> None:
+            try:
+                outcome = await stream.get()
+            except Exception as error:
+                outcome = error
+            finished.put_nowait((number, outcome))
+
+        tasks = [asyncio.create_task(follow(number, stream)) for number, stream in enumerate(streams)]
+        samples: dict[int, Sample] = {}
         try:
-            while waiting:
-                done, _ = await asyncio.wait(waiting, timeout=stall_timeout, return_when=asyncio.FIRST_COMPLETED)
-                if not done:
-                    raise self._stuck(len(waiting), stall_timeout)
-                for future in done:
-                    samples[waiting.pop(future)] = self._sample(future.result())
+            while len(samples) < len(streams):
+                number, outcome = await asyncio.wait_for(finished.get(), stall_timeout)
+                if isinstance(outcome, Exception):
+                    raise outcome
+                samples[number] = self._sample(outcome)
+        except TimeoutError:
+            raise self._stuck(len(streams) - len(samples), stall_timeout) from None
         finally:
-            for future in waiting:
-                future.cancel()
-        return samples  # type: ignore[return-value]
+            for task in tasks:
+                task.cancel()
+        return [samples[number] for number in range(len(streams))]
 
     def _stuck(self, unfinished: int, stall_timeout: float) -> RolloutError:
         for child in psutil.Process().children(recursive=True):
@@ -115,7 +125,7 @@ class BatchServer(vLLMHttpServer):
         log_probs = None
         if response.logprobs is not None:
             log_probs = [of_token[token].logprob for token, of_token in zip(tokens, response.logprobs, strict=True)]
-        return Sample(tokens, log_probs, getattr(response, "num_preempted", None) or 0)
+        return Sample(tokens, log_probs)
 
     async def _lora_request(self) -> LoRARequest | None:
         if not self.lora_as_adapter or VLLM_LORA_INT_ID not in await self.engine.list_loras():

@@ -33,10 +33,12 @@ from hpt.verl_ext import rows as row_io
 from hpt.verl_ext.rollout_scores import Answer, Scorer
 from hpt.verl_ext.sampling import (
     SINGLE_TURN,
+    RolloutError,
     Sample,
     SampleRequest,
-    response_limit,
+    room_for,
     sampling_params,
+    settings_of,
 )
 
 # Entries of a batch of prompts that say how to sample, and are no part of a row.
@@ -99,6 +101,7 @@ class RolloutManager:
         self.config = config
         self.servers = llm_client.servers
         self.stall_timeout = float(config.hpt.stall_timeout)
+        self.fewest = settings_of(config).min_tokens
         model = omega_conf_to_dataclass(config.actor_rollout_ref.model)
         self.tokenizer, self.has_processor = model.tokenizer, model.processor is not None
         if model.get("custom_chat_template", None) is not None:
@@ -139,6 +142,11 @@ class RolloutManager:
         names = [str(row.get("agent_name", default)) for row in rows]
         others = [number for number, name in enumerate(names) if name != SINGLE_TURN or self.has_processor]
         if others:
+            if self._for_verls["reward_loop_worker_handles"] == []:
+                raise RolloutError(
+                    f"got {len(others)} questions for verl's own rollout manager (a multimodal model, or another agent "
+                    f"loop than {SINGLE_TURN}), which needs reward workers: set reward.num_workers to at least 1"
+                )
             if self._verls is None:
                 self._verls = AgentLoopManagerTQ.create(**self._for_verls)
             self._verls.generate_sequences(prompts[others] if len(others) < len(rows) else prompts)
@@ -174,7 +182,7 @@ class RolloutManager:
             prompt = self.builder.build_initial_tokens(list(row["raw_prompt"]))
             try:
                 prompt = self._fitting(prompt)
-                self._check(number, prefixes)
+                self._check(row, number, prefixes, room_for(self.config, len(prompt)))
             except ValueError as error:
                 problems.append(Problem(f"question {name}", None, str(error)))
                 continue
@@ -201,14 +209,19 @@ class RolloutManager:
             return prompt[: limit // 2] + prompt[limit // 2 - limit :]
         raise ValueError(f"got a prompt of {len(prompt)} tokens; expected at most data.max_prompt_length={limit}")
 
-    def _check(self, number: int, prefixes: Sequence[Sequence[int]]) -> None:
-        limit = response_limit(self.config)
+    def _check(self, row: Mapping[str, Any], number: int, prefixes: Sequence[Sequence[int]], room: int) -> None:
+        fewest = max(1, self.fewest)
         if number < 1:
             raise ValueError(f"got {number} samples; expected at least one")
+        if not row.get("__do_sample__", True):
+            raise ValueError("got __do_sample__=False, which only verl's own manager honours")
         if len(prefixes) != number:
             raise ValueError(f"got {len(prefixes)} prefixes for {number} samples; expected one for each")
-        if (longest := max(map(len, prefixes))) >= limit:
-            raise ValueError(f"got a prefix of {longest} tokens; expected fewer than a response may have, {limit}")
+        if (longest := max(map(len, prefixes))) > room - fewest:
+            raise ValueError(
+                f"got a prefix of {longest} tokens; expected at most {room - fewest}: a response to this prompt may "
+                f"have {room}, and at least {fewest} are sampled"
+            )
 
     # ---- generation ----
 
@@ -223,16 +236,15 @@ class RolloutManager:
             for number, share in shares.items()
             if share
         }
-        for call, share in calls.items():
-            samples, version = ray.get(call)
+        answered = ray.get(list(calls))  # raises as soon as one of them fails
+        for (samples, version), share in zip(answered, calls.values(), strict=True):
             remaining = iter(samples)
             for question in share:
                 question.samples = [next(remaining) for _ in question.seeds]
                 question.version = version
 
     def _requests(self, question: Question) -> list[SampleRequest]:
-        limit, context = response_limit(self.config), self.config.actor_rollout_ref.rollout.max_model_len
-        room = limit if context is None else min(limit, context - len(question.prompt))
+        room = room_for(self.config, len(question.prompt))
         return [
             SampleRequest(question.prompt + prefix, room - len(prefix), seed)
             for prefix, seed in zip(question.prefixes, question.seeds, strict=True)
@@ -248,7 +260,6 @@ class RolloutManager:
                 prefix_length=len(prefix),
                 # The prefix was not sampled.
                 log_probs=None if sample.log_probs is None else [0.0] * len(prefix) + sample.log_probs,
-                num_preempted=sample.num_preempted,
                 version=question.version,
             )
             for number, (prefix, sample) in enumerate(zip(question.prefixes, question.samples, strict=True))

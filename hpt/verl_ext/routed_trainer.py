@@ -25,7 +25,7 @@ from verl.utils.metric import reduce_metrics
 from verl.workers.rollout.llm_server import LLMServerClient
 
 from hpt.common.errors import ConfigError
-from hpt.common.files import DATA_STATE
+from hpt.common.files import DATA_STATE, UNLOGGED
 from hpt.method.config import HPTConfig
 from hpt.method.estimator.composite import composite_of, terms_of
 from hpt.method.metrics import BatchMetrics, update_metrics
@@ -60,6 +60,7 @@ class RoutedTrainerMixin(PPOTrainer):
         self.settings = HPTConfig.from_mapping(config.hpt)
         self.composite = composite_of(self.settings)
         self._drawn: Counter[int] = Counter()  # questions per step
+        self._unlogged: Path | None = None  # the checkpoint of this step
         with open_dict(config):
             config.trainer.v1.trainer_mode = self.base_mode
         super().__init__(config)
@@ -225,7 +226,10 @@ class RoutedTrainerMixin(PPOTrainer):
 
     def fit(self, agent_loop_manager: Any) -> None:
         """verl's training loop; afterwards nothing may be left in TransferQueue."""
-        super().fit(agent_loop_manager)
+        try:
+            super().fit(agent_loop_manager)
+        finally:  # an interrupted run rather lacks a line of metrics than its last checkpoint
+            self._commit_checkpoint()
         rows = row_io.all_rows()
         if rows and self.base_mode == "sync":
             raise RuntimeError(
@@ -245,8 +249,19 @@ class RoutedTrainerMixin(PPOTrainer):
         metrics["hpt/leftover_rows"] = row_io.leftover_rows(batch)
 
     def _save_checkpoint(self):
-        # verl writes the file DATA_STATE last. A folder that is written again must not look complete meanwhile.
-        Path(self.config.trainer.default_local_dir, f"global_step_{self.global_steps}", DATA_STATE).unlink(
-            missing_ok=True
-        )
+        folder = Path(self.config.trainer.default_local_dir, f"global_step_{self.global_steps}")
+        # verl writes DATA_STATE last. A folder that is written again must not look complete meanwhile, and a checkpoint
+        # counts when its step's metrics are logged: a run that continues from it would never log them.
+        (folder / DATA_STATE).unlink(missing_ok=True)
         super()._save_checkpoint()
+        (folder / DATA_STATE).rename(folder / UNLOGGED)
+        self._unlogged = folder
+
+    def _commit_checkpoint(self) -> None:
+        if self._unlogged is not None:
+            (self._unlogged / UNLOGGED).rename(self._unlogged / DATA_STATE)
+            self._unlogged = None
+
+    def on_step_begin(self):
+        self._commit_checkpoint()
+        super().on_step_begin()

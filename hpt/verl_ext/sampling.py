@@ -23,6 +23,8 @@ _UNSUPPORTED = {
     "actor_rollout_ref.rollout.enable_rollout_routing_replay": "it does not record which experts a token took",
     "actor_rollout_ref.rollout.over_sample_rate": "all samples of a batch are finished",
     "actor_rollout_ref.rollout.trace.backend": "it has no traces",
+    "actor_rollout_ref.rollout.router_config_path": "it shares questions out by itself",
+    "actor_rollout_ref.model.mtp.enable_rollout": "it keeps no statistics of speculative tokens",
 }
 
 
@@ -39,16 +41,20 @@ class SampleRequest(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One generated continuation: token ids, their log-probabilities (None unless asked for), number of preemptions."""
+    """One generated continuation: token ids, and their log-probabilities (None unless asked for)."""
 
     tokens: list[int]
     log_probs: list[float] | None
-    num_preempted: int
 
 
 def is_ours(config: DictConfig) -> bool:
     """Whether the run's rollouts come from :class:`hpt.verl_ext.rollouts.RolloutManager`."""
     return OmegaConf.select(config, "actor_rollout_ref.rollout.agent.agent_loop_manager_class") == MANAGER
+
+
+def settings_of(config: DictConfig) -> Sampling:
+    """The section ``hpt.sampling``, with texts and null as the lists that they stand for."""
+    return HPTConfig.from_mapping(config.hpt).sampling
 
 
 def uses_verifier(config: DictConfig) -> bool:
@@ -76,18 +82,24 @@ def sampling_params(config: DictConfig, validate: bool) -> dict[str, Any]:
     params["repetition_penalty"] = rollout.get("repetition_penalty", 1.0)
     params["ignore_eos"] = rollout.get("ignore_eos", False)
     params["logprobs"] = 0 if rollout.calculate_log_probs else None
-    further = config.hpt.sampling
+    further = settings_of(config)
     return {
         **params,
         "min_tokens": further.min_tokens,
-        "stop": list(further.stop or ()),
+        "stop": list(further.stop),
         "stop_token_ids": list(further.stop_token_ids),
     }
 
 
 def response_limit(config: DictConfig) -> int:
     """The most tokens that a response may have, a prefix included."""
-    return int(config.hpt.sampling.max_tokens or config.data.max_response_length)
+    return settings_of(config).max_tokens or int(config.data.max_response_length)
+
+
+def room_for(config: DictConfig, prompt: int) -> int:
+    """The most tokens that a response to a prompt of this length may have, a prefix included."""
+    limit, context = response_limit(config), config.actor_rollout_ref.rollout.max_model_len
+    return limit if context is None else min(limit, context - prompt)
 
 
 def check_rollouts(config: DictConfig) -> None:
@@ -98,7 +110,7 @@ def check_rollouts(config: DictConfig) -> None:
     """
     rollout = config.actor_rollout_ref.rollout
     if not is_ours(config):
-        given = HPTConfig.from_mapping(config.hpt).sampling
+        given = settings_of(config)
         if given != Sampling():
             raise ConfigError(
                 f"got hpt.sampling={given.model_dump(exclude_defaults=True)} and actor_rollout_ref.rollout.agent."
@@ -111,16 +123,16 @@ def check_rollouts(config: DictConfig) -> None:
     for key, why in _UNSUPPORTED.items():
         if value := OmegaConf.select(config, key):
             raise ConfigError(f"got {key}={value}; {MANAGER} does not honour it ({why}): {advice}")
-    limit, prompt, context = response_limit(config), config.data.max_prompt_length, rollout.max_model_len
+    limit, prompt, fewest = response_limit(config), config.data.max_prompt_length, settings_of(config).min_tokens
     if limit > config.data.max_response_length:
         raise ConfigError(
             f"got hpt.sampling.max_tokens={limit}; expected at most data.max_response_length="
             f"{config.data.max_response_length}"
         )
-    if (fewest := config.hpt.sampling.min_tokens) > limit:
+    if fewest > limit:
         raise ConfigError(f"got hpt.sampling.min_tokens={fewest}; expected at most {limit}, the longest response")
-    if context is not None and prompt >= context:
+    if room_for(config, prompt) < max(1, fewest):
         raise ConfigError(
-            f"got actor_rollout_ref.rollout.max_model_len={context}; expected more than data.max_prompt_length="
-            f"{prompt}: a prompt of that length would leave no room for a response"
+            f"got actor_rollout_ref.rollout.max_model_len={rollout.max_model_len}; expected at least "
+            f"{prompt + max(1, fewest)}: data.max_prompt_length={prompt} and room for a response"
         )

@@ -173,6 +173,16 @@ def check_pairing(config: DictConfig) -> None:
         )
     if OmegaConf.select(config, "distillation.enabled"):
         raise ConfigError("got distillation.enabled=True; the hybrid loss has no distillation term: turn it off")
+    if config.trainer.max_actor_ckpt_to_keep == 1:
+        raise ConfigError(
+            "got trainer.max_actor_ckpt_to_keep=1; verl removes the kept checkpoint before the new one is complete: "
+            "set it to 2 or more, or null for all"
+        )
+    if OmegaConf.select(config, "actor_rollout_ref.actor.checkpoint.async_save"):
+        raise ConfigError(
+            "got actor_rollout_ref.actor.checkpoint.async_save=True; half a checkpoint would look like a whole one: "
+            "set it to false"
+        )
     if config.trainer.device != "cpu" and config.hpt.fork_workers:
         raise ConfigError(
             f"got hpt.fork_workers=True and trainer.device={config.trainer.device}; an accelerator's runtime does not "

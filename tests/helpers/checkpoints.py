@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read checkpoints back, and write what makes a folder one."""
 
+import json
 from pathlib import Path
 
 import torch
@@ -14,6 +15,8 @@ def write_checkpoint(run: Path, step: int, complete: bool = True, tracked: bool 
     """Write a checkpoint as far as its completeness shows; returns its folder."""
     folder = run / f"global_step_{step}"
     (folder / "actor" / "huggingface").mkdir(parents=True)
+    (folder / "actor" / "fsdp_config.json").write_text(json.dumps({"FSDP_version": 2, "world_size": 1}))
+    (folder / "actor" / "model_world_size_1_rank_0.pt").touch()
     if complete:
         torch.save({}, folder / DATA_STATE)
         if tracked:

@@ -47,13 +47,10 @@ def servers(queue):
 
         def generate_batch(self, requests, sampling, stall_timeout):
             self.calls.append((requests, sampling, stall_timeout))
-            # Two ids that stand for the seed, and as many tokens as the seed's last digits say.
-            return [
-                self.sample(
-                    [request.seed % 5, request.seed % 7, *[2] * (request.seed % 3)], [-0.5] * (2 + request.seed % 3), 0
-                )
-                for request in requests
-            ], 2
+            seeds = [request.seed for request in requests]
+            # Two ids that stand for the seed, and 0 to 2 more.
+            tokens = [[seed % 5, seed % 7, *[2] * (seed % 3)] for seed in seeds]
+            return [self.sample(each, [-0.5] * len(each)) for each in tokens], 2
 
         def asked(self):
             return self.calls
@@ -94,7 +91,8 @@ def manager(queue, servers, tokenizer):
         for key, value in changes.items():
             OmegaConf.update(config, key.replace("__", "."), value)
         made = rollouts.RolloutManager.__new__(rollouts.RolloutManager)
-        made.config, made.servers, made.stall_timeout = config, servers(count), 60.0
+        made.config, made.servers, made.stall_timeout, made.fewest = config, servers(count), 60.0, 0
+        made._for_verls, made._verls = {"reward_loop_worker_handles": list(workers or ())}, None
         made.tokenizer, made.has_processor = tokenizer, False
         made.builder = rollouts.create_continuous_token_builder(tokenizer, hf_model_type="qwen2")
         made.scorer = Scorer(config, tokenizer, workers, 60.0)
@@ -235,9 +233,13 @@ def test_a_sample_begins_with_its_prefix(queue, manager):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"__response_prefixes__": [[[2] * RESPONSE, []]]}, f"got a prefix of {RESPONSE} tokens; expected fewer"),
+        (
+            {"__response_prefixes__": [[[2] * RESPONSE, []]]},
+            f"got a prefix of {RESPONSE} tokens; expected at most {RESPONSE - 1}",
+        ),
         ({"__response_prefixes__": [[[2]]]}, "got 1 prefixes for 2 samples"),
         ({"__rollout_n__": [0]}, "got 0 samples; expected at least one"),
+        ({"__do_sample__": [False]}, "got __do_sample__=False, which only verl's own manager honours"),
     ],
 )
 def test_what_cannot_be_sampled_is_refused_before_a_server_is_asked(queue, manager, columns, message):
@@ -310,3 +312,8 @@ def test_without_reward_workers_of_its_own_a_row_waits_for_its_score(queue, mana
     manager(workers=None).generate_sequences(batch(["1+1="]))
     found, _ = rows_of(queue)
     assert "rm_scores" not in found["t-0_0_0"][1]
+
+
+def test_a_question_for_verls_own_manager_needs_a_reward_worker(queue, manager):
+    with pytest.raises(RolloutError, match=r"got 1 questions for verl's own rollout manager .* set reward.num_workers"):
+        manager().generate_sequences(batch(["1+1=", "2+3="], agent_name=["single_turn_agent", "tool_agent"]))

@@ -55,6 +55,15 @@ def test_a_line_longer_than_a_block_is_replaced_whole(tmp_path):
     assert len((tmp_path / question_log.FILE).read_text().splitlines()) == 1
 
 
+def test_half_a_line_that_an_earlier_version_ended_makes_way_when_its_step_is_repeated(tmp_path):
+    write(tmp_path, 1)
+    file = tmp_path / question_log.FILE
+    file.write_bytes(file.read_bytes() + b'{"step": 2, "ep\n')
+    write(tmp_path, 3)
+    write(tmp_path, 2)
+    assert list(question_log.read(tmp_path)) == [1, 2]
+
+
 def test_half_a_line_costs_no_other(tmp_path):
     write(tmp_path, 1)
     write(tmp_path, 2)

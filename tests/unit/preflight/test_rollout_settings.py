@@ -41,6 +41,7 @@ def test_what_the_manager_does_not_honour_is_refused_by_name(configure, changes,
         ({"hpt__sampling__max_tokens": 10_000}, "got hpt.sampling.max_tokens=10000; expected at most"),
         ({"hpt__sampling__max_tokens": 8, "hpt__sampling__min_tokens": 9}, "got hpt.sampling.min_tokens=9"),
         ({"actor_rollout_ref__rollout__max_model_len": 16}, "got actor_rollout_ref.rollout.max_model_len=16"),
+        ({"actor_rollout_ref__rollout__max_model_len": 40, "hpt__sampling__min_tokens": 9}, "expected at least 41"),
     ],
 )
 def test_limits_that_cannot_hold_are_refused(configure, changes, message):
@@ -56,6 +57,11 @@ def test_stop_conditions_reach_the_server(configure):
     config = configure(hpt__sampling__stop=["###"], hpt__sampling__stop_token_ids=[3], hpt__sampling__max_tokens=8)
     found = sampling_params(config, validate=False)
     assert (found["stop"], found["stop_token_ids"], response_limit(config)) == (["###"], [3], 8)
+
+
+def test_a_text_stands_for_a_list_of_one_and_null_for_none(configure):
+    found = sampling_params(configure(hpt__sampling__stop="###", hpt__sampling__stop_token_ids=None), validate=False)
+    assert (found["stop"], found["stop_token_ids"]) == (["###"], [])
 
 
 def test_greedy_sampling(configure):

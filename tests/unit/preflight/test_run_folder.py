@@ -53,6 +53,8 @@ def checkpoint(run, model, step=4, ranks=1, version=2):
     AutoConfig.from_pretrained(model).save_pretrained(actor / "huggingface")
     AutoTokenizer.from_pretrained(model).save_pretrained(actor / "huggingface")
     (actor / "fsdp_config.json").write_text(json.dumps({"FSDP_version": version, "world_size": ranks}))
+    for rank in range(ranks):
+        (actor / f"model_world_size_{ranks}_rank_{rank}.pt").touch()
 
 
 @pytest.fixture

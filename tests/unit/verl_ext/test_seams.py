@@ -102,6 +102,7 @@ def test_trainer_hooks():
         "get_llm_client": [],
         "prepare_step": [],
         "on_sample_end": [],
+        "on_step_begin": [],
         "on_step_end": [],
         "fit": ["agent_loop_manager"],
         "_compute_metrics": ["batch", "metrics", "timing_raw", "global_steps", "epoch"],
