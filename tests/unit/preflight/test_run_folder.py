@@ -287,12 +287,14 @@ def test_a_record_that_cannot_be_read_is_no_record_of_another_run(now, started, 
 
 
 @pytest.mark.parametrize("tracked", [None, "", "2", "6", "8"])
-@pytest.mark.parametrize("left", ["nothing", "weights", "half a file"])
+@pytest.mark.parametrize("left", ["nothing", "weights", "half a file", "half of an old one"])
 def test_the_last_complete_checkpoint_is_continued_whenever_the_run_was_killed(now, started, tracked, left):
     """The tracker is missing, half written, or names what was removed or never finished."""
     tracker = started / TRACKER
     if left != "nothing":
-        unfinished = write_checkpoint(started, 6, complete=False)
+        unfinished = write_checkpoint(started, 6, complete=left == "half of an old one")
+    if left == "half of an old one":  # verl was removing it
+        (unfinished / "actor" / "model_world_size_1_rank_0.pt").unlink()
     if left == "half a file":
         whole = (started / "global_step_4" / DATA_STATE).read_bytes()
         (unfinished / DATA_STATE).write_bytes(whole[: len(whole) // 2])

@@ -5,6 +5,7 @@
 verl's own advantage step runs here, too: what it writes is what the actor reads.
 """
 
+import contextlib
 import json
 from types import SimpleNamespace
 
@@ -12,7 +13,9 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from transfer_queue import KVBatchMeta
+from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 
+from hpt.common.files import DATA_STATE
 from hpt.method.config import HPTConfig
 from hpt.method.estimator.composite import composite_of
 from hpt.method.routing import Row, RowKind
@@ -220,6 +223,46 @@ def test_two_ranks_hold_equally_many_rows(queue, tmp_path):
     assert trainer.routed.layout.step_rows == [2] and len(batch) == 4
     assert sum(row_io.kind_of(tag) == RowKind.PADDING for tag in batch.tags) == 1
     assert trainer.routed.advantages([key for key in batch.keys if key.startswith("padding")]) == [0.0]
+
+
+@pytest.fixture
+def saving(tmp_path, monkeypatch):
+    """A trainer whose checkpoints are verl's last file alone."""
+    trainer = trainer_of(HybridTrainerSync, config_for(tmp_path))
+    trainer._unlogged = None
+
+    def save(self):
+        folder = tmp_path / f"global_step_{self.global_steps}"
+        folder.mkdir(exist_ok=True)
+        assert not (folder / DATA_STATE).exists(), "a folder that is written again must not look complete"
+        (folder / DATA_STATE).touch()
+
+    monkeypatch.setattr(PPOTrainer, "_save_checkpoint", save)
+    return trainer
+
+
+def test_a_checkpoint_counts_when_the_next_step_begins(saving, tmp_path):
+    state = tmp_path / "global_step_1" / DATA_STATE
+    for _ in range(2):  # the second time over the first
+        saving._save_checkpoint()
+        assert not state.exists()
+        saving.on_step_begin()
+        assert state.exists()
+    saving.on_step_begin()  # a step without a checkpoint before it
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_a_run_that_ends_or_is_interrupted_keeps_its_last_checkpoint(saving, tmp_path, monkeypatch, error):
+    def fit(self, agent_loop_manager):
+        self._save_checkpoint()
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(PPOTrainer, "fit", fit)
+    monkeypatch.setattr(row_io, "all_rows", list)
+    with pytest.raises(error) if error is not None else contextlib.nullcontext():
+        saving.fit(None)
+    assert (tmp_path / "global_step_1" / DATA_STATE).exists()
 
 
 # ---- plain SFT ----
