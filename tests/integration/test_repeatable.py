@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run can be repeated exactly: launched twice, or killed and launched again."""
 
+import os
 import random
 import signal
 import statistics
@@ -17,8 +18,10 @@ from tests.helpers.checkpoints import parameters
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(1500)]
 
-# An epoch has 12 steps, so the order of the second and third epochs counts, too. A launch may make two steps.
-STEPS, KILLS = 28, 12
+# Each costs a launch. HPT_TEST_KILLS=12 takes a quarter of an hour.
+KILLS = int(os.environ.get("HPT_TEST_KILLS", "6"))
+# An epoch has 12 steps, so the order of the second epoch counts, too. A launch may make two steps.
+STEPS = 2 * KILLS + 4
 # Timings, memory and what follows from them differ between any two launches.
 VARYING = ("timing_", "perf/", "actor/perf/")
 EVERY_STEP = ("trainer.save_freq=1", "trainer.test_freq=5", "trainer.val_before_train=false")
