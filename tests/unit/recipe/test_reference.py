@@ -4,7 +4,7 @@
 
 import pytest
 
-from hpt.method.config import HPTConfig
+from hpt.method.config import HPTConfig, Sampling
 from recipe.hpt import reference
 
 FOLDER = reference.CONFIGS.parents[2] / "docs" / "reference"
@@ -18,16 +18,17 @@ def test_the_committed_page_is_up_to_date(name):
 def test_every_setting_of_ours_is_there_with_a_meaning():
     rows = [line.split(" | ") for line in reference.our_settings().splitlines()[2:]]
     settings = {row[0].strip("| `"): row[2].strip("| ") for row in rows}
-    expected = {f"hpt.{name}" for name in HPTConfig.model_fields}
+    expected = {f"hpt.{name}" for name in HPTConfig.model_fields if name != "sampling"}
+    expected |= {f"hpt.sampling.{name}" for name in Sampling.model_fields}
     assert set(settings) == expected | {f"data.{name}" for name in reference.OUR_DATA}
     assert all(settings.values())
 
 
 def test_defaults_are_those_of_the_class():
     config, _ = reference.read("hybrid")
-    for name, field in HPTConfig.model_fields.items():
-        value = config["hpt"][name]
-        assert (tuple(value) if name == "plugins" else value) == field.default
+    assert set(config["hpt"]) == set(HPTConfig.model_fields)
+    assert set(config["hpt"]["sampling"]) == set(Sampling.model_fields)
+    assert HPTConfig.from_mapping(config["hpt"]) == HPTConfig()
 
 
 def test_a_comment_belongs_to_the_key_below_it_or_in_its_line():
