@@ -12,9 +12,10 @@ import hashlib
 import logging
 import operator
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -144,8 +145,7 @@ class HybridDataset(RLHFDataset):
         """The question's `extra_info.id`; "data_source/demonstration_id" where the file has none."""
         columns = [name for name in ("extra_info", "data_source") if name in self.dataframe.features]
         row = self.dataframe.select_columns(columns)[operator.index(demonstration_id)]
-        known = (row.get("extra_info") or {}).get("id")
-        return f"{row.get('data_source')}/{demonstration_id}" if known is None else str(known)
+        return question_id(row, demonstration_id)
 
     def __getitem__(self, item: int) -> dict:
         row = super().__getitem__(item)
@@ -225,6 +225,12 @@ class HybridDataset(RLHFDataset):
                     reason = f"the demonstration has {overlong[text]} tokens with EOS"
                     limit = f"data.max_target_length={self.max_target_length}"
                     yield Problem(name, row, f"{reason}, more than {limit}")
+
+
+def question_id(row: Mapping[str, Any], demonstration_id: Any) -> str:
+    """The row's `extra_info.id`; "data_source/demonstration_id" where it has none."""
+    known = (row.get("extra_info") or {}).get("id")
+    return f"{row.get('data_source')}/{demonstration_id}" if known is None else str(known)
 
 
 def _settings(config: DictConfig) -> tuple[str, int, str]:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores for the answers of a batch, in one call of the verifier or of each of verl's reward workers."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ from verl import DataProto
 from hpt.common.settings import plain
 from hpt.verifier.reward import score_many
 from hpt.verl_ext.sampling import RolloutError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,8 @@ class Scorer:
     def _by_verifier(self, answers: Sequence[Answer]) -> list[dict[str, Any]]:
         texts = self.tokenizer.batch_decode([answer.response for answer in answers], skip_special_tokens=True)
         extras = [answer.fields.get("extra_info") for answer in answers]
-        try:
-            gold_answers = [answer.fields["reward_model"]["ground_truth"] for answer in answers]
-            results = score_many(texts, gold_answers, extras, **self.reward_kwargs)
-        except Exception as error:
-            raise RolloutError(f"the verifier raised {type(error).__name__}: {error}") from error
+        gold_answers = [answer.fields["reward_model"]["ground_truth"] for answer in answers]
+        results = score_many(texts, gold_answers, extras, **self.reward_kwargs)
         return [{"score": result["score"], "info": result} for result in results]
 
     def _by_workers(self, answers: Sequence[Answer]) -> list[dict[str, Any]]:
@@ -97,6 +97,7 @@ class Scorer:
             ) from error
         except RayTaskError as error:
             cause = error.cause
+            logger.error("%s", error)  # with the traceback, of which the message below is the last line
             raise RolloutError(f"the reward function {self.name} raised {type(cause).__name__}: {cause}") from error
         except RayActorError as error:
             raise RolloutError(f"a reward worker has died while it ran {self.name}: {error}") from error

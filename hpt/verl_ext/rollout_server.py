@@ -75,10 +75,15 @@ class BatchServer(vLLMHttpServer):
                 )
                 prompt = {"type": "token", "prompt_token_ids": request.prompt}
                 streams.append(await self.engine.add_request(f"{label}-{number}", prompt, params, lora_request=lora))
-        finally:
-            self._admitting -= 1
+        except Exception:
             if waits:
                 await self.engine.engine_core.resume_scheduler_async()
+            raise
+        finally:
+            self._admitting -= 1
+        # Not in `finally`: where the time is up, the engine hangs, and would not answer this either.
+        if waits:
+            await self.engine.engine_core.resume_scheduler_async()
         return streams
 
     async def _finished(self, streams: Sequence[Any], stall_timeout: float) -> list[Sample]:

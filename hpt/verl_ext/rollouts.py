@@ -30,12 +30,14 @@ from verl.workers.rollout.llm_server import LLMServerClient
 from hpt.common.errors import DataError, Problem
 from hpt.common.seeds import sample_seed
 from hpt.verl_ext import rows as row_io
+from hpt.verl_ext.dataset import question_id
 from hpt.verl_ext.rollout_scores import Answer, Scorer
 from hpt.verl_ext.sampling import (
     SINGLE_TURN,
     RolloutError,
     Sample,
     SampleRequest,
+    response_limit,
     room_for,
     sampling_params,
     settings_of,
@@ -101,7 +103,7 @@ class RolloutManager:
         self.config = config
         self.servers = llm_client.servers
         self.stall_timeout = float(config.hpt.stall_timeout)
-        self.fewest = settings_of(config).min_tokens
+        self.fewest, self.limit = settings_of(config).min_tokens, response_limit(config)
         model = omega_conf_to_dataclass(config.actor_rollout_ref.model)
         self.tokenizer, self.has_processor = model.tokenizer, model.processor is not None
         if model.get("custom_chat_template", None) is not None:
@@ -177,12 +179,12 @@ class RolloutManager:
         taken: Counter[str] = Counter()  # a question that is twice in a batch gets other samples the second time
         questions, problems = [], []
         for row in rows:
-            name, number = question_id(row), int(row.get(NUMBER, default))
+            name, number = question_id(row, row.get("demonstration_id")), int(row.get(NUMBER, default))
             prefixes = [list(map(int, prefix)) for prefix in row.get(PREFIXES) or [[]] * number]
             prompt = self.builder.build_initial_tokens(list(row["raw_prompt"]))
             try:
                 prompt = self._fitting(prompt)
-                self._check(row, number, prefixes, room_for(self.config, len(prompt)))
+                self._check(row, number, prefixes, self._room(prompt))
             except ValueError as error:
                 problems.append(Problem(f"question {name}", None, str(error)))
                 continue
@@ -208,6 +210,9 @@ class RolloutManager:
         if how == "middle":
             return prompt[: limit // 2] + prompt[limit // 2 - limit :]
         raise ValueError(f"got a prompt of {len(prompt)} tokens; expected at most data.max_prompt_length={limit}")
+
+    def _room(self, prompt: Sequence[int]) -> int:
+        return room_for(len(prompt), self.limit, self.config.actor_rollout_ref.rollout.max_model_len)
 
     def _check(self, row: Mapping[str, Any], number: int, prefixes: Sequence[Sequence[int]], room: int) -> None:
         fewest = max(1, self.fewest)
@@ -244,7 +249,7 @@ class RolloutManager:
                 question.version = version
 
     def _requests(self, question: Question) -> list[SampleRequest]:
-        room = room_for(self.config, len(question.prompt))
+        room = self._room(question.prompt)
         return [
             SampleRequest(question.prompt + prefix, room - len(prefix), seed)
             for prefix, seed in zip(question.prefixes, question.seeds, strict=True)
@@ -275,12 +280,6 @@ class RolloutManager:
             fields=list_of_dict_to_tensordict(rows),
             tags=[_tag(answer, step) for answer in answers],
         )
-
-
-def question_id(row: Mapping[str, Any]) -> str:
-    """The question's ``extra_info.id``; "data_source/demonstration_id" where it has none."""
-    known = (row.get("extra_info") or {}).get("id")
-    return f"{row.get('data_source')}/{row.get('demonstration_id')}" if known is None else str(known)
 
 
 def _as_dicts(prompts: TensorDict) -> list[dict[str, Any]]:

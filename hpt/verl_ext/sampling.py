@@ -96,9 +96,14 @@ def response_limit(config: DictConfig) -> int:
     return settings_of(config).max_tokens or int(config.data.max_response_length)
 
 
-def room_for(config: DictConfig, prompt: int) -> int:
-    """The most tokens that a response to a prompt of this length may have, a prefix included."""
-    limit, context = response_limit(config), config.actor_rollout_ref.rollout.max_model_len
+def room_for(prompt: int, limit: int, context: int | None) -> int:
+    """The most tokens that a response to a prompt of this length may have, a prefix included.
+
+    Args:
+        prompt: its tokens.
+        limit: :func:`response_limit`.
+        context: ``rollout.max_model_len``; None: the model's, which is not known here.
+    """
     return limit if context is None else min(limit, context - prompt)
 
 
@@ -131,7 +136,7 @@ def check_rollouts(config: DictConfig) -> None:
         )
     if fewest > limit:
         raise ConfigError(f"got hpt.sampling.min_tokens={fewest}; expected at most {limit}, the longest response")
-    if room_for(config, prompt) < max(1, fewest):
+    if room_for(prompt, limit, rollout.max_model_len) < max(1, fewest):
         raise ConfigError(
             f"got actor_rollout_ref.rollout.max_model_len={rollout.max_model_len}; expected at least "
             f"{prompt + max(1, fewest)}: data.max_prompt_length={prompt} and room for a response"

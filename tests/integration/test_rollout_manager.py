@@ -91,7 +91,8 @@ def manager(queue, servers, tokenizer):
         for key, value in changes.items():
             OmegaConf.update(config, key.replace("__", "."), value)
         made = rollouts.RolloutManager.__new__(rollouts.RolloutManager)
-        made.config, made.servers, made.stall_timeout, made.fewest = config, servers(count), 60.0, 0
+        made.config, made.servers, made.stall_timeout = config, servers(count), 60.0
+        made.fewest, made.limit = 0, RESPONSE
         made._for_verls, made._verls = {"reward_loop_worker_handles": list(workers or ())}, None
         made.tokenizer, made.has_processor = tokenizer, False
         made.builder = rollouts.create_continuous_token_builder(tokenizer, hf_model_type="qwen2")
