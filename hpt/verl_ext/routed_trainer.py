@@ -45,6 +45,11 @@ ACTOR_ROLES = (Role.Actor, Role.ActorRollout, Role.ActorRolloutRef)
 OTHER_KINDS = (RowKind.DEMONSTRATION, RowKind.PADDING)
 
 
+def place_of(uid: str) -> tuple[int, ...]:
+    """Step and number of the question whose uid is "step-number"."""
+    return tuple(map(int, uid.split("-")))
+
+
 class RoutedTrainerMixin(PPOTrainer):
     """Optimizer steps of questions, in a trainer of verl; goes before it in the bases.
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Sequence
 
 import torch
 from omegaconf import DictConfig
-from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
@@ -23,14 +22,13 @@ from hpt.method.metrics import BatchMetrics
 from hpt.method.routing import Plan, Question, RowKind
 from hpt.verl_ext import rows as row_io
 from hpt.verl_ext.layout import pad_for_ranks
-from hpt.verl_ext.routed_trainer import RoutedTrainerMixin
+from hpt.verl_ext.routed_trainer import RoutedTrainerMixin, place_of
 
 
 class HybridTrainerMixin(RoutedTrainerMixin):
     """Gate and routing for a trainer of verl; goes before it in the bases."""
 
     def __init__(self, config: DictConfig):
-        self._submitted: list[str] = []  # uids of the questions that are being answered, in the sampler's order
         self._log_prob_dtype = torch.float32  # until the actor has reported some
         super().__init__(config)
 
@@ -39,12 +37,6 @@ class HybridTrainerMixin(RoutedTrainerMixin):
     def prepare_step(self) -> dict:
         with marked_timer("gen", self.timing_raw):  # rollouts of our own are there when it returns
             return super().prepare_step()
-
-    def _submit_batch_to_rollout(self, batch: TensorDict) -> int:
-        # Rollouts come back in the order in which they finish: short ones first. Optimizer steps are
-        # cut in the order in which the sampler drew the questions.
-        self._submitted += list(batch["uid"])
-        return super()._submit_batch_to_rollout(batch)
 
     def _balance_batch(
         self, batch: KVBatchMeta, metrics: dict, logging_prefix: str = "global_seqlen", keep_minibatch: bool = False
@@ -64,7 +56,10 @@ class HybridTrainerMixin(RoutedTrainerMixin):
         return self._lay_out(questions, plan, placed, rollouts, batch, metrics)
 
     def _questions(self, batch: KVBatchMeta, tags: dict[str, dict]) -> list[Question]:
-        """The batch as questions, in the order in which they were submitted."""
+        """The batch as questions, in the order in which the sampler drew them: optimizer steps are cut in it.
+
+        Rollouts come in the order in which they finish where verl's own manager makes them: short ones first.
+        """
         data = row_io.read(batch.keys, str(batch.partition_id), ["uid", "rm_scores", "demonstration_id"])
         keys, scores, numbers = defaultdict(list), defaultdict(list), {}
         for key, uid, score, number in zip(
@@ -86,18 +81,8 @@ class HybridTrainerMixin(RoutedTrainerMixin):
                 lengths=[tags[key]["response_len"] for key in keys[uid]],
                 id=self.train_dataset.question_id(numbers[uid]),
             )
-            for uid in self._in_order(keys)
+            for uid in sorted(keys, key=place_of)
         ]
-
-    def _in_order(self, uids: Collection[str]) -> list[str]:
-        """The uids in the order of submission, which forgets them.
-
-        A batch restored from a checkpoint was submitted by another process: its uids are random, a fair order.
-        """
-        position = {uid: place for place, uid in enumerate(self._submitted)}
-        # In synchronous training, who is left here has not a single rollout.
-        self._submitted = [] if self.base_mode == "sync" else [uid for uid in self._submitted if uid not in uids]
-        return sorted(uids, key=lambda uid: (position.get(uid, -1), uid))
 
     def _place(
         self, questions: Sequence[Question], plan: Plan, tags: dict[str, dict], partition_id: str

@@ -97,7 +97,6 @@ def test_trainer_hooks():
         "_init_resource_pool_mgr": [],
         "_setup": [],
         "_init_dataloader": [],
-        "_submit_batch_to_rollout": ["batch"],
         "_next_train_batch": ["num_prompts"],
         "get_llm_client": [],
         "prepare_step": [],

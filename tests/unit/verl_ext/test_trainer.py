@@ -70,25 +70,29 @@ def trainer_of(cls, config, ranks=1, **settings):
     trainer.actor_rollout_wg = SimpleNamespace(_dispatch_info={"actor": list(range(ranks))})
     trainer.global_steps, trainer.steps_per_epoch, trainer.parameter_sync_step = 1, 10, 1
     trainer.use_reference_policy = trainer.use_critic = False
-    trainer._submitted, trainer._log_prob_dtype = [], torch.float32
+    trainer._log_prob_dtype = torch.float32
     return trainer
 
 
 SCORES = {"late": (0.0, 0.0), "early": (1.0, 0.0), "solved": (1.0, 1.0), "without": (0.0, 0.0)}
 NUMBERS = {"late": 0, "early": 1, "without": 2, "solved": 3}
+# Step and number: 10 comes after 2.
+UIDS = {"early": "1-2", "late": "1-10", "without": "1-11", "solved": "1-12"}
+EARLY, LATE = UIDS["early"], UIDS["late"]
 
 
-def finished_rollouts(queue) -> KVBatchMeta:
+def finished_rollouts(queue, uids=UIDS) -> KVBatchMeta:
     """Two rollouts of each question, in the order in which they finished."""
     keys, tags = [], []
-    for uid, scores in SCORES.items():
+    for name, scores in SCORES.items():
+        uid = uids[name]
         for index, score in enumerate(scores):
             key, length = f"{uid}_{index}_0", 2 + index
             tag = {"prompt_len": 2, "response_len": length, "seq_len": 2 + length}
             fields = {
                 **row_io.sequence_fields(torch.tensor([1, 2]), torch.full((length,), 3), score, masked=False),
                 "uid": uid,
-                "demonstration_id": torch.tensor(NUMBERS[uid]),
+                "demonstration_id": torch.tensor(NUMBERS[name]),
                 "old_log_probs": torch.full((length,), -0.5),
                 "rollout_log_probs": torch.full((length,), -0.5 - index),
             }
@@ -101,23 +105,21 @@ def finished_rollouts(queue) -> KVBatchMeta:
 @pytest.fixture
 def routed(queue, tmp_path):
     trainer = trainer_of(HybridTrainerSync, config_for(tmp_path))
-    trainer._submitted = ["early", "late", "without", "solved", "never answered"]
     metrics: dict = {}
     return trainer, trainer._balance_batch(finished_rollouts(queue), metrics), metrics
 
 
-def test_steps_are_cut_in_the_order_of_submission(routed):
+def test_steps_are_cut_in_the_order_in_which_the_questions_were_drawn(routed):
     trainer, _, _ = routed
-    assert [question.uid for question in trainer.routed.questions] == ["early", "late", "without", "solved"]
+    assert [question.uid for question in trainer.routed.questions] == list(UIDS.values())
     assert [question.id for question in trainer.routed.questions][:2] == ["question 1", "question 0"]
-    assert {row.row.uid: row.row.step for row in trainer.routed.rows} == {"early": 0, "late": 0}
-    assert trainer._submitted == []  # nobody waits for an answer that never came
+    assert {row.row.uid: row.row.step for row in trainer.routed.rows} == {EARLY: 0, LATE: 0}
 
 
 def test_dropped_rollouts_leave_and_demonstrations_come(routed, queue):
     trainer, batch, metrics = routed
-    assert set(batch.keys) == {"early_0_0", "early_1_0", "late-demonstration_0_0"} == set(queue.fields)
-    assert queue.fields["late-demonstration_0_0"]["responses"].tolist() == SOLUTIONS[0]
+    assert set(batch.keys) == {f"{EARLY}_0_0", f"{EARLY}_1_0", f"{LATE}-demonstration_0_0"} == set(queue.fields)
+    assert queue.fields[f"{LATE}-demonstration_0_0"]["responses"].tolist() == SOLUTIONS[0]
     assert trainer.routed.layout.step_rows == [3]
     assert metrics["hpt/steps_skipped"] == 1  # the second step has no row
     assert metrics["hpt/rollout_accuracy"] == 3 / 8 and metrics["hpt/demonstrations_skipped"] == 1
@@ -135,9 +137,9 @@ def test_verls_advantage_step_writes_what_routing_decided(routed, queue):
     assert trainer._compute_advantage(batch, metrics) is batch
     written = {key: fields["advantages"].tolist() for key, fields in queue.fields.items()}
     assert written == {
-        "early_0_0": [0.5, 0.5],
-        "early_1_0": [-0.5, -0.5, -0.5],
-        "late-demonstration_0_0": [1.0, 1.0, 1.0],
+        f"{EARLY}_0_0": [0.5, 0.5],
+        f"{EARLY}_1_0": [-0.5, -0.5, -0.5],
+        f"{LATE}-demonstration_0_0": [1.0, 1.0, 1.0],
     }
     planned = trainer.routed.advantages(list(written))
     assert [values[0] for values in written.values()] == planned
@@ -151,9 +153,9 @@ def test_verls_corrections_see_rollouts_only(queue, tmp_path):
     trainer._compute_advantage(batch, metrics)
     weights = {key: fields["rollout_is_weights"] for key, fields in queue.fields.items()}
     # exp(log pi_old - log pi_rollout), cut at 2; the second rollout was sampled by another policy.
-    assert weights["early_0_0"].tolist() == [1.0, 1.0]
-    assert weights["early_1_0"].tolist() == [2.0, 2.0, 2.0]
-    assert weights["late-demonstration_0_0"].tolist() == [1.0, 1.0, 1.0]
+    assert weights[f"{EARLY}_0_0"].tolist() == [1.0, 1.0]
+    assert weights[f"{EARLY}_1_0"].tolist() == [2.0, 2.0, 2.0]
+    assert weights[f"{LATE}-demonstration_0_0"].tolist() == [1.0, 1.0, 1.0]
     # Over the 5 rollout tokens alone: 2 of weight 1 and 3 of weight 2.
     assert metrics["rollout_corr/rollout_is_mean"] == pytest.approx(8 / 5)
     assert "rollout_is_weights" in trainer._update_fields()
@@ -189,8 +191,9 @@ def test_old_log_probs_are_read_where_they_were_computed(
 ):
     config = config_for(tmp_path, questions_per_step)
     trainer = trainer_of(HybridTrainerSync, config, old_log_probs=old_log_probs)
-    trainer._submitted = ["late", "early", "without", "solved"]  # the second one's rollouts are trained on
-    trainer._balance_batch(finished_rollouts(queue), {})
+    # The second one's rollouts are trained on.
+    order = {name: f"1-{number}" for number, name in enumerate(("late", "early", "without", "solved"))}
+    trainer._balance_batch(finished_rollouts(queue, order), {})
     assert ({"old_log_probs", "on_policy"} <= set(trainer._update_fields())) is recomputes
     assert trainer._calculates_entropy is not recomputes  # else the update is the only place that sees it
 
