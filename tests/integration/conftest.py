@@ -81,3 +81,17 @@ def launch(on_task) -> Iterator[Callable[..., Launch]]:
     yield begin
     for run in started:
         run.kill()
+
+
+@pytest.fixture(scope="module")
+def queue():
+    """The module of a real TransferQueue, in a Ray of the test's own."""
+    import ray
+    import transfer_queue as tq
+    from omegaconf import OmegaConf
+
+    ray.init(num_cpus=8, include_dashboard=False, log_to_driver=False)
+    tq.init(OmegaConf.create({"backend": {"SimpleStorage": {"num_data_storage_units": 1, "total_storage_size": 4096}}}))
+    yield tq
+    tq.close()
+    ray.shutdown()

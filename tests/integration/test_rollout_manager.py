@@ -22,17 +22,6 @@ SEED, STEP, N, RESPONSE = 7, 3, 2, 8
 
 
 @pytest.fixture(scope="module")
-def queue():
-    import transfer_queue as tq
-
-    ray.init(num_cpus=8, include_dashboard=False, log_to_driver=False)
-    tq.init(OmegaConf.create({"backend": {"SimpleStorage": {"num_data_storage_units": 1, "total_storage_size": 4096}}}))
-    yield tq
-    tq.close()
-    ray.shutdown()
-
-
-@pytest.fixture(scope="module")
 def tokenizer():
     return build_tokenizer()
 

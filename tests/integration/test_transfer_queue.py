@@ -5,7 +5,6 @@
 import random
 
 import pytest
-import ray
 import torch
 
 from hpt.method.gate import switch
@@ -17,18 +16,6 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
 STEPS, QUESTIONS, ROLLOUTS, RANKS = 200, 8, 4, 2
 PARTITION, EOS = "train", 1
-
-
-@pytest.fixture(scope="module")
-def queue():
-    import transfer_queue as tq
-    from omegaconf import OmegaConf
-
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
-    tq.init(OmegaConf.create({"backend": {"SimpleStorage": {"num_data_storage_units": 1, "total_storage_size": 4096}}}))
-    yield tq
-    tq.close()
-    ray.shutdown()
 
 
 def put_rollouts(tq, rng: random.Random, step: int) -> tuple[dict[str, dict], dict[str, list[str]]]:
