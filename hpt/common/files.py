@@ -5,6 +5,7 @@
 import json
 import os
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 TRACKER = "latest_checkpointed_iteration.txt"
@@ -28,9 +29,13 @@ def is_complete(checkpoint: Path) -> bool:
 
 def complete_checkpoints(folder: Path) -> list[int]:
     """The steps of a run's complete checkpoints, in the order in which they were written."""
-    steps = [path.name.removeprefix("global_step_") for path in folder.glob("global_step_*")]
-    complete = [int(step) for step in steps if step.isdigit() and is_complete(folder / f"global_step_{step}")]
-    return sorted(complete, key=lambda step: ((folder / f"global_step_{step}" / DATA_STATE).stat().st_mtime_ns, step))
+    written = []
+    for path in folder.glob("global_step_*"):
+        step = path.name.removeprefix("global_step_")
+        with suppress(FileNotFoundError):  # verl may remove an old checkpoint between two looks
+            if step.isdigit() and is_complete(path):
+                written.append(((path / DATA_STATE).stat().st_mtime_ns, int(step)))
+    return [step for _, step in sorted(written)]
 
 
 def write_whole(path: Path, text: str) -> None:

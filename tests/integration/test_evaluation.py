@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -181,14 +182,14 @@ def test_a_folder_of_another_model_is_refused(uninterrupted, launch, benchmarks,
 
 
 @pytest.fixture(scope="module")
-def dispatch():
+def dispatch(tmp_path_factory):
     """dispatch(*starts) -> numbers of the finished requests, of ten."""
 
     class Worker:
-        """Stands for an engine: ``start`` says what it does at its start, and it answers each request at once."""
+        """Stands for an engine: ``start`` says what it does at its start. It answers once another engine is lost."""
 
-        def __init__(self, start: str) -> None:
-            self.how = start
+        def __init__(self, start: str, loss: Path) -> None:
+            self.how, self.loss = start, loss
 
         def start(self) -> dict:
             if self.how == "dies":
@@ -198,17 +199,26 @@ def dispatch():
             return {}
 
         def advance(self, requests: list, seconds: float) -> list:
+            while not self.loss.exists():
+                time.sleep(0.01)
             return [Completion(each.number, "", 1, "stop") for each in requests]
 
     ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
 
     def run(*starts: str) -> list[int]:
+        loss = tmp_path_factory.mktemp("dispatch") / "loss"
         actor = ray.remote(max_restarts=0)(Worker)
-        engines = [generate.Engine(actor.remote(start), Path("worker.log")) for start in starts]
+        engines = [generate.Engine(actor.remote(start, loss), Path("worker.log")) for start in starts]
         requests, finished = [Request(number, [1], 0) for number in range(10)], []
-        generate.Dispatch(
-            engines, requests, 2, (), lambda _: None, lambda each: finished.append(each.number), lambda: None
-        ).run()
+
+        def idle() -> None:
+            if len(work.engines) < len(starts):
+                loss.touch()
+
+        work = generate.Dispatch(
+            engines, requests, 2, (), lambda _: None, lambda each: finished.append(each.number), idle
+        )
+        work.run()
         return sorted(finished)
 
     yield run

@@ -18,3 +18,17 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="gone"):
         write_whole(tmp_path / "file", "after")
     assert (tmp_path / "file").read_text() == "before"
+
+
+def test_a_checkpoint_that_vanishes_between_two_looks_is_left_out(tmp_path, monkeypatch):
+    for step in (1, 2):
+        (tmp_path / f"global_step_{step}").mkdir()
+        (tmp_path / f"global_step_{step}" / files.DATA_STATE).touch()
+
+    def removed(checkpoint):
+        if checkpoint.name == "global_step_1":
+            (checkpoint / files.DATA_STATE).unlink()
+        return True
+
+    monkeypatch.setattr(files, "is_complete", removed)
+    assert files.complete_checkpoints(tmp_path) == [2]
