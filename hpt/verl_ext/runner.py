@@ -4,6 +4,7 @@
 
 import contextlib
 import signal
+import threading
 from typing import Any, cast
 
 import ray
@@ -39,6 +40,17 @@ class HybridTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
         if is_ours(config):
             RolloutReplicaRegistry.register("vllm", _batch_replica)
         super().run(config)
+
+
+def _import_early() -> None:
+    """Import in a thread what the run needs next; Ray's start is mostly waiting. The run repeats what fails here."""
+
+    def imports() -> None:
+        with contextlib.suppress(Exception):
+            import hpt.verl_ext.rollout_server
+            import hpt.verl_ext.trainer  # noqa: F401
+
+    threading.Thread(target=imports, daemon=True).start()
 
 
 def _batch_replica() -> type[RolloutReplica]:
@@ -88,6 +100,7 @@ def run(config: DictConfig, server: ForkServer | None = None) -> None:
             arguments = ray_init_arguments(config)
             if server is not None:  # never together with a cluster to join, see ray_cluster.check_settings
                 arguments["runtime_env"]["py_executable"] = server.launcher
+            _import_early()
             stack.enter_context(ray_cluster.training_session(config, arguments))
             if server is not None:
                 stack.callback(server.closing.set)  # Ray's shutdown kills this process's children

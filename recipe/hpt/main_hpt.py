@@ -11,8 +11,11 @@ Two ways of checking leave no file behind and start nothing:
 """
 
 import contextlib
+import gc
+import importlib.util
 import os
 import sys
+from pathlib import Path
 
 # Hydra then raises what went wrong instead of printing a summary of its own and exiting; `main` does that.
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")
@@ -25,15 +28,18 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hpt.common.errors import HPTError
+from hpt.common.exit import leave
 from hpt.verl_ext.cpu.forkserver import ForkServer, modules, serving
-from recipe.hpt.configs import explain_group, explain_missing, training_names
+from recipe.hpt.configs import FOLDER, explain_group, explain_missing, training_names
 
 # With these, Hydra writes no file. A check then logs nothing, since its table says it all; a dry run logs to stderr.
 NO_FILES = ("hydra.run.dir=.", "hydra.output_subdir=null")
+# With these, the search path is the user's affair.
+SEARCH_OPTIONS = ("hydra.searchpath=", "--config-path", "-cp", "--config-dir", "-cd")
 LOGGING = ("hydra/job_logging", "hydra/hydra_logging")
 
 
-@hydra.main(config_path="config", config_name="hpt_trainer", version_base=None)
+@hydra.main(config_path=str(FOLDER), config_name="hpt_trainer", version_base=None)
 def _train(config: DictConfig) -> None:
     try:
         if _asked("CHECK"):
@@ -67,6 +73,7 @@ def _run(config: DictConfig) -> None:
                 return
             from hpt.verl_ext.runner import run
 
+            gc.enable()
             run(config, server)
 
 
@@ -95,7 +102,15 @@ def _refuse(error: Exception | str) -> int:
 
 
 def _read_options() -> None:
-    """Turn ``--check``, which Hydra does not know, into CHECK=1, and Hydra's files off where nothing is to be left."""
+    """Adapt the command line to Hydra.
+
+    ``--check``, which Hydra does not know, becomes CHECK=1. Hydra writes no file where nothing is to be left. It finds
+    verl's configurations without the import of verl, which takes seconds, so that the fork server starts before it.
+    """
+    if not any(item.startswith(SEARCH_OPTIONS) for item in sys.argv[1:]):
+        verl = importlib.util.find_spec("verl")
+        folder = Path(verl.origin).with_name("trainer") / "config"
+        sys.argv.append("hydra.searchpath=['file://{}']".format(str(folder).replace("'", r"\'")))
     if "--check" in sys.argv[1:]:
         os.environ["CHECK"] = "1"
     if _asked("CHECK") or _asked("DRY_RUN"):
@@ -121,6 +136,10 @@ def main() -> int:
         from hpt.verl_ext.names import explain
 
         return _refuse(explain_group(str(error)) or explain(str(error)))
+    except SystemExit as end:
+        if not isinstance(end.code, int):
+            raise
+        return end.code
     except KeyboardInterrupt:
         print("interrupted; the last complete checkpoint is kept", file=sys.stderr)
         return 130
@@ -128,4 +147,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    gc.disable()  # until the run: imports are most of the launch, and it would look through them again and again
+    leave(main())

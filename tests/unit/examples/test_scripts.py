@@ -4,7 +4,6 @@
 
 import os
 import re
-import runpy
 import shutil
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hpt.verl_ext import validation as preflight
 from recipe.hpt import configs
+from recipe.hpt.main_hpt import main
 from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
 from recipe.hpt.reproduction.task.questions import write_task
 from tests.unit.examples.published import BASE_MODELS, LLAMA_TEMPLATE, ROWS, Row, settings_of
@@ -503,9 +503,7 @@ def exit_status(command: list[str], monkeypatch) -> int:
     GlobalHydra.instance().clear()
     monkeypatch.setattr("sys.argv", ["main_hpt.py", *command[2:]])
     monkeypatch.setenv("DRY_RUN", "1")
-    with pytest.raises(SystemExit) as end:
-        runpy.run_module(command[1], run_name="__main__", alter_sys=True)
-    return int(end.value.code or 0)
+    return main()
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training's command before anything is started: what it prints, its exit status, and what it leaves behind."""
 
-import runpy
+import subprocess
+import sys
 
 import pytest
 import yaml
 from hydra.core.global_hydra import GlobalHydra
 
+from recipe.hpt.main_hpt import main
 from recipe.hpt.reproduction.task.model import BaseModelSettings, build_model, build_tokenizer
 from recipe.hpt.reproduction.task.questions import write_task
 
@@ -37,9 +39,7 @@ def main_hpt(tmp_path, monkeypatch):
     def run(*arguments: str) -> int:
         GlobalHydra.instance().clear()
         monkeypatch.setattr("sys.argv", ["main_hpt.py", *arguments])
-        with pytest.raises(SystemExit) as end:
-            runpy.run_module("recipe.hpt.main_hpt", run_name="__main__", alter_sys=True)
-        return int(end.value.code or 0)
+        return main()
 
     monkeypatch.chdir(tmp_path)
     return run
@@ -74,3 +74,13 @@ def test_wrong_settings_leave_no_file_in_a_dry_run(main_hpt, inputs, tmp_path, m
     assert main_hpt(*inputs, "hpt.gamma=2") == 2
     assert "error: got hpt.gamma=2" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_configuration_is_read_before_verl_is_imported():
+    """The fork server starts in between, and imports while this process does."""
+    code = "import sys; from recipe.hpt.main_hpt import main; main(); print('verl' in sys.modules)"
+    command = [sys.executable, "-c", code, "--config-name", "quickstart", "--cfg", "job"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    *configuration, imported = done.stdout.splitlines()
+    assert yaml.safe_load("\n".join(configuration))["trainer"]["device"] == "cpu", done.stderr
+    assert imported == "False"

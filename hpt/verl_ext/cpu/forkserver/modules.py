@@ -13,11 +13,13 @@ AT_ONCE = (
     "math_verify",
     "vllm.config",
     "vllm.v1.structured_output",
+    "vllm.lora.lora_model",
+    "vllm.v1.worker.cpu_worker",
+    "fastapi",
 )
 IN_CLUSTER = (
     "hpt.verl_ext.trainer",
     "verl.workers.rollout.vllm_rollout.vllm_async_server",
-    "vllm.v1.worker.cpu_worker",
     "hpt.verifier",
 )
 # Variables that these modules read on import, with the values that the CPU platform and verl set for workers.

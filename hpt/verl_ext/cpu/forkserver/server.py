@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fork server: one interpreter with everything imported, which forks a child per request."""
 
-import atexit
 import contextlib
 import fcntl
+import gc
 import importlib
 import json
 import multiprocessing
@@ -14,12 +14,11 @@ import selectors
 import signal
 import socket
 import sys
-import threading
 import time
 import types
 from dataclasses import dataclass
-from multiprocessing import util
 
+from hpt.common.exit import leave
 from hpt.verl_ext.cpu.forkserver import ray_ids
 from hpt.verl_ext.cpu.forkserver.client import ANSWER, LENGTH
 
@@ -60,7 +59,7 @@ class Server:
         # From here on there may be children. The server ends when its input does, not on a signal.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self.listener = listener
-        self.preload = preload
+        self.preload = preload  # what is still to be imported
         self.in_cluster = False
         self.selector = selectors.DefaultSelector()
         self.selector.register(listener, selectors.EVENT_READ, self._accept)
@@ -108,6 +107,7 @@ class Server:
         if pid == 0:
             # Ray kills a dead worker's process group. Without a group of its own, the worker's would be everybody's.
             os.setpgid(0, 0)
+            gc.enable()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             self.selector.close()
             for other in [listener, connection, *self.children.values()]:
@@ -126,6 +126,7 @@ class Server:
     def _import_next(self) -> None:
         with ray_ids.from_the_system():
             importlib.import_module(self.preload.pop(0))
+        gc.freeze()  # a child that looked through them would copy the memory that it shares
 
     def _client_ended(self, pid: int, connection: socket.socket) -> None:
         if pid not in self.children:  # both ended at the same moment
@@ -194,10 +195,7 @@ def run_as_interpreter(arguments: list[str]) -> None:
 
 
 def run_and_leave(arguments: list[str]) -> None:
-    """Run the command and end without the clean-up of what the server has imported, which takes seconds.
-
-    Threads, exit handlers and output end as in any interpreter. An exception is left to the interpreter.
-    """
+    """Run the command and end without freeing what the server has imported. An exception is left to the interpreter."""
     status = 0
     try:
         run_as_interpreter(arguments)
@@ -205,10 +203,7 @@ def run_and_leave(arguments: list[str]) -> None:
         if not isinstance(end.code, int | None):
             raise  # with a message
         status = (end.code or 0) & 0xFF
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    util._flush_std_streams()  # type: ignore[attr-defined]
-    os._exit(status)
+    leave(status)
 
 
 def main() -> None:
@@ -219,15 +214,17 @@ def main() -> None:
     """
     listener, launcher = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
     at_once, on_request = json.loads(sys.argv[3])
+    gc.disable()  # it would look through the imported modules again and again
     for name in at_once:
         importlib.import_module(name)
         if "ray" in sys.modules:
             raise SystemExit(f"importing {name} imports ray, which has to wait for a cluster")
     command = Server(listener, on_request).run()
-    if command is not None:
-        take_place(command)
-        multiprocessing.set_executable(launcher)
-        run_and_leave(command.arguments)
+    if command is None:
+        leave(0)
+    take_place(command)
+    multiprocessing.set_executable(launcher)
+    run_and_leave(command.arguments)
 
 
 if __name__ == "__main__":
