@@ -12,7 +12,7 @@ import hashlib
 import logging
 import operator
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -141,11 +141,14 @@ class HybridDataset(RLHFDataset):
             raise IndexError(f"demonstration_id {position} is out of range: there are {len(self)} questions.")
         return None if self._demonstrations is None else self._demonstrations[position]["ids"]
 
-    def question_id(self, demonstration_id: int) -> str:
-        """The question's `extra_info.id`; "data_source/demonstration_id" where the file has none."""
+    def question_ids(self, demonstration_ids: Sequence[int]) -> list[str]:
+        """Each question's `extra_info.id`; "data_source/demonstration_id" where the file has none."""
         columns = [name for name in ("extra_info", "data_source") if name in self.dataframe.features]
-        row = self.dataframe.select_columns(columns)[operator.index(demonstration_id)]
-        return question_id(row, demonstration_id)
+        values = self.dataframe.select_columns(columns)[list(demonstration_ids)]  # one look at the table for all
+        return [
+            question_id({name: values[name][place] for name in columns}, number)
+            for place, number in enumerate(demonstration_ids)
+        ]
 
     def __getitem__(self, item: int) -> dict:
         row = super().__getitem__(item)

@@ -109,8 +109,10 @@ def _deal(
     count = rows_per_rank(len(entries), ranks, micro_batch_size)
     padding = put_padding(count * ranks - len(entries), entries[0][1], partition_id, eos_token_id)
     entries = [*entries, *zip(padding.keys, padding.tags, strict=True)]
-    workload = calculate_workload(torch.tensor([tag["seq_len"] for _, tag in entries], dtype=torch.int64))
-    partitions = get_seqlen_balanced_partitions(workload, k_partitions=ranks, equal_size=True)
+    partitions = [list(range(count))]
+    if ranks > 1:  # verl's search is slow, and with one rank it has nothing to find
+        workload = calculate_workload(torch.tensor([tag["seq_len"] for _, tag in entries], dtype=torch.int64))
+        partitions = get_seqlen_balanced_partitions(workload, k_partitions=ranks, equal_size=True)
     dealt = [[entries[member] for member in members] for members in partitions]
     if micro_batch_size is None:
         return dealt

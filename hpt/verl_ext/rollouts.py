@@ -47,6 +47,7 @@ from hpt.verl_ext.sampling import (
 NUMBER = "__rollout_n__"
 PREFIXES = "__response_prefixes__"
 """Per question a list with the first response tokens of each of its samples; they may be empty."""
+_NO_INPUTS: dict[str, Any] = {}
 _INSTRUCTIONS = (NUMBER, PREFIXES, "__do_sample__", "validate", "agent_name")
 
 
@@ -277,7 +278,7 @@ class RolloutManager:
         tq.kv_batch_put(
             keys=[answer.key for answer in answers],
             partition_id=partition,
-            fields=list_of_dict_to_tensordict(rows),
+            fields=list_of_dict_to_tensordict(_wrapped(rows)),
             tags=[_tag(answer, step) for answer in answers],
         )
 
@@ -316,9 +317,23 @@ def _row(answer: Answer, score: Mapping[str, Any] | None) -> dict[str, Any]:
         **tokens,
         "num_turns": 2,
         "prefix_length": torch.tensor(answer.prefix_length),
-        "multi_modal_inputs": {},
+        "multi_modal_inputs": _NO_INPUTS,
         "extra_fields": extra,
     }
+
+
+def _wrapped(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with what is no tensor as tensordict holds it. Wrappers are slow to make, so equal values share one."""
+    wrappers: dict[int, NonTensorData] = {}
+
+    def wrapped(value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return value
+        if id(value) not in wrappers:
+            wrappers[id(value)] = NonTensorData(value)
+        return wrappers[id(value)]
+
+    return [{name: wrapped(value) for name, value in row.items()} for row in rows]
 
 
 def _tag(answer: Answer, step: int) -> dict[str, Any]:

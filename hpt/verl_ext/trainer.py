@@ -72,6 +72,8 @@ class HybridTrainerMixin(RoutedTrainerMixin):
             keys[uid].append(key)
             scores[uid].append(score)
             numbers[uid] = int(number)
+        uids = sorted(keys, key=place_of)
+        ids = self.train_dataset.question_ids([numbers[uid] for uid in uids])
         return [
             Question(
                 uid=uid,
@@ -79,9 +81,9 @@ class HybridTrainerMixin(RoutedTrainerMixin):
                 scores=scores[uid],
                 demonstration=self.train_dataset.demonstration(numbers[uid]),
                 lengths=[tags[key]["response_len"] for key in keys[uid]],
-                id=self.train_dataset.question_id(numbers[uid]),
+                id=name,
             )
-            for uid in sorted(keys, key=place_of)
+            for uid, name in zip(uids, ids, strict=True)
         ]
 
     def _place(

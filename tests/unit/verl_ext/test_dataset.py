@@ -104,12 +104,12 @@ def solution(tokenizer, dataset, position) -> str | None:
 
 def test_a_question_is_named_by_its_id_else_by_source_and_row(tmp_path, tokenizer):
     dataset = make(tmp_path, tokenizer, make_rows(3))
-    assert [dataset.question_id(number) for number in range(3)] == ["sums/0", "sums/1", "sums/2"]
+    assert dataset.question_ids([0, 1, 2]) == ["sums/0", "sums/1", "sums/2"]
     rows = make_rows(3)
     for row, name in zip(rows, ["a", None, 7], strict=True):
         row["extra_info"] = {"index": 0, "id": name if name is None else str(name)}
     dataset = make(tmp_path, tokenizer, rows)
-    assert [dataset.question_id(number) for number in range(3)] == ["a", "sums/1", "7"]
+    assert dataset.question_ids([0, 1, 2]) == ["a", "sums/1", "7"]
 
 
 def test_the_name_is_that_of_the_row_whose_demonstration_it_is(tmp_path, tokenizer):
@@ -118,13 +118,13 @@ def test_the_name_is_that_of_the_row_whose_demonstration_it_is(tmp_path, tokeniz
     for index, row in enumerate(rows):
         row["extra_info"]["id"] = f"question {index}"
     dataset = make(tmp_path, tokenizer, rows)
-    names = [dataset.question_id(row["demonstration_id"]) for row in dataset]
+    names = dataset.question_ids([row["demonstration_id"] for row in dataset])
     assert names == ["question 0", "question 2", "question 3"]
 
 
 def test_a_file_without_extra_info(tmp_path, tokenizer):
     rows = [{k: v for k, v in row.items() if k != "extra_info"} for row in make_rows(2)]
-    assert make(tmp_path, tokenizer, rows).question_id(1) == "sums/1"
+    assert make(tmp_path, tokenizer, rows).question_ids([1, 0]) == ["sums/1", "sums/0"]
 
 
 # Tokens

@@ -438,6 +438,15 @@ def test_external_lib():
     assert "import_external_libs(self.external_lib)" in source
 
 
+def test_log_probs_of_labels(monkeypatch):
+    """Without a fused kernel, verl computes log-probabilities with the function that the CPU platform replaces."""
+    from verl.utils import torch_functional
+
+    assert names(torch_functional.logprobs_from_logits_v2) == ["logits", "labels"]
+    monkeypatch.setattr(torch_functional, "logprobs_from_logits_v2", lambda logits, labels: "ours")
+    assert torch_functional.logprobs_from_logits(torch.zeros(1, 2), torch.zeros(1)) == "ours"
+
+
 def test_weight_transfer():
     # Read, not imported: importing these modules starts vLLM.
     transfer = parsed("bucketed_weight_transfer.py")

@@ -38,8 +38,8 @@ class Data:
     def demonstration(self, number):
         return SOLUTIONS[number]
 
-    def question_id(self, number):
-        return f"question {number}"
+    def question_ids(self, numbers):
+        return [f"question {number}" for number in numbers]
 
 
 def config_for(tmp_path, questions_per_step=2, **algorithm):

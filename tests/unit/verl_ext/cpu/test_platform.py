@@ -8,6 +8,9 @@ import subprocess
 from importlib.metadata import version
 
 import pytest
+import torch
+
+from hpt.verl_ext.cpu.platform import log_probs_of_labels
 
 # verl reports a plug-in that fails to load at DEBUG only, so the test looks at what the plug-in leaves behind.
 CHOSEN = """
@@ -78,6 +81,8 @@ out["engines"] = [
     EngineRegistry.get_engine_cls("language_model", name) is FSDPEngineWithLMHead
     for name in ("fsdp", "fsdp2")
 ]
+from verl.utils import torch_functional
+out["log_probs"] = torch_functional.logprobs_from_logits_v2 is cpu_platform.log_probs_of_labels
 torch.distributed.destroy_process_group()
 """
 
@@ -199,6 +204,20 @@ def test_select_sets_the_environment_that_workers_inherit(not_chosen):
 def test_preparing_a_worker_starts_gloo_and_registers_the_engines_and_may_be_repeated(chosen):
     assert chosen["group"] == ["gloo", 1]
     assert chosen["engines"] == [True, True]
+    assert chosen["log_probs"]
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 3)])
+def test_log_probabilities_and_their_gradient_are_those_of_the_softmax(shape):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(*shape, 11, dtype=torch.float64, generator=generator).requires_grad_()
+    labels, weights = torch.randint(11, shape, generator=generator), torch.rand(shape, generator=generator)
+    log_probs = log_probs_of_labels(logits, labels)
+    (log_probs * weights).sum().backward()
+    probs = logits.detach().exp() / logits.detach().exp().sum(-1, keepdim=True)
+    chosen = torch.nn.functional.one_hot(labels, 11)
+    assert torch.allclose(log_probs, (probs * chosen).sum(-1).log(), rtol=0, atol=1e-13)
+    assert torch.allclose(logits.grad, weights.unsqueeze(-1) * (chosen - probs), rtol=0, atol=1e-13)
 
 
 def test_the_platform_is_registered_even_if_hpt_is_imported_before_verl(interpreter):
