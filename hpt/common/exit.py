@@ -5,6 +5,7 @@
 import atexit
 import os
 import threading
+from contextlib import suppress
 from multiprocessing import util
 from typing import NoReturn
 
@@ -12,9 +13,10 @@ from typing import NoReturn
 def leave(status: int) -> NoReturn:
     """End this process without freeing its memory object by object, which takes seconds after large imports.
 
-    Threads, exit handlers and output end as in any interpreter.
+    Threads, exit handlers and the standard streams end as in any interpreter. Other open files are not flushed.
     """
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    util._flush_std_streams()  # type: ignore[attr-defined]
+    with suppress(OSError):  # nobody reads any more
+        util._flush_std_streams()  # type: ignore[attr-defined]
     os._exit(status)

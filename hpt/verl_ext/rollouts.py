@@ -323,7 +323,7 @@ def _row(answer: Answer, score: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _wrapped(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with what is no tensor as tensordict holds it. Wrappers are slow to make, so equal values share one."""
+    """The rows with what is no tensor as tensordict holds it. Rows with the same object share its wrapper."""
     wrappers: dict[int, NonTensorData] = {}
 
     def wrapped(value: Any) -> Any:

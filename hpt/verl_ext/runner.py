@@ -42,15 +42,20 @@ class HybridTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
         super().run(config)
 
 
-def _import_early() -> None:
+def _import_early(config: DictConfig) -> threading.Thread:
     """Import in a thread what the run needs next; Ray's start is mostly waiting. The run repeats what fails here."""
+    samples = HPTConfig.from_mapping(config.hpt).method.generates and is_ours(config)
 
     def imports() -> None:
         with contextlib.suppress(Exception):
-            import hpt.verl_ext.rollout_server
             import hpt.verl_ext.trainer  # noqa: F401
 
-    threading.Thread(target=imports, daemon=True).start()
+            if samples:
+                _batch_replica()
+
+    thread = threading.Thread(target=imports, daemon=True)
+    thread.start()
+    return thread
 
 
 def _batch_replica() -> type[RolloutReplica]:
@@ -100,10 +105,11 @@ def run(config: DictConfig, server: ForkServer | None = None) -> None:
             arguments = ray_init_arguments(config)
             if server is not None:  # never together with a cluster to join, see ray_cluster.check_settings
                 arguments["runtime_env"]["py_executable"] = server.launcher
-            _import_early()
+                imports = _import_early(config)
             stack.enter_context(ray_cluster.training_session(config, arguments))
             if server is not None:
                 stack.callback(server.closing.set)  # Ray's shutdown kills this process's children
+                imports.join()
         try:
             HybridTaskRunner().run(config)
         except RayActorError as error:

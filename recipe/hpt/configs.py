@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 FOLDER = Path(__file__).resolve().parent / "config"
 VERLS_FOLDER = "pkg://verl.trainer.config"
-"""Hydra reads it from the primary configuration only."""
+"""Hydra reads it from the primary configuration or the command line."""
 
 
 def compose(overrides: Sequence[str], name: str = "quickstart") -> DictConfig:

@@ -15,6 +15,7 @@ import gc
 import importlib.util
 import os
 import sys
+import traceback
 from pathlib import Path
 
 # Hydra then raises what went wrong instead of printing a summary of its own and exiting; `main` does that.
@@ -35,7 +36,7 @@ from recipe.hpt.configs import FOLDER, explain_group, explain_missing, training_
 # With these, Hydra writes no file. A check then logs nothing, since its table says it all; a dry run logs to stderr.
 NO_FILES = ("hydra.run.dir=.", "hydra.output_subdir=null")
 # With these, the search path is the user's affair.
-SEARCH_OPTIONS = ("hydra.searchpath=", "--config-path", "-cp", "--config-dir", "-cd")
+SEARCH_OPTIONS = ("hydra.searchpath=", "--config-path", "-cp", "--config-dir", "-cd", "--experimental-rerun")
 LOGGING = ("hydra/job_logging", "hydra/hydra_logging")
 
 
@@ -107,8 +108,8 @@ def _read_options() -> None:
     ``--check``, which Hydra does not know, becomes CHECK=1. Hydra writes no file where nothing is to be left. It finds
     verl's configurations without the import of verl, which takes seconds, so that the fork server starts before it.
     """
-    if not any(item.startswith(SEARCH_OPTIONS) for item in sys.argv[1:]):
-        verl = importlib.util.find_spec("verl")
+    verl = importlib.util.find_spec("verl")
+    if verl and verl.origin and not any(item.startswith(SEARCH_OPTIONS) for item in sys.argv[1:]):
         folder = Path(verl.origin).with_name("trainer") / "config"
         sys.argv.append("hydra.searchpath=['file://{}']".format(str(folder).replace("'", r"\'")))
     if "--check" in sys.argv[1:]:
@@ -148,4 +149,9 @@ def main() -> int:
 
 if __name__ == "__main__":
     gc.disable()  # until the run: imports are most of the launch, and it would look through them again and again
-    leave(main())
+    try:
+        status = main()
+    except Exception:
+        traceback.print_exc()
+        status = 1
+    leave(status)

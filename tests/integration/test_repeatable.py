@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run can be repeated exactly: launched twice, or killed and launched again."""
 
-import os
 import random
 import signal
 import statistics
@@ -18,8 +17,7 @@ from tests.helpers.checkpoints import parameters
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(1500)]
 
-# Each costs a launch. HPT_TEST_KILLS=12 takes a quarter of an hour.
-KILLS = int(os.environ.get("HPT_TEST_KILLS", "6"))
+KILLS = 12
 # An epoch has 12 steps, so the order of the second epoch counts, too. A launch may make two steps.
 STEPS = 2 * KILLS + 4
 # Timings, memory and what follows from them differ between any two launches.

@@ -126,7 +126,7 @@ class Server:
     def _import_next(self) -> None:
         with ray_ids.from_the_system():
             importlib.import_module(self.preload.pop(0))
-        gc.freeze()  # a child that looked through them would copy the memory that it shares
+        gc.freeze()  # a child's collector would touch the modules, and so copy memory that it shares
 
     def _client_ended(self, pid: int, connection: socket.socket) -> None:
         if pid not in self.children:  # both ended at the same moment
