@@ -86,7 +86,8 @@ class HPTConfig(Settings):
     sampling: Sampling = Sampling()
     """How a sample ends."""
     stall_timeout: Positive = 1800.0
-    """Seconds without a finished sample, or for the scores of a batch, after which a run ends with an error."""
+    """Seconds without a finished sample, for a batch's scores, or for weights on their way to vLLM, after which a run
+    ends with an error."""
     poll_interval: Positive = 0.1
     """Seconds between two looks for finished rollouts, where verl's own manager makes them."""
     fork_workers: bool = False

@@ -1,8 +1,9 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""verl's vLLM server, with a method that answers a whole batch in one call."""
+"""verl's vLLM server, with a method that answers a whole batch in one call and one that reports a failed engine."""
 
 import asyncio
+import os
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -18,13 +19,44 @@ from vllm.v1.engine.exceptions import EngineDeadError
 
 from hpt.verl_ext.logs import own_error
 from hpt.verl_ext.sampling import RolloutError, Sample, SampleRequest
+from hpt.verl_ext.weight_sync import JOB_ENV, run_id
 
 # vLLM's reasons for the end of a response; any other, such as abort, is a failure.
 FINISHED = ("stop", "length")
+WATCH_S = 0.5
+"""Seconds between two looks at the engine."""
 
 
 class BatchServer(vLLMHttpServer):
-    """verl's server; :meth:`generate_batch` is what it adds."""
+    """verl's server; :meth:`generate_batch` and :meth:`failure` are what it adds."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        os.environ[JOB_ENV] = run_id()
+        self._refused: Exception | None = None
+
+    async def collective_rpc(self, *args: Any, **kwargs: Any) -> None:
+        """verl's call of a method of the engine's workers, such as the one that takes weights."""
+        try:
+            await super().collective_rpc(*args, **kwargs)
+        except Exception as error:
+            self._refused = error
+            raise
+
+    async def failure(self) -> None:
+        """Wait until the engine has failed; it never returns.
+
+        Raises:
+            RolloutError: the engine has died, or its workers have raised.
+        """
+        while not self.engine.errored and self._refused is None:
+            await asyncio.sleep(WATCH_S)
+        raise self._failed("has died" if self.engine.errored else f"has raised {self._refused}") from self._refused
+
+    def kill_engine(self) -> None:
+        """Kill the engine's processes: one that hangs would outlive the run."""
+        for child in psutil.Process().children(recursive=True):
+            child.kill()
 
     async def generate_batch(
         self, requests: Sequence[SampleRequest], sampling: dict[str, Any], stall_timeout: float
@@ -45,15 +77,28 @@ class BatchServer(vLLMHttpServer):
             RolloutError: the engine has died (with its own first error), is stuck, or ended a sample for another reason
                 than its end.
         """
+        # A call that a dying engine was asked to answer is never answered: nothing but a look at the engine tells.
+        generation = asyncio.create_task(self._generate(requests, sampling, stall_timeout))
+        failure = asyncio.create_task(self.failure())
         try:
-            try:
-                streams = await asyncio.wait_for(self._add_all(requests, sampling), stall_timeout)
-            except TimeoutError:
-                raise self._stuck(len(requests), stall_timeout) from None
-            samples = await self._finished(streams, stall_timeout)
+            await asyncio.wait([generation, failure], return_when=asyncio.FIRST_COMPLETED)
+            if not generation.done():
+                failure.result()  # raises
+            return generation.result(), self.global_steps
         except EngineDeadError as error:
-            raise RolloutError(f"the engine of rollout server {self.replica_rank} has died: {own_error()}") from error
-        return samples, self.global_steps
+            raise self._failed("has died") from error
+        finally:
+            generation.cancel()
+            failure.cancel()
+
+    async def _generate(
+        self, requests: Sequence[SampleRequest], sampling: dict[str, Any], stall_timeout: float
+    ) -> list[Sample]:
+        try:
+            streams = await asyncio.wait_for(self._add_all(requests, sampling), stall_timeout)
+        except TimeoutError:
+            raise self._stuck(len(requests), stall_timeout) from None
+        return await self._finished(streams, stall_timeout)
 
     async def _add_all(self, requests: Sequence[SampleRequest], sampling: dict[str, Any]) -> list[Any]:
         lora = await self._lora_request()
@@ -112,12 +157,14 @@ class BatchServer(vLLMHttpServer):
         return [samples[number] for number in range(len(streams))]
 
     def _stuck(self, unfinished: int, stall_timeout: float) -> RolloutError:
-        for child in psutil.Process().children(recursive=True):
-            child.kill()  # an engine that hangs would outlive the run
+        self.kill_engine()
         return RolloutError(
             f"rollout server {self.replica_rank} has not finished one of its {unfinished} samples for "
             f"{stall_timeout:g} s (hpt.stall_timeout); {own_error()}"
         )
+
+    def _failed(self, how: str) -> RolloutError:
+        return RolloutError(f"the engine of rollout server {self.replica_rank} {how}: {own_error()}")
 
     def _sample(self, output: Any) -> Sample:
         response = output.outputs[0]

@@ -18,6 +18,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 from tensordict import NonTensorStack, TensorDict
 from transfer_queue import KVBatchMeta
+from verl.checkpoint_engine.base import CheckpointEngineManager
 from verl.trainer.ppo.utils import Role
 from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 from verl.utils.config import omega_conf_to_dataclass
@@ -36,7 +37,8 @@ from hpt.verl_ext.loss import actor_loss
 from hpt.verl_ext.registration import row_advantages
 from hpt.verl_ext.rollouts import BatchClient
 from hpt.verl_ext.routed_batch import RoutedBatch
-from hpt.verl_ext.sampling import is_ours
+from hpt.verl_ext.sampling import has_our_server, is_ours
+from hpt.verl_ext.weight_sync import WatchedSync
 from hpt.verl_ext.worker import HybridActorRolloutRefWorker
 
 logger = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ class RoutedTrainerMixin(PPOTrainer):
     """
 
     base_mode: str
+    checkpoint_manager: CheckpointEngineManager
     routed: RoutedBatch
     """The batch of the current step."""
 
@@ -88,6 +91,8 @@ class RoutedTrainerMixin(PPOTrainer):
         actor_config = omega_conf_to_dataclass(self.config.actor_rollout_ref.actor)
         loss = partial(actor_loss, config=actor_config, composite=self.composite, plugins=self.settings.plugins)
         self.actor_rollout_wg.set_loss_fn(loss)
+        if has_our_server(self.config.actor_rollout_ref.rollout):
+            self.checkpoint_manager = WatchedSync(self.checkpoint_manager, self.settings.stall_timeout)
 
     def _init_dataloader(self):
         super()._init_dataloader()

@@ -37,8 +37,7 @@ class HybridTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
 
         if not HPTConfig.from_mapping(config.hpt).method.generates:
             config.trainer.v1.trainer_mode = plain_sft.MODE
-        if is_ours(config):
-            RolloutReplicaRegistry.register("vllm", _batch_replica)
+        RolloutReplicaRegistry.register("vllm", _batch_replica)
         super().run(config)
 
 

@@ -52,6 +52,11 @@ def is_ours(config: DictConfig) -> bool:
     return OmegaConf.select(config, "actor_rollout_ref.rollout.agent.agent_loop_manager_class") == MANAGER
 
 
+def has_our_server(rollout: DictConfig) -> bool:
+    """Whether this section ``rollout`` gets :class:`hpt.verl_ext.rollout_server.BatchServer` as its servers."""
+    return rollout.name == "vllm" and not OmegaConf.select(rollout, "disaggregation.enabled")
+
+
 def settings_of(config: DictConfig) -> Sampling:
     """The section ``hpt.sampling``, with texts and null as the lists that they stand for."""
     return HPTConfig.from_mapping(config.hpt).sampling

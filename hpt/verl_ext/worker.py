@@ -13,6 +13,7 @@ import torch
 from tensordict import TensorDict
 from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.distributed.tensor import DTensor
+from verl.single_controller.base.decorator import Dispatch, register
 from verl.utils import tensordict_utils as tu
 from verl.utils.metric import Metric
 from verl.utils.py_functional import append_to_dict
@@ -20,6 +21,8 @@ from verl.workers.engine_workers import ActorRolloutRefWorker, TrainingWorker
 
 from hpt.method.routing import RowKind, micro_batches
 from hpt.verl_ext import logs
+from hpt.verl_ext.sampling import has_our_server
+from hpt.verl_ext.weight_sync import own_socket
 
 logger = logging.getLogger(__name__)
 
@@ -184,3 +187,10 @@ class HybridActorRolloutRefWorker(ActorRolloutRefWorker):
 
     actor_worker_cls = HybridTrainingWorker
     ref_worker_cls = HybridTrainingWorker
+
+    @register(dispatch_mode=Dispatch.ONE_TO_ALL)
+    def init_model(self) -> None:
+        """verl's; weights go through a socket of this run's own, which :class:`BatchServer` names alike."""
+        super().init_model()
+        if "rollout" in self.role and has_our_server(self.config.rollout):
+            self.rollout.zmq_handle = own_socket(self.rollout.zmq_handle)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Failures in the middle of a run: it ends in time, says why in its last lines, and leaves no process."""
 
+import glob
 import re
 import signal
 
@@ -20,6 +21,7 @@ LONG = (
     "trainer.val_before_train=false",
 )
 LAST_LINES = 10
+SOCKETS = "/tmp/rl-colocate-zmq-*"
 REWARDS = '''
 from pathlib import Path
 
@@ -38,6 +40,12 @@ def end_of(run, timeout: float) -> str:
     run.assert_nothing_is_left()
     assert complete_checkpoints(run.folder), "the checkpoint before the failure is kept"
     return "\n".join(run.log.rstrip().replace("\r", "\n").splitlines()[-LAST_LINES:])
+
+
+def wait_for_transfer(run) -> None:
+    """Wait until the actor sends weights to the engine: the socket is there for as long as that takes."""
+    left = set(glob.glob(SOCKETS))  # by runs that were killed meanwhile
+    run.wait_until(lambda: set(glob.glob(SOCKETS)) - left, 60, poll=0.0005)
 
 
 def process(run, name: str):
@@ -60,6 +68,25 @@ def test_a_process_that_dies_is_named(launch, tmp_path, victim, message):
     run.wait_for_step(1, 300)
     process(run, victim).kill()
     assert message in end_of(run, 90)
+
+
+def test_an_engine_that_dies_while_it_takes_weights_is_named(launch, tmp_path):
+    run = launch(tmp_path / "run", *LONG)
+    run.wait_for_step(1, 300)
+    engine = process(run, "engine")
+    wait_for_transfer(run)
+    engine.kill()
+    assert "error: the engine of rollout server 0 has died" in end_of(run, 90)
+
+
+def test_an_engine_that_hangs_while_it_takes_weights_ends_the_run_in_the_stated_time(launch, tmp_path):
+    run = launch(tmp_path / "run", *LONG, "hpt.stall_timeout=15")
+    run.wait_for_step(1, 300)
+    engine = process(run, "engine")
+    wait_for_transfer(run)
+    engine.send_signal(signal.SIGSTOP)
+    message = "the engines of the rollout servers have not taken the weights for 15 s (hpt.stall_timeout)"
+    assert message in end_of(run, 120)
 
 
 def test_an_engine_that_hangs_ends_the_run_in_the_stated_time(launch, tmp_path):

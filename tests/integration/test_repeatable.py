@@ -80,10 +80,9 @@ def _last(folder: Path) -> int:
     return max(complete_checkpoints(folder), default=0)
 
 
-def test_two_launches_on_two_ranks_are_the_same(launch, tmp_path):
-    runs = []
-    for name in ("first", "second"):
-        run = launch(tmp_path / name, *settings(3, "trainer.n_gpus_per_node=2", "trainer.test_freq=3"))
+def test_two_launches_on_two_ranks_are_the_same_beside_each_other(launch, tmp_path):
+    overrides = settings(3, "trainer.n_gpus_per_node=2", "trainer.test_freq=3")
+    runs = [launch(tmp_path / name, *overrides) for name in ("first", "second")]
+    for run in runs:
         assert run.wait(400) == 0, run.log[-3000:]
-        runs.append(run)
     assert_same(*runs, 3)

@@ -331,6 +331,7 @@ def test_rollout_server():
     source = text_of("vllm_async_server.py")
     for assigned in ("self.server_class = ", "self.engine = ", "self.global_steps = ", "self._admitting = "):
         assert assigned in source
+    assert server["vLLMHttpServer.collective_rpc"] == ["self", "method", "timeout", "args", "kwargs"]
     assert all(f"{name} =" in text_of("utils.py") for name in ("VLLM_LORA_INT_ID", "VLLM_LORA_NAME", "VLLM_LORA_PATH"))
 
 
@@ -457,6 +458,31 @@ def test_weight_transfer():
     update = extension["vLLMColocateWorkerExtension.update_weights_from_ipc"]
     assert update == ["self", "peft_config", "base_sync_done", "use_shm"]
     assert extension["vLLMColocateWorkerExtension._get_zmq_handle"] == ["self"]
+
+
+def test_weight_socket():
+    from hpt.verl_ext.weight_sync import JOB_ENV
+
+    sender, receiver = text_of("vllm_rollout.py"), text_of("utils.py")
+    name = r'f"(ipc:///tmp/rl-colocate-zmq-\{job_id\}-replica-[^"]+-rank-[^"]+)"'
+    assert re.search(f"self.zmq_handle = {name}", sender) and re.search(f"return {name}", receiver)
+    assert "job_id = ray.get_runtime_context().get_job_id()" in sender
+    assert f'job_id = os.environ.get("{JOB_ENV}", "0")' in receiver
+
+
+def test_weight_sync():
+    from verl.checkpoint_engine.base import CheckpointEngineManager
+    from verl.workers.engine_workers import ActorRolloutRefWorker
+    from verl.workers.rollout.replica import RolloutReplica
+
+    assert names(CheckpointEngineManager.__init__) == ["self", "config", "actor_wg", "replicas"]
+    sets(CheckpointEngineManager, "config", "actor_wg", "replicas", "sleep_replicas")
+    assert names(CheckpointEngineManager.update_weights) == ["self", "global_steps"]
+    assert names(ActorRolloutRefWorker.update_weights) == ["self", "global_steps", "mode"]
+    sets(RolloutReplica, "servers", "server_handle")
+    assert "server.sleep.remote() for server in self.servers" in inspect.getsource(RolloutReplica.sleep)
+    source = inspect.getsource(CheckpointEngineManager.update_weights)
+    assert "ray.get(self.actor_wg.update_weights(global_steps=global_steps, mode=self.backend))" in source
 
 
 def text_of(file: str) -> str:
