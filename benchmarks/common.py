@@ -83,8 +83,12 @@ def make_task(folder: Path, size: Size) -> None:
     tokenizer.save_pretrained(folder / "model")
 
 
-def overrides_of(task: Path, size: Size, steps: int) -> list[str]:
-    """Overrides for verl and for us: the batch in one optimizer step, responses of full length, nothing but steps."""
+def overrides_of(task: Path, size: Size, steps: int, ends: bool = False) -> list[str]:
+    """Overrides for verl and for us: the batch in one optimizer step, and nothing but steps.
+
+    Args:
+        ends: whether a response ends at the end-of-sequence token; otherwise each has full length.
+    """
     return [
         f"data.train_files={task / 'train.parquet'}",
         f"data.val_files={task / 'val.parquet'}",
@@ -96,7 +100,7 @@ def overrides_of(task: Path, size: Size, steps: int) -> list[str]:
         f"actor_rollout_ref.actor.ppo_mini_batch_size={size.questions}",
         "actor_rollout_ref.actor.ppo_epochs=1",
         f"actor_rollout_ref.rollout.n={size.rollouts}",
-        "actor_rollout_ref.rollout.ignore_eos=true",
+        f"actor_rollout_ref.rollout.ignore_eos={not ends}",
         f"actor_rollout_ref.rollout.max_model_len={MAX_PROMPT + size.tokens}",
         "trainer.logger=[file]",
         "trainer.val_before_train=false",

@@ -3,7 +3,8 @@
 """Seconds of a training step: ours, plain verl's and TRL's; or HPT's at several shares of SFT against GRPO's.
 
 All have the same model, questions, number of rollouts and tokens per rollout, random rewards so that every group
-trains, and one optimizer step per batch. A measurement is the median over the steps after the first two.
+trains, and one optimizer step per batch. A measurement is the median over the steps after the first two. With --eos a
+rollout ends at its end-of-sequence token, and the column "tokens" has the mean length.
 
     python -m benchmarks.step --size small --trl runs/trl       # frameworks
     python -m benchmarks.step --size small --compare shares     # HPT against GRPO
@@ -57,6 +58,7 @@ COLUMNS = {
     "old log-probs s": "timing_s/old_log_prob",
     "update s": "timing_s/update_actor",
     "SFT share": SFT_SHARE,
+    "tokens": "response_length/mean",
 }
 # What plain verl has to be set to beside quickstart.yaml's values, to train as rl_only does.
 VERLS = (
@@ -73,7 +75,7 @@ VERLS = (
 
 
 def parts_of(run: Run) -> Values:
-    """Seconds of a step and of its parts, and the share of the questions with SFT; plain verl has no such share."""
+    """Seconds of a step and of its parts, the share of questions with SFT (not plain verl's) and tokens per rollout."""
     return {column: after_warm_up(run, metric) for column, metric in COLUMNS.items() if run.series(metric)}
 
 
@@ -105,7 +107,7 @@ def _quickstart() -> list[str]:
     return list(flat("", {name: part for name, part in config.items() if name not in ("defaults", "hydra", "hpt")}))
 
 
-def trl_steps(trl: Path, task: Path, folder: Path, size: Size, steps: int) -> Values:
+def trl_steps(trl: Path, task: Path, folder: Path, size: Size, steps: int, ends: bool) -> Values:
     """TRL's GRPOTrainer with the loss of Dr. GRPO, generation by transformers, on the CPU; in this process."""
     sys.path.append(str(trl))
     import pyarrow.parquet as pq
@@ -135,7 +137,7 @@ def trl_steps(trl: Path, task: Path, folder: Path, size: Size, steps: int) -> Va
         gradient_accumulation_steps=1,
         gradient_checkpointing=False,
         max_completion_length=size.tokens,
-        generation_kwargs={"min_new_tokens": size.tokens},
+        generation_kwargs={} if ends else {"min_new_tokens": size.tokens},
         max_steps=steps,
         shuffle_dataset=False,
         save_strategy="no",
@@ -154,15 +156,16 @@ def trl_steps(trl: Path, task: Path, folder: Path, size: Size, steps: int) -> Va
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train()
-    lengths = {row["completions/min_length"] for row in trainer.state.log_history[:-1]}
-    assert lengths == {size.tokens}, f"TRL's rollouts have {lengths} tokens; expected {size.tokens}"
-    return {"step s": median(Clock.seconds[WARM_UP:])}
+    lengths = [row["completions/mean_length"] for row in trainer.state.log_history[:-1]]
+    assert ends or set(lengths) == {size.tokens}, f"TRL's rollouts have {lengths} tokens; expected {size.tokens}"
+    return {"step s": median(Clock.seconds[WARM_UP:]), "tokens": median(lengths[WARM_UP:])}
 
 
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--size", choices=SIZES, default="small")
     options.add_argument("--steps", type=int, default=12, help="steps of a training, the first two included (12)")
+    options.add_argument("--eos", action="store_true", help="let rollouts end before their full length")
     options.add_argument("--compare", choices=("frameworks", "shares"), default="frameworks")
     options.add_argument("--frameworks", default=",".join(FRAMEWORKS), help="some of ours,verl,trl")
     options.add_argument("--trl", type=Path, default=ROOT / "runs" / "trl", help="folder with TRL (runs/trl)")
@@ -170,18 +173,19 @@ def main() -> None:
     size, folder = SIZES[given.size], new_folder(f"step-{given.size}")
     task, folders = folder / "task", (folder / f"run{number}" for number in itertools.count())
     make_task(task, size)
-    base = overrides_of(task, size, given.steps)
+    base = overrides_of(task, size, given.steps, given.eos)
     grpo = [*base, *random_rewards(), "hpt.strategy=rl_only", *further]
     trl_version = [found.version for found in distributions(name="trl", path=[str(given.trl)])]
+    verl = partial(plain_verl, folders, [*base, *random_rewards(), *verls(further)])
     if given.compare == "shares":
-        arms: dict[str, Callable[[], Values]] = {"GRPO": partial(ours, folders, grpo)}
+        arms: dict[str, Callable[[], Values]] = {"GRPO": partial(ours, folders, grpo), "plain verl": verl}
         for name, share in SHARES.items():
             arms[name] = partial(ours, folders, [*base, *random_rewards(share), "hpt.strategy=switch", *further])
     else:
         known: dict[str, Callable[[], Values]] = {
             "ours": partial(ours, folders, grpo),
-            "verl": partial(plain_verl, folders, [*base, *random_rewards(), *verls(further)]),
-            "trl": lambda: in_new_process(trl_steps, given.trl, task, next(folders), size, given.steps),
+            "verl": verl,
+            "trl": lambda: in_new_process(trl_steps, given.trl, task, next(folders), size, given.steps, given.eos),
         }
         arms = {name: known[name] for name in given.frameworks.split(",")}
         if "trl" in arms and not trl_version:

@@ -90,7 +90,7 @@ def queue():
     import transfer_queue as tq
     from omegaconf import OmegaConf
 
-    ray.init(num_cpus=8, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=8, include_dashboard=False, log_to_driver=False)
     tq.init(OmegaConf.create({"backend": {"SimpleStorage": {"num_data_storage_units": 1, "total_storage_size": 4096}}}))
     yield tq
     tq.close()

@@ -203,7 +203,7 @@ def dispatch(tmp_path_factory):
                 time.sleep(0.01)
             return [Completion(each.number, "", 1, "stop") for each in requests]
 
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False)
 
     def run(*starts: str) -> list[int]:
         loss = tmp_path_factory.mktemp("dispatch") / "loss"

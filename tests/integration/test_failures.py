@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Failures in the middle of a run: it ends in time, says why in its last lines, and leaves no process."""
 
-import glob
 import re
 import signal
 
@@ -21,7 +20,7 @@ LONG = (
     "trainer.val_before_train=false",
 )
 LAST_LINES = 10
-SOCKETS = "/tmp/rl-colocate-zmq-*"
+SOCKET = "/tmp/rl-colocate-zmq-"
 REWARDS = '''
 from pathlib import Path
 
@@ -43,9 +42,9 @@ def end_of(run, timeout: float) -> str:
 
 
 def wait_for_transfer(run) -> None:
-    """Wait until the actor sends weights to the engine: the socket is there for as long as that takes."""
-    left = set(glob.glob(SOCKETS))  # by runs that were killed meanwhile
-    run.wait_until(lambda: set(glob.glob(SOCKETS)) - left, 60, poll=0.0005)
+    """Wait until the actor sends weights to the engine: it has the socket for as long as that takes."""
+    actor = process(run, "WorkerDict")
+    run.wait_until(lambda: any(SOCKET in each.laddr for each in actor.net_connections("unix")), 60, poll=0.0)
 
 
 def process(run, name: str):
