@@ -107,6 +107,10 @@ def test_nothing_is_left_in_transfer_queue(first_half, second_half):
     assert "TransferQueue is empty" in second_half.log
 
 
+def test_no_update_of_the_weights_is_followed_by_a_warning(second_half):
+    assert "Failed to load weights" not in second_half.log
+
+
 def test_a_checkpoint_resumes_and_no_metric_is_lost(first_half, second_half):
     _, before = first_half
     assert "Resuming from" in second_half.log and "global_step_2" in second_half.log

@@ -7,9 +7,16 @@ vLLM's CPU linear layers repack their weights for the kernels and drop the origi
 loading, packing included.
 """
 
+import logging
+
 import torch
 from verl.workers.rollout.vllm_rollout.bucketed_weight_transfer import BucketedWeightReceiver
 from verl.workers.rollout.vllm_rollout.utils import vLLMColocateWorkerExtension
+
+# vLLM warns at every update that a rotary embedding got no weights. It has a table only, which stays as it is.
+logging.getLogger("vllm.model_executor.model_loader.reload.layerwise").addFilter(
+    lambda record: not (record.args and str(record.args[0]).endswith("RotaryEmbedding"))
+)
 
 
 class CPUColocateWorkerExtension(vLLMColocateWorkerExtension):
