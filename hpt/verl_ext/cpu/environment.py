@@ -15,6 +15,8 @@ ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     # Ray would start an idle interpreter per logical slot, and there are more slots than cores.
     "RAY_prestart_worker_first_driver": "0",
+    # Ray's head would keep a record of each call, up to 100,000, for its dashboard.
+    "RAY_task_events_report_interval_ms": "0",
 }
 
 

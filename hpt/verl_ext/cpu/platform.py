@@ -164,11 +164,15 @@ def prepare_worker() -> None:
     )
 
     if not torch.distributed.is_initialized():
+        ranks = int(os.environ.get("WORLD_SIZE", "1"))
+        # One rank needs no port. verl's was free when it was chosen, and may be taken by now.
+        store = torch.distributed.HashStore() if ranks == 1 else None
         torch.distributed.init_process_group(
             backend="gloo",
             rank=int(os.environ.get("RANK", "0")),
-            world_size=int(os.environ.get("WORLD_SIZE", "1")),
-            init_method=os.environ.get("DIST_INIT_METHOD"),
+            world_size=ranks,
+            init_method=None if store else os.environ.get("DIST_INIT_METHOD"),
+            store=store,
         )
     torch_functional.logprobs_from_logits_v2 = log_probs_of_labels
     engines = {"language_model": FSDPEngineWithLMHead, "value_model": FSDPEngineWithValueHead}
