@@ -18,7 +18,7 @@ from hpt.common.errors import RunError
 from hpt.method.config import HPTConfig
 from hpt.verl_ext import logs, ray_cluster
 from hpt.verl_ext.cpu.forkserver import ForkServer
-from hpt.verl_ext.sampling import RolloutError, is_ours
+from hpt.verl_ext.sampling import RolloutError
 
 KEPT = "the last complete checkpoint is kept, and the same command continues from it"
 
@@ -41,16 +41,14 @@ class HybridTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
         super().run(config)
 
 
-def _import_early(config: DictConfig) -> threading.Thread:
+def _import_early() -> threading.Thread:
     """Import in a thread what the run needs next; Ray's start is mostly waiting. The run repeats what fails here."""
-    samples = HPTConfig.from_mapping(config.hpt).method.generates and is_ours(config)
 
     def imports() -> None:
         with contextlib.suppress(Exception):
             import hpt.verl_ext.trainer  # noqa: F401
 
-            if samples:
-                _batch_replica()
+            _batch_replica()
 
     thread = threading.Thread(target=imports, daemon=True)
     thread.start()
@@ -104,7 +102,7 @@ def run(config: DictConfig, server: ForkServer | None = None) -> None:
             arguments = ray_init_arguments(config)
             if server is not None:  # never together with a cluster to join, see ray_cluster.check_settings
                 arguments["runtime_env"]["py_executable"] = server.launcher
-                imports = _import_early(config)
+                imports = _import_early()
             stack.enter_context(ray_cluster.training_session(config, arguments))
             if server is not None:
                 stack.callback(server.closing.set)  # Ray's shutdown kills this process's children
