@@ -118,9 +118,15 @@ class Slurm:
         )
         return self.jobs[-1]
 
-    def leftovers(self) -> list:
-        """What jobs that have ended left: processes and temporary folders."""
-        return [*self.processes(), *self.ray_folder.iterdir()]
+    def leftovers(self, patience: float = 30) -> list:
+        """What jobs that have ended left after ``patience`` seconds: processes and temporary folders.
+
+        A worker of Ray looks for its raylet once in a while, and ends when that is gone. Slurm itself would kill it.
+        """
+        deadline = time.monotonic() + patience
+        while (left := [*self.processes(), *self.ray_folder.iterdir()]) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return left
 
     def processes(self) -> list[psutil.Process]:
         """The processes that jobs of this test started and that still run."""
