@@ -13,7 +13,7 @@ from hpt.preflight.settings_checks import validated
 from hpt.preflight.table import Check, Context, Step, exit_status, print_checks, run_steps
 from hpt.verl_ext.validation import select_platform
 
-SETTINGS = ("section hpt", "settings", "trainer", "batch", "rollouts")
+SETTINGS = ("section hpt", "settings", "trainer", "demonstrations", "batch", "rollouts")
 # Every check of hpt.verl_ext.validation is one of these steps.
 STEPS = (
     Step("versions", machine_checks.versions),
@@ -21,7 +21,8 @@ STEPS = (
     Step("section hpt", validated("section hpt", settings_checks.section)),
     Step("settings", validated("settings", "every key is known")),
     Step("trainer", validated("trainer", "settings fit together")),
-    Step("batch", validated("batch", settings_checks.batch), ("section hpt",)),
+    Step("demonstrations", validated("demonstrations", settings_checks.demonstrations)),
+    Step("batch", validated("batch", settings_checks.batch), ("section hpt", "demonstrations")),
     Step("rollouts", validated("rollouts", settings_checks.rollouts), ("section hpt",)),
     Step("prompt template", validated("prompt template", "usable, or the tokenizer's")),
     Step("verl", validated("verl", "accepts the configuration"), SETTINGS),
@@ -34,7 +35,7 @@ STEPS = (
     Step("disk", machine_checks.disk, ("model", "output folder")),
     Step("other runs", data_checks.lock, ("output folder",)),
     Step("resume", data_checks.resume, ("section hpt", "model", "output folder")),
-    Step("data", validated("data", data_checks.data), ("section hpt",)),
+    Step("data", validated("data", data_checks.data), ("section hpt", "demonstrations")),
     Step("epochs", settings_checks.epochs, ("batch", "data")),
     Step("template", data_checks.examples, ("data", "tokenizer")),
 )

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from hpt.method.config import HPTConfig
 from hpt.preflight.table import Check, Context, failed, passed, warned
 from hpt.verl_ext import validation
+from hpt.verl_ext.data_settings import demonstration_settings
 from hpt.verl_ext.sampling import is_ours, response_limit
 
 
@@ -33,6 +34,13 @@ def section(context: Context) -> list[Check]:
     if settings.normalization == "released":
         lines.append(warned("section hpt", "hpt.normalization=released: the loss depends on the packing"))
     return lines
+
+
+def demonstrations(context: Context) -> list[Check]:
+    """Where demonstrations are, and what becomes of one that is too long."""
+    settings = demonstration_settings(context.config.data)
+    found = f"column {settings.target_key}, at most {settings.max_target_length} tokens with EOS"
+    return [passed("demonstrations", f"{found}; longer ones: {settings.target_overlong}")]
 
 
 def batch(context: Context) -> list[Check]:

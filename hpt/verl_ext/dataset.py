@@ -26,10 +26,9 @@ from verl.utils.dataset.rl_dataset import RLHFDataset
 from hpt.common.errors import DataError, Problem
 from hpt.data import checks
 from hpt.data.checks import format_problem, iter_rows, solution_text
+from hpt.verl_ext.data_settings import check_choice_of_rows, demonstration_settings
 
 logger = logging.getLogger(__name__)
-
-OVERLONG_POLICIES = ("drop", "error")
 
 # Targets that are tokenised at a time. A fast tokenizer needs some 120 bytes per token while it works
 # (measured): 64 targets of 8192 tokens take 60 MB.
@@ -81,7 +80,8 @@ class HybridDataset(RLHFDataset):
     Raises:
         DataError: for a file that is not parquet, a target of which no solution can be made (see
             `solution_text`), and overlong ones under "error"; names files and rows.
-        ValueError: for settings that do not make sense, each with what to set instead.
+        ConfigError: for settings that do not make sense, each with what to set instead.
+        ValueError: for a tokenizer without EOS.
     """
 
     dataframe: datasets.Dataset  # the parent's table
@@ -94,20 +94,15 @@ class HybridDataset(RLHFDataset):
         processor: ProcessorMixin | None = None,
         max_samples: int = -1,
     ):
-        self.target_key, self.max_target_length, self.target_overlong = _settings(config)
+        self.target_key, self.max_target_length, self.target_overlong = demonstration_settings(config)
         if tokenizer.eos_token_id is None:
             raise ValueError("The tokenizer has no EOS token, in which a demonstration must end: set eos_token.")
         files = _as_list(data_files)
         # All that verl tells a validation dataset are its files.
         is_training = files == _as_list(config.get("train_files"))
         self._is_validation = not is_training and files == _as_list(config.get("val_files"))
-        unseeded = config.get("shuffle") and config.get("seed") is None
-        if not self._is_validation and max_samples > 0 and unseeded:
-            # The ids in a checkpoint would mean other questions after a restart.
-            raise ValueError(
-                f"data.train_max_samples={max_samples} with data.shuffle chooses rows at random, "
-                "and without a seed other rows when a run is resumed: set data.seed."
-            )
+        if not self._is_validation:
+            check_choice_of_rows(config, max_samples)
         problems = [Problem(file, None, why) for file in files if (why := format_problem(file))]
         if problems:
             raise DataError(problems, "Set data.train_files and data.val_files to parquet files.")
@@ -234,26 +229,6 @@ def question_id(row: Mapping[str, Any], demonstration_id: Any) -> str:
     """The row's `extra_info.id`; "data_source/demonstration_id" where it has none."""
     known = (row.get("extra_info") or {}).get("id")
     return f"{row.get('data_source')}/{demonstration_id}" if known is None else str(known)
-
-
-def _settings(config: DictConfig) -> tuple[str, int, str]:
-    """target_key, max_target_length and target_overlong, checked; raises ValueError."""
-    target_key = config.get("target_key") or "target"
-    if target_key == config.get("prompt_key", "prompt"):
-        raise ValueError(f"data.target_key and data.prompt_key are both {target_key!r}: name two columns.")
-    max_target_length = config.get("max_target_length")
-    if max_target_length is None:
-        max_target_length = config.get("max_response_length")
-    if not isinstance(max_target_length, int) or max_target_length < 1:
-        raise ValueError(
-            "data.max_target_length, or data.max_response_length in its place, is "
-            f"{max_target_length!r}: set it to a positive number of tokens."
-        )
-    policy = config.get("target_overlong") or "drop"
-    if policy not in OVERLONG_POLICIES:
-        available = ", ".join(OVERLONG_POLICIES)
-        raise ValueError(f"Unknown data.target_overlong {policy!r}. Available: {available}.")
-    return target_key, max_target_length, policy
 
 
 def demonstration_tokens(tokenizer: PreTrainedTokenizer, target: object) -> list[int] | None:

@@ -25,6 +25,7 @@ from hpt.method.strategies import check_feedback
 from hpt.models.checkpoints import local_checkpoint
 from hpt.verl_ext import names, ray_cluster
 from hpt.verl_ext.cpu import platform as cpu_platform
+from hpt.verl_ext.data_settings import check_choice_of_rows, demonstration_settings
 from hpt.verl_ext.sampling import OUR_REWARD, check_rollouts, is_ours, uses_verifier
 
 logger = logging.getLogger(__name__)
@@ -144,6 +145,12 @@ def check_batch(config: DictConfig) -> None:
             f"got actor_rollout_ref.actor.ppo_max_token_len_per_gpu={limit}; expected at least the longest row, "
             f"{longest} tokens (prompt and response or demonstration)"
         )
+
+
+def check_demonstrations(config: DictConfig) -> None:
+    """Check the settings on demonstrations; how long they are is known only once the dataset has tokenised them."""
+    demonstration_settings(config.data)
+    check_choice_of_rows(config.data, OmegaConf.select(config, "data.train_max_samples") or -1)
 
 
 def longest_row(config: DictConfig) -> int:
@@ -296,6 +303,7 @@ CHECKS: dict[str, Callable[[DictConfig], None]] = {
     "section hpt": check_section,
     "settings": names.check_settings,
     "trainer": check_pairing,
+    "demonstrations": check_demonstrations,
     "batch": check_batch,
     "rollouts": check_rollouts,
     "prompt template": apply_prompt_template,

@@ -112,6 +112,7 @@ def test_steps_need_only_what_stands_before_them():
         ("section hpt", {"hpt__gamma": 2}, "got hpt.gamma=2"),
         ("settings", {"data__max_targt_length": 5}, "Did you mean data.max_target_length"),
         ("trainer", {"algorithm__use_kl_in_reward": True}, "use_kl_in_reward=True"),
+        ("demonstrations", {"data__target_overlong": "cut"}, "Unknown data.target_overlong 'cut'"),
         ("batch", {"data__train_batch_size": 60}, "choose a ppo_mini_batch_size that divides"),
         ("prompt template", {"data__prompt_template": "no place"}, "'no place'"),
         ("verl", {"actor_rollout_ref__actor__use_dynamic_bsz": False}, "verl does not accept"),
