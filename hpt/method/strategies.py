@@ -4,7 +4,7 @@
 
 A strategy is three coefficients as a function of P (:mod:`hpt.method.gate`) and the names of the entries of
 ``hpt.upge.ALGORITHMS`` by which rollouts and demonstrations are reinforced. Data, rollouts, verifier,
-trainer and loss are the same for all.
+routing and loss are the same for all.
 """
 
 import importlib
