@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from hpt.method.metrics import DEFINITIONS
 from recipe.hpt.configs import compose
 from tests.unit.docs.pages import PAGES, ROOT, anchors, blocks, commands, links, name, prose
+from tests.unit.verl_ext.test_seams import PACKAGE, imports
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 ids = {"ids": [name(page) for page in PAGES]}
@@ -153,6 +154,17 @@ def test_every_seam_has_a_row_and_every_row_a_test():
     page = (ROOT / "docs" / "reference" / "verl-seams.md").read_text()
     tests = (ROOT / "tests" / "unit" / "verl_ext" / "test_seams.py").read_text()
     assert set(re.findall(r"^def (test_\w+)", tests, re.M)) - {"test_import"} == set(re.findall(r"`(test_\w+)`", page))
+
+
+def test_the_page_of_seams_names_every_import_and_our_modules():
+    page = (ROOT / "docs" / "reference" / "verl-seams.md").read_text()
+    assert [name for _, name in imports() if not re.search(rf"\b{name}\b", page)] == []
+    rows = [
+        line.split(" | ") for line in page.splitlines() if line.startswith("| ") and not line.startswith("| seam |")
+    ]
+    modules = {module for row in rows for module in re.findall(r"`([\w/]+\.py)`", row[1])}
+    assert all(re.search(r"`[\w/]+\.py`", row[1]) for row in rows) and len(rows) > 40
+    assert [module for module in modules if not (PACKAGE / module).is_file()] == []
 
 
 def test_the_glossary_is_in_order():

@@ -182,6 +182,12 @@ def test_advantage_registry():
     assert get_adv_estimator_fn("gae") is not None
 
 
+def test_actor_config():
+    from verl.workers.config import ActorConfig
+
+    assert {"clip_ratio_low", "clip_ratio_high", "clip_ratio_c"} <= set(names(ActorConfig))
+
+
 def test_kl_penalty():
     from verl.trainer.ppo.core_algos import kl_penalty
 
@@ -230,6 +236,15 @@ def test_training_worker():
     assert names(TrainingWorker.__init__) == ["self", "config"]
     assert names(TrainingWorker.train_mini_batch) == names(TrainingWorker.train_batch) == ["self", "data"]
     sets(TrainingWorker, "engine", "engine_config")
+
+
+def test_dispatch_mode():
+    from verl.single_controller.base.decorator import Dispatch, register
+    from verl.workers.engine_workers import ActorRolloutRefWorker
+
+    assert "dispatch_mode" in names(register) and Dispatch.ONE_TO_ALL is not None
+    source = inspect.getsource(ActorRolloutRefWorker)
+    assert re.search(r"@register\(dispatch_mode=Dispatch.ONE_TO_ALL\)\n    def init_model\(self\)", source)
 
 
 def test_engine():
@@ -355,6 +370,15 @@ def test_reward_workers():
 
     assert names(RewardLoopWorker.compute_score_batch) == ["self", "data"]
     assert '"reward_score": reward, "reward_extra_info": reward_extra_info' in inspect.getsource(NaiveRewardManager)
+
+
+def test_batch_of_the_reward_workers():
+    from verl import DataProto
+    from verl.experimental.reward_loop.reward_manager import base, naive
+
+    assert {"batch", "non_tensor_batch"} <= set(names(DataProto))
+    source = inspect.getsource(base) + inspect.getsource(naive)
+    assert all(f'batch["{name}"]' in source for name in ("prompts", "responses", "attention_mask"))
 
 
 # ---- data, reward, launch ----
