@@ -80,7 +80,7 @@ setup(
     long_description=README.read_text(encoding="utf-8") if README.exists() else "",
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.10,<3.13",
+    python_requires=">=3.11,<3.13",
     # `recipe` is run from the checkout: verl has a package of that name too.
     packages=find_packages(include=["hpt", "hpt.*"]),
     package_data={"hpt": ["py.typed"]},

@@ -11,15 +11,12 @@ import inspect
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticUndefined
 
 from hpt.common.errors import ConfigError
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 
 def plain(value: Any) -> Any:
@@ -75,7 +72,7 @@ class Settings(BaseModel):
             raise ConfigError("\n".join(messages)) from None
 
     @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any]) -> "Self":
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
         """Build from a plain mapping or a composed configuration's section. Lists stand for tuples."""
         if not isinstance(mapping, Mapping):
             raise ConfigError(f"got {cls.section}={mapping!r}; expected {expected(cls)}")

@@ -3,7 +3,7 @@
 """Every setting of the section ``hpt``, typed and validated at construction. Imports no torch."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,9 +12,6 @@ from hpt.common.settings import Names, Numbers, Settings, one_of
 from hpt.method import gate
 from hpt.method.normalization import NORMALIZATIONS, Normalization, PromptNormalization, ReleasedNormalization
 from hpt.method.strategies import STRATEGIES, Strategy, import_plugins, schedule_of
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 TRAINER_MODES = ("hpt_sync",)
 RENAMED = {"offline_algorithm": "demonstration_algorithm"}
@@ -94,7 +91,7 @@ class HPTConfig(Settings):
     """Whether worker processes are forked from one that has everything imported; on the CPU platform only."""
 
     @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any]) -> "Self":
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
         """Build from a plain mapping or a composed configuration's section; imports the plugins first.
 
         Raises:
@@ -111,7 +108,7 @@ class HPTConfig(Settings):
         return super().from_mapping(mapping)
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Self":
+    def _fits_together(self) -> Self:
         one_of("hpt.strategy", self.strategy, STRATEGIES)
         if self.gamma_off is not None and self.gamma_off < self.gamma:
             raise ConfigError(
