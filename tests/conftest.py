@@ -31,7 +31,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 ROOT = Path(__file__).resolve().parents[1]
 # What commands spend their first seconds on. Our own modules are not among them, nor are verl and vLLM, which read the
 # environment when they are imported. Ray has to wait for the first command.
-LIBRARIES = ("torch", "transformers", "tensordict", "datasets", "peft", "math_verify", "hydra")
+LIBRARIES = ("torch", "transformers", "tensordict", "datasets", "peft", "hydra")
 # The files that take longest come first: with the others behind them, all workers end at about the same time.
 LONGEST = (
     "unit/cli/test_prepare.py",
@@ -44,13 +44,12 @@ LONGEST = (
     "unit/examples/test_slurm.py",
     "unit/preflight/test_command.py",
     "unit/verifier/test_pool.py",
+    "unit/verifier/test_pairs.py",
     "unit/recipe/test_extending.py",
     "unit/recipe/test_results.py",
     "unit/preflight/test_checks.py",
     "unit/reproduction/report/test_page.py",
-    "unit/verifier/test_gold.py",
     "unit/reproduction/diagnose/test_estimate.py",
-    "unit/verifier/test_bench.py",
     "unit/verl_ext/cpu/forkserver/test_forkserver.py",
 )
 

@@ -2,17 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check whether the boxed answer of a response equals the gold answer.
 
-Importing this package is cheap: only the worker processes import sympy and math-verify.
+Importing this package is cheap: it needs mpmath, and nothing larger.
 """
 
 from hpt.verifier.extract import extract_answer, normalize_gold
 from hpt.verifier.kinds import KINDS, register_kind
 from hpt.verifier.pool import VerifierPool, shared_pool
-from hpt.verifier.verdict import REASONS, Reason, Verdict
+from hpt.verifier.verdict import REASONS, GoldKind, Reason, Verdict
 
 __all__ = [
     "KINDS",
     "REASONS",
+    "GoldKind",
     "Reason",
     "Verdict",
     "VerifierPool",

@@ -6,6 +6,12 @@ import re
 
 THINKING, END_OF_THINKING = "<think>", "</think>"
 _BOXED = re.compile(r"\\boxed\s*\{")
+# What may stand between the boxes of one answer: "$\\boxed{5}$ or $x = \\boxed{6}$".
+_JOINT = re.compile(
+    r"(?:\s|\$|\\[()]|\\q?quad|\\[,; ])*(?:(?:,|;|\\text\s*\{)?\s*(and|or)?\s*\}?)(?:\s|\$|\\[()]|\\q?quad|\\[,; ])*"
+    r"(?:[A-Za-z](?:_\{?\w\}?)?\s*=\s*)?"
+)
+_MAX_BOXES = 20
 _MATH_DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 
 
@@ -14,10 +20,11 @@ def extract_answer(response: str) -> str | None:
 
     Only the text after the reasoning counts (``answer_part``), so a boxed guess in the reasoning is no answer. If the
     last box is empty, or not closed because the response was truncated, there is no answer either. An earlier complete
-    box does not count, because the response went on after it.
+    box does not count, because the response went on after it. Boxes with nothing but "or", "and" or a comma between
+    them are the items of one answer.
     """
-    boxed = last_boxed(answer_part(response))
-    return None if boxed is None else _without_delimiters(boxed) or None
+    answer = last_boxes(answer_part(response))
+    return None if answer is None else _without_delimiters(answer) or None
 
 
 def answer_part(response: str) -> str:
@@ -30,8 +37,29 @@ def answer_part(response: str) -> str:
 
 def normalize_gold(answer: str) -> str:
     r"""The gold answer without ``\boxed{}`` and without the math delimiters around it."""
-    boxed = last_boxed(answer)
+    boxed = last_boxes(answer)
     return _without_delimiters(answer.strip() if boxed is None else boxed)
+
+
+def last_boxes(text: str) -> str | None:
+    """The content of the last box and of those before it that belong to the same answer; None as in ``last_boxed``."""
+    last = last_boxed(text)
+    if last is None:
+        return None
+    starts = [match.start() for match in _BOXED.finditer(text)]
+    answer, seen, end = last, {last}, starts[-1]
+    for start in starts[-2:-_MAX_BOXES:-1]:
+        opening = text.index("{", start) + 1
+        closing = _closing_brace(text, opening)
+        joint = _JOINT.fullmatch(text, closing + 1, end) if 0 <= closing < end else None
+        if joint is None:
+            break
+        item = text[opening:closing].strip()
+        if item and item not in seen:
+            answer = f"{item} {joint[1] or ','} {answer}"
+        seen.add(item)
+        end = start
+    return answer
 
 
 def _without_delimiters(text: str) -> str:

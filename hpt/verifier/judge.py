@@ -1,28 +1,33 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Compare an extracted answer with the gold answer, by an exact screen and by algebra.
+"""Compare an extracted answer with the gold answer, by an exact screen and by what both say.
 
-``examine`` is instant and runs in the caller. ``judge`` may run forever on a hostile answer (``10^{10^{10}}``), so it
-runs only in workers that can be killed (:mod:`hpt.verifier.pool`).
+``examine`` is instant and runs in the caller. ``judge`` runs in workers that can be killed (:mod:`hpt.verifier.pool`).
 """
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
+from functools import lru_cache
 
 from hpt.verifier.choice import letter_of, stated_letter
 from hpt.verifier.extract import answer_part, extract_answer, last_boxed, normalize_gold
-from hpt.verifier.guards import as_inexact_numbers, by_relative_error, differs
+from hpt.verifier.formula.compare import same
+from hpt.verifier.formula.grammar import read
+from hpt.verifier.formula.notation import comparable_text
+from hpt.verifier.formula.tree import Node, NotUnderstood
 from hpt.verifier.kinds import Judge, check_kind, own_judge
-from hpt.verifier.normalize import simplified, without_assignment
-from hpt.verifier.verdict import Verdict
+from hpt.verifier.verdict import GoldKind, Verdict
 
-# Python refuses to convert integers of more than 4300 digits; algebra compares longer ones.
+# Python refuses to convert integers of more than 4300 digits.
 MAX_SCREENED_DIGITS = 1000
 # The longest gold answer of the usual sets has a few hundred characters. An answer beyond this, or one whose braces
 # and brackets nest deeper, is a degenerate generation, and parsing it would only use up the time limit.
 MAX_ANSWER_CHARACTERS = 10_000
 MAX_NESTING = 100
+_COMMAND = re.compile(r"\\(?!text|mathrm|mbox)[a-zA-Z]+")
+_GROUPED = re.compile(r"\d,\d{3}")
+_FUNCTION = re.compile(r"sin|cos|tan|cot|sec|csc|ln|log|lg|exp")
+_WORD = re.compile(r"[^\W\d_]{2,}")
 _INTEGER = re.compile(rf"[+-]?[0-9]{{1,{MAX_SCREENED_DIGITS}}}")
 
 
@@ -30,7 +35,7 @@ def examine(response: str, answer: str, kind: str) -> Verdict | tuple[str, str, 
     """A verdict if it needs no computation, otherwise the arguments of a comparison.
 
     Returns:
-        The verdict; or (extracted answer, gold answer, None) for a comparison by algebra; or (response after the
+        The verdict; or (extracted answer, gold answer, None) for a comparison by ``judge``; or (response after the
         reasoning, gold answer, function) for a registered kind.
 
     Raises:
@@ -57,16 +62,18 @@ def _examine_choice(response: str, answer: str) -> Verdict:
     text = answer_part(response)
     boxed = last_boxed(text)
     if boxed is not None:
-        letter, without = letter_of(boxed), Verdict("unparsable", boxed)
+        # Where the box holds a formula, a statement after it decides.
+        letter = letter_of(boxed) or stated_letter(text[text.rindex(boxed) + len(boxed) :])
+        without = Verdict("unparsable", boxed)
     else:  # a box that is empty or cut off is no answer, whatever the text states
         letter, without = None if r"\boxed" in text else stated_letter(text), Verdict("no_answer")
     if letter is None:
         return without
-    return Verdict("correct" if letter == gold else "wrong", letter)
+    return Verdict("correct" if letter == gold else "wrong", letter, "exact")
 
 
 def screen(extracted: str | None, gold: str) -> Verdict | None:
-    """Decide the cases that need no algebra; None if a comparison is needed.
+    """Decide the cases that need no grammar; None if a comparison is needed.
 
     The screen is exact. A missing answer is never right, identical texts denote the same value, and two decimal
     integers are equal if and only if their values are. An answer larger than any real answer is unparsable. Any other
@@ -75,9 +82,9 @@ def screen(extracted: str | None, gold: str) -> Verdict | None:
     if extracted is None:
         return Verdict("no_answer")
     if extracted == gold:
-        return Verdict("correct", extracted)
+        return Verdict("correct", extracted, gold_kind(gold))
     if _INTEGER.fullmatch(extracted) and _INTEGER.fullmatch(gold):
-        return Verdict("correct" if int(extracted) == int(gold) else "wrong", extracted)
+        return Verdict("correct" if int(extracted) == int(gold) else "wrong", extracted, "exact")
     if is_oversized(extracted):
         return Verdict("unparsable", extracted)
     return None
@@ -104,46 +111,36 @@ def is_oversized(text: str) -> bool:
 
 
 def judge(extracted: str, gold: str) -> Verdict:
-    """Compare by algebra, with math-verify and the guards. It has no limits of its own, so run it in a worker.
+    """Compare two answers: as texts, and by what they say if the grammar reads both as a whole.
 
-    math-verify's time limits are alarms, which work in a main thread only, so they are switched off here. Units are not
-    compared (``5 cm`` equals ``5``) and ``50%`` is 50. The order of a list without brackets and the case of text do not
-    matter. Decimals are compared to 6 digits.
+    Its time depends on the length of the answers only. It runs in a worker with limits all the same.
     """
-    target, reference = parsed(extracted), parsed(gold)
-    if not target or not reference:
-        return Verdict("unparsable", extracted)
-    equal = _equal(reference, target)
-    if not equal and ("=" in extracted) != ("=" in gold):
-        sides = [parsed(without_assignment(side)) for side in (gold, extracted)]
-        equal = bool(all(sides)) and _equal(*sides)
-    if equal:
-        equal = not differs(simplified(extracted), simplified(gold), parsed, _equal)
-    return Verdict("correct" if equal else "wrong", extracted)
+    kind = gold_kind(gold)
+    answers = readings(extracted)
+    same_text = comparable_text(extracted) == comparable_text(gold)
+    if same_text or any(same(reference, answer) for reference in readings(gold) for answer in answers):
+        return Verdict("correct", extracted, kind)
+    understood = kind == "text" or (kind == "exact" and answers)
+    return Verdict("wrong" if understood else "unparsable", extracted, kind)
 
 
-def _equal(reference: Sequence[Any], target: Sequence[Any]) -> bool:
-    """Compare as math-verify does, except for decimals outside its rounding. A relation may stand for its set."""
-    from math_verify import verify
+@lru_cache(maxsize=4096)
+def readings(text: str) -> tuple[Node, ...]:
+    r"""The trees that an answer may stand for; empty if the grammar does not read it.
 
-    numbers = as_inexact_numbers(reference, target)
-    equal = None if numbers is None else by_relative_error(*numbers)
-    if equal is not None:
-        return equal
-    return bool(verify(list(reference), list(target), timeout_seconds=None, allow_set_relation_comp=True))
-
-
-def parsed(text: str) -> list[Any]:
-    r"""The expressions that ``text`` may stand for; empty if there are none.
-
-    Both sides of a comparison are wrapped alike, so that the parser's rules for boxed text favour neither. Text that it
-    cannot read in a box (``50\%``) it may read as a formula.
+    ``1,625`` is a number or a list, ``\cos\theta v`` the cosine of a product or a product.
     """
-    from math_verify import parse
+    found = []
+    for grouped in (True, False) if _GROUPED.search(text) else (True,):
+        for short in (False, True) if _FUNCTION.search(text) else (False,):
+            with suppress(NotUnderstood):
+                found.append(read(text, grouped, short))
+    return tuple(dict.fromkeys(found))
 
-    text = simplified(text)
-    for wrapped in (r"\boxed{" + text + "}", "$" + text + "$"):
-        expressions = parse(wrapped, fallback_mode="no_fallback", parsing_timeout=None)
-        if expressions:
-            return list(expressions)
-    return []
+
+@lru_cache(maxsize=65536)
+def gold_kind(gold: str) -> GoldKind:
+    """How a gold answer is compared; it is a text if it is no formula and has a word of two letters at least."""
+    if is_integer(gold) or (not is_oversized(gold) and readings(gold)):
+        return "exact"
+    return "text" if _WORD.search(_COMMAND.sub(" ", gold)) else "unverifiable"

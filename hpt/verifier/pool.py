@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 DEFAULT_WORKERS = 2
 DEFAULT_TIMEOUT_S = 5.0
 DEFAULT_MEMORY_MB = 1024
-# With less, even benign comparisons fail: sympy's caches alone take some ten MiB.
+# With less, even benign comparisons of a user's own function may fail.
 MIN_MEMORY_MB = 64
 # For the interpreter and the imports of the first worker, on a machine that starts a whole training at the same time.
 STARTUP_TIMEOUT_S = 180.0
@@ -36,7 +36,7 @@ REPLACEMENT_ALLOWANCE_S = 5.0
 # If a worker dies between two tasks (the kernel short of memory), pebble's whole pool breaks. The waiting tasks did not
 # cause that, so a new pool takes them, at most this often.
 MAX_ATTEMPTS = 3
-# sympy's caches grow with every new expression.
+# The caches of a user's own function may grow.
 MAX_TASKS_PER_WORKER = 1000
 
 
@@ -58,7 +58,7 @@ class _Job:
 
 
 class VerifierPool:
-    """Worker processes for comparisons by algebra, as a context manager. Any thread may call any method.
+    """Worker processes for comparisons, as a context manager. Any thread may call any method.
 
     Args:
         workers: processes, at least 1; they start with the first comparison that needs one.
@@ -111,7 +111,7 @@ class VerifierPool:
                 self._discard(pool)
                 raise RuntimeError(
                     f"The verifier's worker processes do not work ({type(error).__name__}: {error}); what they "
-                    "printed on standard error says why. Is math-verify installed?"
+                    "printed on standard error says why"
                 ) from error
             assert verdict.score == 1.0
             # Set only now: other threads use a pool that they find here without waiting for the lock.
@@ -142,7 +142,7 @@ class VerifierPool:
         return [self._wait(each) for each in begun]
 
     def compare_many(self, items: Iterable[tuple[str, str, Judge | None]]) -> Iterator[Verdict]:
-        """Compare (extracted answer, gold answer, None) by algebra, or by the function in third place.
+        """Compare (extracted answer, gold answer, None) by what they say, or by the function in third place.
 
         All comparisons start at once. The verdicts come in the order of the input.
         """

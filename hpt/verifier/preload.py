@@ -2,11 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The workers' fork server imports this module, so that every worker starts warm, also one that replaces a killed one.
 
-math-verify and sympy build grammars and import modules at the first answer of each form. This takes longer than
-hundreds of later comparisons.
+Python imports modules and mpmath computes its constants at the first comparison of each form.
 """
-
-import logging
 
 from hpt.verifier.judge import judge
 
@@ -20,6 +17,4 @@ EXAMPLES = (
     ("y = 2x + 1", "2x + 1"),
 )
 
-# math-verify warns once per process that its time limits are off. The pool has its own.
-logging.getLogger("math_verify").setLevel(logging.ERROR)
 assert all(judge(*pair).score == 1.0 for pair in EXAMPLES)

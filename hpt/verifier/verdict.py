@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The outcome of a verification."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 Reason = Literal["correct", "wrong", "no_answer", "unparsable", "timeout", "memory", "crashed"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
+GoldKind = Literal["exact", "text", "unverifiable"]
+"""How a gold answer is compared: by what it says, as a text, or only as it is written, because it is not understood."""
 
 
 @dataclass(frozen=True)
@@ -16,15 +18,17 @@ class Verdict:
     reason:     correct     equal to the gold answer
                 wrong       understood, and different from the gold answer
                 no_answer   no answer in the part of the response that counts
-                unparsable  the parser does not understand the answer or the gold answer, or the answer is too large
+                unparsable  the grammar does not read the answer or the gold answer, or the answer is too large
                 timeout     the comparison exceeded the time limit and its worker was killed
                 memory      the comparison exceeded the memory limit and its worker was ended
                 crashed     the worker died, or the comparison raised
     extracted:  the answer as it was found in the response, or None
+    gold:       how the gold answer was compared, or None if it was not, or by a user's own function
     """
 
     reason: Reason
     extracted: str | None = None
+    gold: GoldKind | None = field(default=None, compare=False)
 
     @property
     def score(self) -> float:

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a verifier's worker processes start, and how they are sure to end.
 
-The parent is often a Ray worker with many threads, so plain ``fork`` is unsafe. ``spawn`` costs seconds of imports for
-every worker that replaces a killed one. A fork server avoids both: it is a small process with one thread that has
-imported math-verify and forks the workers. This one differs from the standard library's in three ways:
+The parent is often a Ray worker with many threads, so plain ``fork`` is unsafe. ``spawn`` costs imports for every
+worker that replaces a killed one. A fork server avoids both: it is a small process with one thread that has imported
+the verifier and forks the workers. This one differs from the standard library's in three ways:
 
 - Each pool has its own server, so that closing the pool leaves no process behind.
 - Workers do not import the parent's main module, and need nothing from it. It may be Ray's worker script, a script
@@ -13,7 +13,7 @@ imported math-verify and forks the workers. This one differs from the standard l
   server's pipe, so even a worker stuck in C code ends at once when its parent is killed.
 
 The kernel limits a worker's memory (RLIMIT_AS), so no comparison can exhaust the machine's. A refused allocation raises
-MemoryError, which math-verify mostly swallows. So a worker looks at its own peak after each comparison.
+MemoryError, which a user's function may swallow. So a worker looks at its own peak after each comparison.
 """
 
 import ctypes

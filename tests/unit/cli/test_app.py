@@ -59,7 +59,8 @@ def test_the_tree_has_every_command():
         "data contamination",
         "model prepare",
         "verify check",
-        "verify bench",
+        "verify gold",
+        "verify mutate",
         "algorithms table",
         "algorithms check",
         "eval compare",
@@ -87,9 +88,7 @@ def test_every_help_ends_with_an_example_of_options_that_exist(words, capsys, mo
             pass
 
 
-@pytest.mark.parametrize(
-    "words", [("verify", "check"), ("verify", "bench"), ("algorithms", "table"), ("algorithms", "check")]
-)
+@pytest.mark.parametrize("words", [("verify", "check"), ("algorithms", "table"), ("algorithms", "check")])
 def test_examples_that_need_no_files_run(words, capsys):
     _, *example = example_in(help_of(words, capsys))
     small = ["--pairs", "4", "--rounds", "1", "--hostile", "0"] if "bench" in words else []
@@ -109,7 +108,7 @@ def test_examples_that_need_no_files_run(words, capsys):
         (["data", "check", "x.parquet", "--kind", "tests"], ["--kind", "tests", "auto", "train", "eval"]),
         (["data", "contamination", "x.parquet"], ["--against"]),
         (["model", "prepare", "m", "o", "--preset", "lama"], ["--preset", "lama", "qwen2.5-math, llama-3.1"]),
-        (["verify", "bench", "--pairs", "many"], ["--pairs", "integer"]),
+        (["verify", "mutate", "x.json", "--per-kind", "many"], ["--per-kind", "integer"]),
         (["verify", "check", "x", "y", "--kind", "poem"], ["poem", "math, choice"]),
         (["verify", "check", "x", "y", "--plugin", "no_such_module"], ["--plugin", "no_such_module"]),
         (["eval", "compare", "a"], ["B"]),

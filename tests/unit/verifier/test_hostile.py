@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+import verifier_kinds  # noqa: F401  (registers)
 
 from hpt.verifier import VerifierPool
 from hpt.verifier.judge import MAX_ANSWER_CHARACTERS, MAX_NESTING
@@ -27,8 +28,6 @@ def boxed(text: str) -> str:
     return r"\boxed{" + text + "}"
 
 
-# An integer that takes a gigabyte.
-MEMORY_EATER = "2^{2^{33}} + 1"
 # name -> response; the gold answer is 7 for all of them.
 HOSTILE = {
     "empty": "",
@@ -121,8 +120,9 @@ def test_the_pool_works_after_all_of_them(pool):
         ("100,000 boxes", "wrong"),
         ("a megabyte of digits", "unparsable"),
         ("a million braces", "unparsable"),
-        ("binomial", "timeout"),
-        ("harmonic sum", "timeout"),
+        ("binomial", "wrong"),
+        ("harmonic sum", "wrong"),
+        ("googolplex", "wrong"),
     ],
 )
 def test_the_reason_says_what_happened(pool, name, reason):
@@ -132,7 +132,7 @@ def test_the_reason_says_what_happened(pool, name, reason):
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel limits a worker's memory on Linux only")
 def test_a_comparison_that_wants_too_much_memory_ends_its_worker():
     with VerifierPool(workers=1, timeout_s=60, memory_mb=MIN_MEMORY_MB) as small:
-        verdict = small.verify(boxed(MEMORY_EATER), "7")
+        verdict = small.verify("so 7", "7", "test_memory")
         assert (verdict.reason, verdict.score) == ("memory", 0.0)
         assert small.verify(boxed(r"\frac{1}{2}"), "0.5").reason == "correct"
 

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+import verifier_kinds  # noqa: F401  (registers)
 
 import hpt.verifier
 from hpt.verifier import Verdict, VerifierPool
@@ -21,9 +22,8 @@ psutil = pytest.importorskip("psutil", reason="psutil comes with the CPU stack")
 
 TIMEOUT_S = 1.5
 HALF = (r"\boxed{\frac{1}{2}}", "0.5", "math")
-# sympy computes these without end, one in Python code and one inside a single call into C.
-ENDLESS = r"\boxed{\sum_{n=1}^{10^{9}} \frac{1}{n^3}}"
-ENDLESS_IN_C = r"\boxed{100000000!}"
+ENDLESS = ("so 3", "3", "test_endless")
+ENDLESS_IN_C = ("so 3", "3", "test_endless_in_c")
 
 
 def workers_of(pid):
@@ -67,10 +67,9 @@ def pool(foreign):
 @pytest.mark.parametrize("endless", [ENDLESS, ENDLESS_IN_C])
 def test_an_endless_comparison_ends_and_the_pool_goes_on(pool, endless):
     begin = time.monotonic()
-    verdict = pool.verify(endless, "3")
+    verdict = pool.verify(*endless)
     assert TIMEOUT_S <= time.monotonic() - begin < TIMEOUT_S + 1
     assert (verdict.reason, verdict.score) == ("timeout", 0.0)
-    assert verdict.extracted == hpt.verifier.extract_answer(endless)
     begin = time.monotonic()
     assert pool.verify(*HALF).reason == "correct"
     assert time.monotonic() - begin < 1
@@ -79,7 +78,7 @@ def test_an_endless_comparison_ends_and_the_pool_goes_on(pool, endless):
 def test_verdicts_come_in_the_order_of_the_input(pool):
     items = [(rf"\boxed{{\frac{{{i}}}{{2}}}}", str(i % 5 / 2), "math") for i in range(40)]
     items[7] = ("no box", "1", "math")
-    items[20] = (ENDLESS, "1", "math")
+    items[20] = ENDLESS
     items[30] = (r"\boxed{???}", "1", "math")
     expected = ["correct" if i < 5 else "wrong" for i in range(40)]
     expected[7], expected[20], expected[30] = "no_answer", "timeout", "unparsable"
@@ -87,7 +86,7 @@ def test_verdicts_come_in_the_order_of_the_input(pool):
 
 
 def test_one_slow_comparison_does_not_use_up_the_time_of_those_behind_it(pool):
-    verdicts = pool.verify_many([(ENDLESS, "3", "math"), (ENDLESS, "3", "math"), HALF])
+    verdicts = pool.verify_many([ENDLESS, ENDLESS, HALF])
     assert [verdict.reason for verdict in verdicts] == ["timeout", "timeout", "correct"]
 
 
@@ -107,7 +106,7 @@ def test_async_leaves_the_event_loop_free(pool):
     async def scenario():
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, problem: complaints.append(problem))
-        endless = asyncio.create_task(pool.verify_async(ENDLESS, "3"))
+        endless = asyncio.create_task(pool.verify_async(*ENDLESS))
         ticks = 0
         while not endless.done():
             await asyncio.sleep(0.05)
@@ -126,7 +125,7 @@ def test_a_worker_that_dies_at_work_is_a_crash_and_is_replaced(pool, workers):
     pool.verify(*HALF)
     (worker,) = workers()
     verdicts = []
-    thread = threading.Thread(target=lambda: verdicts.append(pool.verify(ENDLESS, "3")))
+    thread = threading.Thread(target=lambda: verdicts.append(pool.verify(*ENDLESS)))
     thread.start()
     idle = worker.cpu_times().user
     wait_until(lambda: worker.cpu_times().user > idle + 0.1)
@@ -184,7 +183,7 @@ def test_closing_wakes_those_who_wait():
 
     def wait_for_verdict():
         try:
-            doomed.verify(ENDLESS_IN_C, "3")
+            doomed.verify(*ENDLESS_IN_C)
         except RuntimeError as error:
             errors.append(str(error))
 
@@ -204,11 +203,12 @@ def test_killing_the_parent_leaves_no_orphan():
     # starts them, because their life must depend on the process, not on that thread.
     script = f"""
 import threading, time
+import sys; sys.path.insert(0, "tests/helpers"); import verifier_kinds
 from hpt.verifier import VerifierPool
 pool = VerifierPool(workers=2, timeout_s=600)
 starter = threading.Thread(target=pool.start)
 starter.start(); starter.join(); time.sleep(0.2)
-threading.Thread(target=pool.verify, args=({ENDLESS_IN_C!r}, "3"), daemon=True).start()
+threading.Thread(target=pool.verify, args={ENDLESS_IN_C!r}, daemon=True).start()
 time.sleep(0.7)
 print("ready", flush=True)
 time.sleep(600)

@@ -10,7 +10,6 @@ AT_ONCE = (
     "tensordict",
     "datasets",
     "peft",
-    "math_verify",
     "vllm.config",
     "vllm.v1.structured_output",
     "vllm.lora.lora_model",

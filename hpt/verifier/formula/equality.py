@@ -1,0 +1,156 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whether two expressions have the same value, wherever we look."""
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+
+from hpt.verifier.formula.functions import DIGITS, WHOLE_NUMBER_FUNCTIONS, Undefined, are_close, as_float
+from hpt.verifier.formula.numeric import Point, value_of
+from hpt.verifier.formula.tree import Node, words
+
+_POINTS, _LEAST_POINTS = 6, 3
+# A decimal equals what it rounds. 0.333 is not 1/3, and 1e-24 is not 0.
+_ROUNDING, _SMALL = 5e-7, 0.01
+_WHOLE = 1e-9
+_INDEX = "index of a sum"
+_NEAR = 0.02
+# Nodes that are no number, whatever the values of their symbols.
+_NOT_VALUES = words(
+    "list tuple set rel matrix cases builder union inter minus domain ratio quantity percent cond dots forms mod based"
+)
+_SYMBOLS = ("sym", "sub")
+
+
+def is_value(node: Node) -> bool:
+    """Whether a tree is a number, or an expression of symbols."""
+    return node.head not in _NOT_VALUES and not node.has("pm", "mp")
+
+
+def is_constant(node: Node) -> bool:
+    """Whether no symbol is in a tree."""
+    return not node.has(*_SYMBOLS)
+
+
+def same_value(left: Node, right: Node) -> bool:
+    """Compare two expressions at one point if they are constant, otherwise at several."""
+    if left == right:
+        return True
+    if left.head in _NOT_VALUES or right.head in _NOT_VALUES:
+        return False
+    if left.head == right.head == "series" and left.parts[1] != right.parts[1]:
+        return same_value(_with_index(left, _INDEX), _with_index(right, _INDEX))
+    constant = is_constant(left) and is_constant(right)
+    equal = _rounds_to if left.has("dec") or right.has("dec") else are_close
+    seen = 0
+    for point, first, second in _values((left, right), 1 if constant else 2 * _POINTS, negative=True):
+        if not equal(first, second):
+            if point.negative and _has_branches(left, right):
+                continue  # \ln x^2 and 2\ln x
+            return False
+        seen += 1
+    return seen >= (1 if constant else _LEAST_POINTS) or (seen == 0 and _are_endless_sums(left, right))
+
+
+def _are_endless_sums(left: Node, right: Node) -> bool:
+    """Whether two sums without a value have the same bounds and the same terms."""
+    return left.head == right.head == "series" and left[:3] == right[:3] and all(map(same_value, left[3:], right[3:]))
+
+
+def _with_index(series: Node, name: str) -> Node:
+    """A sum with another name for its index."""
+
+    def renamed(node: Any) -> Any:
+        if isinstance(node, Node):
+            is_index = node.head in ("sym", "const") and node.parts == (series.parts[1],)
+            return Node("sym", name) if is_index else Node(node.head, *map(renamed, node.parts))
+        return tuple(map(renamed, node)) if type(node) is tuple else node
+
+    kind, _, first, last, term = series.parts
+    return Node("series", kind, name, first, last, renamed(term))
+
+
+def proportional(left: Node, right: Node) -> Any | None:
+    """The number that ``right`` must be multiplied with to be ``left``, everywhere; None if there is none, or it is 0.
+
+    Both have symbols.
+    """
+    if is_constant(left) or is_constant(right):
+        return None
+    ratio, seen = None, 0
+    for _, first, second in _values((left, right), 2 * _POINTS):
+        if first == 0 or second == 0:
+            if first != second:
+                return None
+            continue
+        found = quotient(first, second)
+        if ratio is not None and not are_close(ratio, found):
+            return None
+        ratio, seen = found, seen + 1
+    return ratio if seen >= _LEAST_POINTS and not isinstance(ratio, mpmath.mpc) else None
+
+
+def quotient(left: Any, right: Any) -> Any:
+    """The ratio of two values, the second of which is not 0."""
+    if isinstance(left, Fraction) and isinstance(right, Fraction):
+        return left / right
+    with mpmath.workdps(DIGITS):
+        return as_float(left) / as_float(right)
+
+
+def is_near(exact: Node, rounded: Node) -> bool:
+    """Whether a constant may be what another one was rounded to."""
+    return any(are_close(first, second, _NEAR) for _, first, second in _values((exact, rounded), 1))
+
+
+def is_near_zero(node: Node) -> bool:
+    """Whether a constant is between -1 and 1; an expression of symbols is not."""
+    return is_constant(node) and any(abs(as_float(first)) < 1 for _, first, _ in _values((node, node), 1))
+
+
+def _values(sides: Sequence[Node], count: int, negative: bool = False) -> Iterator[tuple[Point, Any, Any]]:
+    """(point, value, value) of two expressions at up to ``count`` points where both have one."""
+    integers = any(map(_is_about_whole_numbers, sides))
+    for seed in range(count):
+        points = [Point(seed, integers, negative=negative and seed % 2 == 1 and not integers) for _ in sides]
+        try:
+            first, second = (value_of(side, point) for side, point in zip(sides, points, strict=True))
+        except Undefined:
+            continue
+        yield points[0], first, second
+
+
+def _is_about_whole_numbers(node: Node) -> bool:
+    def is_so(each: Node) -> bool:
+        if each.head == "fn":
+            return each.parts[0] in WHOLE_NUMBER_FUNCTIONS
+        return each.head == "series" or (each.head == "pow" and each.parts[0].head == "neg")
+
+    return any(map(is_so, node.walk()))
+
+
+def _has_branches(*sides: Node) -> bool:
+    """Whether there is a root, a logarithm or a power whose values for negative numbers are a convention."""
+
+    def is_so(each: Node) -> bool:
+        if each.head == "fn":
+            return each.parts[0] in ("root", "ln", "log", "lg")
+        return each.head == "pow" and each.parts[1].head != "num"
+
+    return any(is_so(each) for side in sides for each in side.walk())
+
+
+def _rounds_to(left: Any, right: Any) -> bool:
+    """Whether a decimal is the other value to 6 digits; every digit of a whole number counts."""
+    both_exact = isinstance(left, Fraction) and isinstance(right, Fraction)
+    if both_exact and (left == right or left.denominator == right.denominator == 1):
+        return bool(left == right)
+    whole = any(isinstance(each, Fraction) and each.denominator == 1 for each in (left, right))
+    if whole or are_close(left, right, _ROUNDING):
+        return are_close(left, right, _WHOLE if whole else _ROUNDING)
+    with mpmath.workdps(DIGITS):
+        left, right = as_float(left), as_float(right)
+        return bool(min(abs(left), abs(right)) >= _SMALL and abs(left - right) <= _ROUNDING)

@@ -1,0 +1,147 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+r"""Read a whole answer as a tree.
+
+    answer    = item {("," | ";" | "and" | "or") item}
+    item      = member {relation member} [domain]
+    member    = sum {(union | intersection | minus) sum} [unit]
+    sum       = [sign] product {("+" | "-" | "\pm") product}
+    product   = power {["*" | "/"] power}
+    power     = atom {"!" | "%" | degrees | "^" group}
+
+The parser uses every token or raises :class:`NotUnderstood`. So no part of an answer is dropped.
+"""
+
+from fractions import Fraction
+
+from hpt.verifier.formula.atoms import RELATIONS
+from hpt.verifier.formula.expressions import Expressions
+from hpt.verifier.formula.notation import cleaned
+from hpt.verifier.formula.tokens import tokens
+from hpt.verifier.formula.tree import Node, NotUnderstood
+from hpt.verifier.formula.units import MULTIPLES, Unit, unit_of
+
+_SETS = {"cup": "union", "cap": "inter", "setminus": "minus"}
+_CONDITIONS = ("if", "when", "for", "where")
+_DOMAINS = ("R", "Z", "N", "Q", "C")
+
+
+def read(text: str, grouped: bool = True, short_arguments: bool = False) -> Node:
+    r"""The tree of an answer.
+
+    Args:
+        text: the answer, without a box around it.
+        grouped: read ``1,625`` as one number, not as a list of two.
+        short_arguments: read ``\cos\theta v`` as a product, not as the cosine of one.
+
+    Raises:
+        NotUnderstood: a part of the text is not part of a formula.
+    """
+    try:
+        return _Parser(tokens(cleaned(text), grouped), short_arguments).whole()
+    except RecursionError:
+        raise NotUnderstood("nested too deep") from None
+
+
+class _Parser(Expressions):
+    def whole(self) -> Node:
+        answer = self.answer()
+        if self.skip(":"):  # the same set in two forms
+            answer = Node("forms", answer, self.answer())
+        if self.token.kind != "end":
+            raise NotUnderstood(f"got {self.token.text!r} after the answer")
+        return answer
+
+    def answer(self) -> Node:
+        items, joints = [self.item()], []
+        while (joint := self.separator()) is not None:
+            joints.append(joint)
+            items.append(self.item())
+        return items[0] if len(items) == 1 else Node("list", tuple(items), tuple(joints))
+
+    def separator(self) -> str | None:
+        joint = "," if self.skip(",", ";") else None
+        if self.word() in ("and", "or") or self.sees("and", "or"):
+            joint = self.take().text.lower()
+        return joint
+
+    def item(self) -> Node:
+        if self.skip("ldots"):
+            return Node("dots")
+        self.skip("=", "approx")
+        sides, operators = [self.member()], []
+        while (operator := self.relation()) is not None:
+            side = self.member()
+            if operator == "in" and side.head == "sym" and side.parts[0] in _DOMAINS:
+                side = Node("domain", side.parts[0])
+            operators.append(operator)
+            sides.append(side)
+        found = Node("rel", tuple(operators), tuple(sides)) if operators else sides[0]
+        if self.skip("pmod", "mod", "bmod"):
+            found = Node("mod", found, self.argument())
+        if self.word() in _CONDITIONS and operators:
+            self.at += 1
+            return Node("cond", found, self.item())
+        if self.sees("("):
+            return Node("cond", found, self.group())
+        return found
+
+    def relation(self) -> str | None:
+        if self.sees("!") and self.ahead().text == "=":
+            self.at += 2
+            return "!="
+        if not self.sees(*RELATIONS):
+            return None
+        operator = RELATIONS[self.take().text]
+        if operator in ("<", ">") and self.skip("="):
+            operator += "="
+        elif operator == "=":
+            self.skip("=")
+        return operator
+
+    def member(self) -> Node:
+        found = self.sum()
+        while self.sees(*_SETS):
+            found = Node(_SETS[self.take().text], found, self.sum())
+        if self.sees(":") and self.ahead().kind in ("number", "letter") and self.bars == 0:
+            found = self.attempt(lambda: self.ratio(found)) or found
+        return self.measured(found)
+
+    def ratio(self, first: Node) -> Node:
+        items = [first]
+        while self.skip(":"):
+            items.append(Node("dots") if self.skip("ldots") else self.sum())
+        half = self.take().text.lower() if self.word() in ("am", "pm") else None
+        return Node("ratio", tuple(items), half)
+
+    def measured(self, value: Node) -> Node:
+        """A value with the multiples and the unit that stand after it."""
+        while self.word() in MULTIPLES:
+            multiple = Node("num", Fraction(MULTIPLES[self.take().text.lower()]))
+            amount, *unit_before = value.parts if value.head == "quantity" else (value,)
+            value = Node("mul", amount, multiple)
+            value = Node("quantity", value, *unit_before) if unit_before else value
+        if value.head == "quantity":
+            return value
+        unit = self.unit()
+        if unit is None or unit.is_percent:
+            return value if unit is None else Node("percent", value)
+        total = Node("quantity", value, unit)
+        while self.token.kind == "number" and (more := self.attempt(self.number_with_unit)) is not None:  # 3 h 20 min
+            number, smaller = more.parts
+            if smaller.powers != unit.powers or smaller.size >= unit.size:
+                raise NotUnderstood("quantities side by side")
+            ratio = Node("num", smaller.size / unit.size)
+            total = Node("quantity", Node("add", total.parts[0], Node("mul", number, ratio)), unit)
+        return total
+
+    def unit(self) -> Unit | None:
+        found, used = unit_of(self.tokens[self.at :])
+        self.at += used
+        return found
+
+    def number_with_unit(self) -> Node:
+        number, unit = self.sum(), self.unit()
+        if unit is None:
+            raise NotUnderstood("numbers side by side")
+        return Node("quantity", number, unit)

@@ -1,0 +1,169 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+r"""Rewrite the notations of answers into one. Works on text, in time linear in its length.
+
+What is removed here has no meaning: sizes, colours, spaces, math delimiters, the final full stop. Everything else
+stays, and the grammar must use it (:mod:`hpt.verifier.formula.grammar`).
+"""
+
+import re
+import unicodedata
+
+from hpt.verifier.formula.tree import words
+
+# Characters and their commands. Unicode's compatibility forms do not serve, because they turn x\u00b2 into x2.
+_CHARACTERS = {
+    "\u2212": "-", "\u2013": "-", "\u2014": "-", "\u00d7": r"\times ", "\u00b7": r"\cdot ", "\u22c5": r"\cdot ",
+    "\u00f7": "/", "\u2044": "/", "\u2215": "/", "\u221e": r"\infty ", "\u2264": r"\le ", "\u2265": r"\ge ",
+    "\u2a7d": r"\le ", "\u2a7e": r"\ge ", "\u2260": r"\ne ", "\u2248": r"\approx ", "\u2208": r"\in ",
+    "\u222a": r"\cup ", "\u2229": r"\cap ", "\u2216": r"\setminus ", "\u2205": r"\emptyset ", "\u00b0": r"^\circ ",
+    "\u00ba": r"^\circ ",
+    "\u211d": r"\mathbb{R}", "\u2124": r"\mathbb{Z}", "\u2115": r"\mathbb{N}", "\u211a": r"\mathbb{Q}",
+    "\u2102": r"\mathbb{C}", "\u00b1": r"\pm ", "\u2213": r"\mp ", "\u2032": "'", "\u2033": "''", "\u2026": r"\ldots ",
+    "\u22ef": r"\ldots ", "\u27e8": r"\langle ", "\u27e9": r"\rangle ", "\u2308": r"\lceil ", "\u2309": r"\rceil ",
+    "\u230a": r"\lfloor ", "\u230b": r"\rfloor ", "\u2227": r"\wedge ", "\u2228": r"\vee ", "\u00a0": " ",
+    "\u2009": " ", "\u202f": " ", "\u3000": " ", "\u3001": ",", "\u2019": "'", "\u2018": "'",
+    "\u201c": '"', "\u201d": '"',
+    "\u00bd": r"\frac{1}{2}", "\u00bc": r"\frac{1}{4}", "\u00be": r"\frac{3}{4}", "\u2153": r"\frac{1}{3}",
+    "\u2154": r"\frac{2}{3}", "\u20ac": r"\text{euro}", "\u00a3": r"\text{gbp}", "\u3002": ".", "\u2223": "|",
+    **{
+        chr(code): "\\" + unicodedata.name(chr(code)).split()[-1].lower() + " "
+        for code in (*range(0x3B1, 0x3C2), *range(0x3C3, 0x3CA), 0x393, 0x394, 0x398, 0x39B, 0x3A3, 0x3A6, 0x3A9)
+    },
+    **{chr(code): unicodedata.normalize("NFKC", chr(code)) for code in range(0xFF01, 0xFF5F)},
+}  # fmt: skip
+_TABLE = str.maketrans(_CHARACTERS)
+_RAISED = re.compile("[\u2070\u00b9\u00b2\u00b3\u2074-\u2079\u207a\u207b\u207f]+")
+_LOWERED = re.compile("[\u2080-\u208b]+")
+_ROOT = re.compile("([\u221a\u221b])\\s*(?:\\(([^()]*)\\)|(\\d+|[a-zA-Z]))")
+
+# Sizes, spaces and styles.
+_NO_MEANING = re.compile(
+    r"\\(?:left|right)\s*\.|\\(?:(?:left|right|displaystyle|textstyle|scriptstyle|tiny|small|normalsize|large|Large|LARGE|huge"
+    r"|[bB]igg?[lrm]?|limits|nolimits|bf|it|rm|ensuremath|fbox|boxed|mathbf|boldsymbol|bm|mathit|mathsf|mathtt|mathnormal"
+    r"|underline)(?![a-zA-Z])|! *)"
+    r"|\\(?:text|)color\s*\{[^{}]*\}|(?<!\\)\\[()\[\]]|(?<!\\)\$|[`\"]|\u00ad|\u200b"
+)
+_SPACE = re.compile(r"\\(?:quad|qquad|enspace|thinspace)(?![a-zA-Z])|(?<!\\)\\[,;: ]|~|\s+")
+_SAME = {
+    **dict.fromkeys(("dfrac", "tfrac", "cfrac", "nicefrac", "sfrac"), "frac"),
+    **dict.fromkeys(("dbinom", "tbinom"), "binom"),
+    **dict.fromkeys(("mbox", "hbox", "textbf", "textit", "textrm", "textnormal", "textsf", "emph", "textup"), "text"),
+    **dict.fromkeys(("leq", "leqslant", "leqq"), "le"), **dict.fromkeys(("geq", "geqslant", "geqq"), "ge"),
+    **dict.fromkeys(("dots", "cdots", "dotsc", "dotsb", "vdots"), "ldots"),
+    "tg": "tan", "ctg": "cot", "arctg": "arctan", "overrightarrow": "vec",
+    "neq": "ne", "varnothing": "emptyset", "lbrace": "{", "rbrace": "}", "lvert": "|", "rvert": "|", "vert": "|",
+    "mid": "|", "colon": ":", "lbrack": "[", "rbrack": "]", "varphi": "phi", "varepsilon": "epsilon", "lor": "or",
+    "vee": "or", "land": "and", "wedge": "and", "backslash": "setminus", "div": "/", "ast": "*",
+    "operatorname": "mathrm", "rightarrow": "to", "doteq": "=", "prime": "'", "degree": "^\\circ ",
+    "lt": "<", "gt": ">",
+}  # fmt: skip
+_PLAIN = {"/", "*", ":", "'", "<", ">", "=", "[", "]", "|", "^\\circ "}
+_COMMAND = re.compile(r"\\([a-zA-Z]+)")
+# Functions and constants in plain code or without a backslash.
+_MODULE = re.compile(r"(?<![a-zA-Z\\])(?:np|numpy|math|sympy|sp|torch)\.(?=[a-zA-Z])")
+FUNCTIONS = words(
+    """sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh coth
+    ln log lg exp sqrt gcd lcm max min det abs floor ceil"""
+)
+# These are words, too, unless brackets follow.
+_CALLED = words("min max sec det abs floor ceil gcd lcm")
+_NAMES = "|".join(
+    sorted(FUNCTIONS - _CALLED | words("asin acos atan tg ctg arctg pi infinity inf oo theta alpha beta gamma lambda"))
+)
+_BARE = re.compile(rf"(?<![a-zA-Z\\])(?:({_NAMES})(?![a-zA-Z])|({'|'.join(sorted(_CALLED))})(?=\())")
+_BARE_NAMES = {
+    "tg": "tan",
+    "ctg": "cot",
+    "arctg": "arctan",
+    "asin": "arcsin",
+    "acos": "arccos",
+    "atan": "arctan",
+    "infinity": "infty",
+    "inf": "infty",
+    "oo": "infty",
+}
+_EMPHASIS = re.compile(r"(\*\*|__|'+)(?=\S)(.+)(?<=\S)\1", re.DOTALL)
+_OVER = re.compile(r"(?:(?<=^)|\{)([^{}]+)\\(over|choose)(?![a-zA-Z])([^{}]+)(?:\}|$)")
+_PRIMES = re.compile(r"\^ ?(?:\{ ?((?:' ?)+)\}|('+))")
+# A brace on the left only, as of a system of equations.
+_SYSTEM = re.compile(
+    r"\\left\s*\\\{\s*\\begin\s*\{(array|aligned|matrix)\}(?:\s*\{[^{}]*\})?(.*)\\end\s*\{\1\}\s*\\right\s*\.",
+    re.DOTALL,
+)
+_FRACTIONS = {"over": "frac", "choose": "binom"}
+_NOT_EQUAL = re.compile(r"\\not\s*=")
+_DOLLAR = re.compile(r"\\text\s*\{\s*\\\$\s*\}|\\\$\s*")
+_EXPONENT = re.compile(r"\*\*|\^\^")
+_INNER_COMMA = re.compile(r"\{\s*([,:])\s*\}")
+# Domains in words: "for all integers k", "where k is an integer".
+_DOMAINS = {"integer": "Z", "real": "R", "natural": "N", "positive integer": "N"}
+_PARAMETER, _DOMAIN = r"(?P<name>[a-z]|\\[a-z]+)", r"(?P<domain>positive integer|integer|real|natural)"
+_FOR = r",?\s*(?:for|where|with|and)?\s*(?:all|any|every|each|some)?\s*"
+_IN_WORDS = (
+    re.compile(rf"{_FOR}{_DOMAIN}s?(?:\s+numbers?)?\s+{_PARAMETER}\s*$"),
+    re.compile(
+        rf"{_FOR}{_PARAMETER}\s+(?:is|being)?\s*(?:an?|any|some)?\s*(?:arbitrary\s+)?{_DOMAIN}(?:\s+number)?\s*$"
+    ),
+)
+_TEXT = re.compile(r"\\(?:text|mathrm)\s*\{([^{}]*)\}")
+_NOON = re.compile(r"(?<![a-zA-Z])([aApP])\.\s?[mM](?:\.|(?![a-zA-Z]))")
+_STOPS = (".", ",", ";", ":")
+
+
+def cleaned(text: str) -> str:
+    """The same answer in the notation that :func:`tokens` cuts."""
+    text = text.strip()
+    text = _RAISED.sub(lambda found: f"^{{{unicodedata.normalize('NFKC', found[0])}}}", text)
+    text = _LOWERED.sub(lambda found: f"_{{{unicodedata.normalize('NFKC', found[0])}}}", text)
+    text = _ROOT.sub(lambda found: rf"\sqrt{'[3]' if found[1] == chr(0x221B) else ''}{{{found[2] or found[3]}}}", text)
+    text = text.translate(_TABLE)
+    while (inner := _EMPHASIS.fullmatch(text)) is not None:
+        text = inner[2]
+    text = _SYSTEM.sub(r"\\begin{cases}\2\\end{cases}", text)
+    text = _NOON.sub(r"\1m", text)
+    text = _NOT_EQUAL.sub(r"\\ne ", text)
+    text = _COMMAND.sub(_same_command, text)
+    text = _DOLLAR.sub(r"\\text{dollar}", text)
+    text = _INNER_COMMA.sub(r"\1", _NO_MEANING.sub("", text))
+    text = _SPACE.sub(" ", _MODULE.sub("", text))
+    text = _BARE.sub(lambda found: "\\" + _BARE_NAMES.get(found[1], found[1] or found[2]) + " ", text)
+    text = _EXPONENT.sub("^", text)
+    text = _OVER.sub(lambda found: rf"\{_FRACTIONS[found[2]]}{{{found[1]}}}{{{found[3]}}}", text)
+    text = _PRIMES.sub(lambda found: found[1] or found[2], text).strip()
+    return _with_domain(_without_final_stop(_without_outer_braces(text)))
+
+
+def _same_command(found: re.Match[str]) -> str:
+    name = _SAME.get(found[1], found[1])
+    return name if name in _PLAIN else "\\" + name
+
+
+def _with_domain(text: str) -> str:
+    words = " ".join(_TEXT.sub(r" \1 ", text).split())
+    for pattern in _IN_WORDS:
+        found = pattern.search(words)
+        if found is not None and found.start() > 0:
+            return rf"{words[: found.start()]}, {found['name']} \in \mathbb{{{_DOMAINS[found['domain']]}}}"
+    return text
+
+
+def _without_outer_braces(text: str) -> str:
+    depth = 0
+    for index, character in enumerate(text):
+        depth += (character == "{") - (character == "}") if index == 0 or text[index - 1] != "\\" else 0
+        if depth == 0 and index < len(text) - 1:
+            return text
+    return text[1:-1].strip() if depth == 0 and text.startswith("{") else text
+
+
+def _without_final_stop(text: str) -> str:
+    while text.endswith((*_STOPS, "\\\\")) and not text.endswith("..") and not text.endswith(r"\,"):
+        text = text[: -2 if text.endswith("\\\\") else -1].rstrip()
+    return text
+
+
+def comparable_text(text: str) -> str:
+    """An answer for a comparison as a text: without case, spaces, text commands and final stops."""
+    bare = re.sub(r"\s", "", _TEXT.sub(r"\1", cleaned(text)))
+    return _without_final_stop(re.sub(r"\{(.)\}", r"\1", bare)).casefold()

@@ -1,0 +1,123 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Parts of an answer's tree: its name, its items, its domain, the end of a chain."""
+
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+from hpt.verifier.formula.equality import is_constant, is_near, is_value, same_value
+from hpt.verifier.formula.tree import Node
+
+_UNKNOWNS = (Node("sym", "x"), Node("sym", "y"), Node("sym", "t"), Node("sym", "n"))
+MINUS_ONE = Node("neg", Node("num", Fraction(1)))
+
+
+def label_of(node: Node) -> Node | None:
+    """The name in ``x = 5``, ``f(x) = 5``, ``(x, y) = (1, 2)``; None if there is none."""
+    if node.head != "rel" or node.parts[0][0] not in ("=", "~"):
+        return None
+    name, *others = node.parts[1]
+    if len(others) > 1 and all(map(is_constant, others)):  # m + n = 25 + 12 = 37
+        return name
+    if name.head == "pow":  # the inverse of a matrix
+        is_name = name.parts[0].head == "sym" and name.parts[1] == MINUS_ONE and others[0].head == "matrix"
+    elif name.head in ("union", "inter", "minus"):
+        is_name = all(part.head == "sym" for part in name.parts)
+    elif name.head == "fn" and name.parts[0] != "'":  # |z|, cos A
+        is_name = len(name.parts[1]) == 1 and name.parts[1][0].head == "sym" and name.parts[1][0] not in _UNKNOWNS
+    elif name.head == "div":  # dy/dx
+        is_name = not is_constant(name) and not name.has("num", "dec")
+    elif name.head == "tuple":
+        is_name = all(each.head in ("sym", "sub") for each in name.parts[1])
+    elif name.head == "mul":  # f'(x), f^{-1}(x)
+        function, argument = name.parts
+        inverse = function.head == "pow" and function.parts[0].head == "sym" and function.parts[1] == MINUS_ONE
+        is_name = argument.head == "sym" and (inverse or function[:2] == ("fn", "'"))
+    else:
+        is_name = name.head in ("sym", "sub", "apply") or (name.head == "fn" and name.parts[0] == "'")
+    return name if is_name else None
+
+
+def without_label(node: Node) -> Node:
+    if label_of(node) is None:
+        return node
+    operators, sides = node.parts
+    constants = [side for side in sides[1:] if is_value(side) and is_constant(side)]
+    if len(sides) > 2 and sides[-1] in constants and all(same_value(each, sides[-1]) for each in constants):
+        return sides[-1]  # cos A = (b^2 + c^2 - a^2)/2bc = 1/2
+    return sides[1] if len(sides) == 2 else Node("rel", operators[1:], sides[1:])
+
+
+def end_of_chain(node: Node) -> Node | None:
+    """The value of ``2 + 3 = 5`` or ``40/3 = 13.3 (rounded)``, whose sides are equal; None if they are not.
+
+    It is the last side before the rounded ones. A unit behind the last side is the unit of all.
+    """
+    if node.head != "rel" or not set(node.parts[0]) <= {"=", "~"}:
+        return None
+    operators, sides = node.parts
+    last = sides[-1]
+    measured = last.head in ("quantity", "percent")
+    values = (*sides[:-1], last.parts[0]) if measured else sides
+    exact = operators.index("~") if "~" in operators else len(operators)
+    if not all(map(is_value, values)) or not all(same_value(*pair) for pair in pairwise(values[: exact + 1])):
+        return None
+    if not all(is_near(values[exact], value) for value in values[exact + 1 :]):
+        return None
+    return Node(last.head, values[exact], *last.parts[1:]) if measured else values[exact]
+
+
+def items_of(node: Node) -> list[Node] | None:
+    """The values of a list or of a plus-minus, each with the name before it; None for a single value."""
+    if node.head == "cond":
+        return list(node.parts)
+    if node.head == "list":
+        items: list[Node] = []
+        before: tuple[str, Node] | None = None
+        for item in node.parts[0]:
+            if label_of(item) is not None or (item.head == "rel" and item.parts[0] == ("!=",)):
+                before = item.parts[0][0], item.parts[1][0]
+            unnamed = before is not None and item.head not in ("rel", "dots")
+            named = Node("rel", (before[0],), (before[1], item)) if before and unnamed else item
+            items.extend(items_of(named) or [named])
+        return items
+    if node.head == "rel" and len(node.parts[1]) > 2 and set(node.parts[0]) == {"="}:  # a = b = 2
+        *names, value = node.parts[1]
+        if is_constant(value) and all(name.head in ("sym", "sub") for name in names):
+            return [Node("rel", ("=",), (name, value)) for name in names]
+    if node.has("pm", "mp") and node.head not in ("set", "matrix", "cases"):
+        return [_branch(node, sign) for sign in (1, -1)]
+    return None
+
+
+def _branch(node: Any, sign: int) -> Any:
+    """The tree with the upper (1) or the lower (-1) signs."""
+    if isinstance(node, Node):
+        if node.head in ("pm", "mp"):
+            left, right = (_branch(part, sign) for part in node.parts)
+            return Node("add", left, right if (sign == 1) == (node.head == "pm") else Node("neg", right))
+        return Node(node.head, *(_branch(part, sign) for part in node.parts))
+    return tuple(_branch(part, sign) for part in node) if type(node) is tuple else node
+
+
+def without_domain(node: Node) -> tuple[Node, Node | None]:
+    r"""A tree without the domain of a parameter at its end, and the domain: ``2k\pi, k \in \mathbb{Z}``."""
+    *rest, last = node.parts[0] if node.head == "list" else node.parts if node.head == "cond" else (node,)
+    if not rest or last.head != "rel" or last.parts[0] != ("in",) or last.parts[1][1].head != "domain":
+        return node, None
+    if not any(last.parts[1][0] in item.walk() for item in rest):
+        return node, None
+    return (rest[0] if len(rest) == 1 else Node("list", tuple(rest), node.parts[1][:-1])), last
+
+
+def named_entries(node: Node) -> list[Node]:
+    """``x = 1`` and ``y = 2`` of ``(x, y) = (1, 2)``; nothing if the sides do not fit."""
+    names, values = node.parts[1][0], node.parts[1][-1]
+    if values.head != "tuple" or len(values.parts[1]) != len(names.parts[1]):
+        return []
+    return [Node("rel", ("=",), pair) for pair in zip(names.parts[1], values.parts[1], strict=True)]
+
+
+def scaled(matrix: Node, factor: Node) -> Node:
+    return Node("matrix", tuple(tuple(Node("mul", factor, entry) for entry in row) for row in matrix.parts[0]))

@@ -1,0 +1,53 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""What an answer says, as a tree."""
+
+from collections.abc import Iterator
+from typing import Any
+
+
+def words(text: str) -> frozenset[str]:
+    """The words of a table that is written as a text."""
+    return frozenset(text.split())
+
+
+class NotUnderstood(ValueError):
+    """A text that is no formula which the grammar reads as a whole."""
+
+
+class Node(tuple[Any, ...]):
+    """A head and its parts: ``Node("add", left, right)``. Equal trees are equal, whatever they were written as.
+
+    Values: num, dec (a decimal), const (pi, e, i, infty), sym, sub (name, index), apply (name, arguments), add, neg,
+    mul, div, pow, fn (name, arguments), series, pm, mp.
+    Others: tuple (brackets, items), list (items, joints), set, union, inter, minus, builder, domain, matrix, cases, rel
+    (operators, sides), cond, mod, ratio, quantity, percent, based (digits, base), dots, forms.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, head: str, *parts: Any) -> "Node":
+        return super().__new__(cls, (head, *parts))
+
+    @property
+    def head(self) -> str:
+        return str(self[0])
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        return tuple(self[1:])
+
+    def walk(self) -> Iterator["Node"]:
+        """This node and all below it."""
+        yield self
+        for part in self[1:]:
+            if isinstance(part, Node):
+                yield from part.walk()
+            elif type(part) is tuple:
+                for each in part:
+                    if isinstance(each, Node):
+                        yield from each.walk()
+
+    def has(self, *heads: str) -> bool:
+        """Whether a node of these heads is in the tree."""
+        return any(node.head in heads for node in self.walk())
