@@ -57,16 +57,17 @@ class Plan:
         for part in self.parts:
             lines.append(
                 f"{part.benchmark.name:<20}{len(part.benchmark.questions):>6} questions x {part.n:>4} samples, "
-                f"{part.total - len(part.store.missing(part.n)):>6} of {part.total} exist"
+                f"{part.total - len(part.store.missing(part.n)):>6} of {part.total} exist; "
+                f"gold answers: {part.benchmark.comparison()}"
             )
         return "\n".join(lines)
 
 
-def prepare(settings: EvaluationSettings, gold: bool = True) -> Plan:
+def prepare(settings: EvaluationSettings, check_gold: bool = True) -> Plan:
     """Check everything that needs no engine, without writing anything.
 
     Args:
-        gold: check that every gold answer can be verified.
+        check_gold: under ``unverifiable: fail``, check that every gold answer can be verified.
 
     Raises:
         ValueError: plugins that cannot be imported.
@@ -76,7 +77,8 @@ def prepare(settings: EvaluationSettings, gold: bool = True) -> Plan:
     """
     import_plugins(settings.plugins, "plugins")
     out = Path(settings.out).expanduser().resolve()
-    benchmarks = load_benchmarks(settings.benchmarks, gold)
+    keep = settings.unverifiable == "fail" and not check_gold
+    benchmarks = load_benchmarks(settings.benchmarks, "keep" if keep else settings.unverifiable)
     _check_n(settings, benchmarks)
     model = find_model(settings.model)
     manifest = manifest_for(out, model.to_json(), settings.sampling())

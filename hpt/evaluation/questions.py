@@ -6,12 +6,13 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hpt.common.errors import DataError, Problem
 from hpt.data.checks import check_files, iter_rows
-from hpt.data.gold_answers import DEFAULT_KIND, gold_answer_problems
+from hpt.data.gold_answers import DEFAULT_KIND, by_comparison, described, gold_answer_problems
+from hpt.verifier.gold import kind_of_gold
 
 ADVICE = (
     "Correct the files and write them again. Each question, or none, needs an extra_info.id (text) of its own. Each "
@@ -54,25 +55,35 @@ class Benchmark:
     file: str
     questions: tuple[Question, ...]
 
+    def comparison(self) -> str:
+        """How the gold answers are compared, with counts."""
+        return described(by_comparison((question.answer, question.kind) for question in self.questions))
+
+    def without_unverifiable(self) -> "Benchmark":
+        """The benchmark without questions whose gold answer is not understood."""
+        kept = tuple(each for each in self.questions if kind_of_gold(each.answer, each.kind) != "unverifiable")
+        return replace(self, questions=kept)
+
     def digest(self) -> str:
         """SHA-256 of the questions. It does not depend on other columns of the file, or on its compression."""
         text = json.dumps([question.to_json() for question in self.questions], sort_keys=True)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def load_benchmarks(files: Sequence[str], gold: bool = True) -> list[Benchmark]:
+def load_benchmarks(files: Sequence[str], policy: str = "fail") -> list[Benchmark]:
     """Read all questions. Those that share a ``data_source`` form a benchmark; a file may hold several.
 
     Args:
-        gold: check that every gold answer can be verified.
+        policy: what becomes of gold answers that cannot be verified: ``fail``, ``keep`` or ``drop``.
 
     Raises:
         DataError: a file is empty or cannot be read; a benchmark is spread over several files; or a row has no prompt,
-            no answer, an answer that cannot be verified, an unknown kind of answer, or another question's id.
+            no answer, an answer that cannot be verified (under ``fail``), an unknown kind of answer, or another
+            question's id.
     """
     files = list(dict.fromkeys(os.path.expanduser(str(file)) for file in files))
     check_files(files)
-    problems = gold_answer_problems(files, gold=gold)
+    problems = gold_answer_problems(files, gold=policy == "fail")
     found: dict[str, Benchmark] = {}
     for file in files:
         for name, questions in _read(file).items():
@@ -82,7 +93,7 @@ def load_benchmarks(files: Sequence[str], gold: bool = True) -> list[Benchmark]:
             found[name] = Benchmark(name, file, tuple(questions))
     if problems:
         raise DataError(problems, ADVICE)
-    return list(found.values())
+    return [each.without_unverifiable() if policy == "drop" else each for each in found.values()]
 
 
 def _read(file: str) -> dict[str, list[Question]]:

@@ -32,7 +32,7 @@ def evaluate(settings: EvaluationSettings, dry_run: bool = False) -> None:
         return
     with locked(plan.out), _terminable():
         # Plan again under the lock: another launch may have ended in between.
-        plan = prepare(settings, gold=False)
+        plan = prepare(settings, check_gold=False)
         record(plan)
         if any(not part.store.complete(part.n) for part in plan.parts):
             from hpt.evaluation.launch import generate

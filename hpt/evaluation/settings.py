@@ -69,6 +69,8 @@ class EvaluationSettings(Settings):
     """Seed of the evaluation. A sample's own seed follows from it, the benchmark, the question's id and its index."""
     prompt_template: Annotated[str | None, AfterValidator(_with_placeholder)] = None
     """Text with {prompt} in place of the question, as in training; null: the tokenizer's chat template."""
+    unverifiable: Literal["fail", "keep", "drop"] = "fail"
+    """Gold answers that are not understood: refuse the files, compare them as they are written, or leave them out."""
     device: Literal["cuda", "cpu"] = "cuda"
     """Where vLLM runs."""
     workers: Positive | None = None

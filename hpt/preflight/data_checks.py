@@ -69,7 +69,10 @@ def data(context: Context) -> list[Check]:
         for key in ("train_files", "val_files")
     )
     context.questions = train
-    return [passed("data", f"{train:,} training and {val:,} validation questions, rows and gold answers good")]
+    return [
+        passed("data", f"{train:,} training and {val:,} validation questions, rows and gold answers good"),
+        passed("gold answers", validation.describe_gold_answers(context.config).removeprefix("gold answers: ")),
+    ]
 
 
 def examples(context: Context) -> list[Check]:

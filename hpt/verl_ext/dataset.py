@@ -26,6 +26,8 @@ from verl.utils.dataset.rl_dataset import RLHFDataset
 from hpt.common.errors import DataError, Problem
 from hpt.data import checks
 from hpt.data.checks import format_problem, iter_rows, solution_text
+from hpt.data.gold_answers import gold_answer_of
+from hpt.verifier.gold import kind_of_gold
 from hpt.verl_ext.data_settings import check_choice_of_rows, demonstration_settings
 
 logger = logging.getLogger(__name__)
@@ -161,12 +163,29 @@ class HybridDataset(RLHFDataset):
     def _read_files_and_tokenize(self) -> None:
         # The parent's last step of construction, and of resume_dataset_state.
         super()._read_files_and_tokenize()
+        if self.config.get("unverifiable") == "drop":
+            self._drop_unverifiable()
         self._demonstrations = None
         self._num_without_target, self._num_overlong_targets = len(self), 0
         if self.target_key in self.dataframe.column_names:
             if not self._is_validation and len(self) > 0:
                 self._tokenize_targets()
             self.dataframe = self.dataframe.remove_columns(self.target_key)
+
+    def _drop_unverifiable(self) -> None:
+        """Leave out questions whose gold answer the verifier does not understand."""
+        columns = [name for name in ("reward_model", "extra_info") if name in self.dataframe.column_names]
+        answers = self.dataframe.select_columns(columns)
+        kept = [
+            position for position, row in enumerate(answers) if kind_of_gold(*gold_answer_of(row)) != "unverifiable"
+        ]
+        if len(kept) < len(answers):
+            logger.warning(
+                "%d of %d questions have an unverifiable gold answer and are dropped.",
+                len(answers) - len(kept),
+                len(answers),
+            )
+            self.dataframe = self.dataframe.select(kept)
 
     def _tokenize_targets(self) -> None:
         targets = self.dataframe.select_columns(self.target_key)

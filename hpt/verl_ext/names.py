@@ -14,7 +14,7 @@ from hpt.common.settings import check_keys
 from hpt.method.config import RENAMED, HPTConfig, renamed
 
 # Settings of the section `data` that HPT adds; verl's own configuration has all the others.
-DATA_KEYS = ("target_key", "max_target_length", "target_overlong", "prompt_template")
+DATA_KEYS = ("target_key", "max_target_length", "target_overlong", "unverifiable", "prompt_template")
 # Modules that have moved: old name -> new name. Configurations of earlier versions name them in MODULE_KEYS.
 MOVED = {
     "hpt.data.dataset": "hpt.verl_ext.dataset",

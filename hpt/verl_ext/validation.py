@@ -17,6 +17,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from hpt.common.errors import ConfigError, DataError
 from hpt.common.prompts import as_chat_template
+from hpt.common.settings import one_of
 from hpt.data import gold_answers
 from hpt.data.checks import check_files
 from hpt.method.config import TRAINER_MODES, HPTConfig
@@ -279,10 +280,39 @@ def check_data(config: DictConfig) -> None:
             "out"
         )
     check_files(files["val_files"], **columns)
-    if OmegaConf.select(config, "reward.custom_reward_function.path") != OUR_REWARD:
+    policy = unverifiable_policy(config)
+    if not _is_our_reward(config):
         return
-    if problems := gold_answers.gold_answer_problems(list(dict.fromkeys([*files["train_files"], *files["val_files"]]))):
+    paths = list(dict.fromkeys([*files["train_files"], *files["val_files"]]))
+    if problems := gold_answers.gold_answer_problems(paths, gold=policy == "fail"):
         raise DataError(problems, gold_answers.ADVICE)
+
+
+def _is_our_reward(config: DictConfig) -> bool:
+    return OmegaConf.select(config, "reward.custom_reward_function.path") == OUR_REWARD
+
+
+def unverifiable_policy(config: DictConfig) -> str:
+    """What happens to questions whose gold answer is not understood: fail, keep or drop."""
+    policy = config.data.get("unverifiable") or "fail"
+    one_of("data.unverifiable", policy, gold_answers.POLICIES)
+    return policy
+
+
+def describe_gold_answers(config: DictConfig) -> str:
+    """How the gold answers of training and validation are compared, with their counts, for the start of a run."""
+    if not _is_our_reward(config):
+        return "gold answers: for the reward function alone"
+    lines = []
+    for name, key in (("training", "train_files"), ("validation", "val_files")):
+        found = gold_answers.by_comparison(
+            each
+            for path in dict.fromkeys(local_files(config.data[key]))
+            for each in gold_answers.iter_gold_answers(path)
+        )
+        lines.append(f"{name} {gold_answers.described(found)}")
+    policy = {"drop": ", unverifiable ones dropped", "keep": ", unverifiable ones compared as they are written"}
+    return f"gold answers: {'; '.join(lines)}{policy.get(unverifiable_policy(config), '')}"
 
 
 def check_with_verl(config: DictConfig) -> None:

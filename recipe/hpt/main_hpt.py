@@ -59,8 +59,15 @@ def _train(config: DictConfig) -> None:
 
 def _dry_run(config: DictConfig) -> None:
     _prepare(config)
+    _say_gold_answers(config)
     print(OmegaConf.to_yaml(config, resolve=True), end="")
     print("dry run: configuration, data and paths are valid; nothing was started")
+
+
+def _say_gold_answers(config: DictConfig) -> None:
+    from hpt.verl_ext.validation import describe_gold_answers
+
+    print(describe_gold_answers(config), file=sys.stderr, flush=True)
 
 
 def _run(config: DictConfig) -> None:
@@ -72,6 +79,7 @@ def _run(config: DictConfig) -> None:
             if nothing_to_do is not None:
                 print(nothing_to_do)
                 return
+            _say_gold_answers(config)
             from hpt.verl_ext.runner import run
 
             gc.enable()

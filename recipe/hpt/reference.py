@@ -20,7 +20,7 @@ from hpt.method.metrics import DEFINITIONS
 
 CONFIGS = Path(__file__).resolve().parents[2] / "recipe" / "hpt" / "config"
 OURS = ("hpt",)
-OUR_DATA = ("target_key", "max_target_length", "target_overlong", "prompt_template")
+OUR_DATA = ("target_key", "max_target_length", "target_overlong", "unverifiable", "prompt_template")
 _LINE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z_]\w*):(?P<value>.*?)(?:\s+# (?P<comment>.*))?$")
 COMMAND = "python -m recipe.hpt.reference docs/reference"
 

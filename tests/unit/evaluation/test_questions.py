@@ -30,6 +30,16 @@ def test_ids_and_kinds_where_the_file_has_none(tmp_path):
     ]
 
 
+def test_unverifiable_gold_answers_are_kept_or_dropped(tmp_path):
+    file = str(write(tmp_path / "a.parquet", [row(0), {**row(1), "reward_model": {"ground_truth": "(1)(3)(4)"}}]))
+    with pytest.raises(DataError, match=r"row 1: .*cannot be verified"):
+        load_benchmarks([file])
+    (kept,) = load_benchmarks([file], "keep")
+    assert len(kept.questions) == 2 and kept.comparison() == "1 exact, 1 unverifiable"
+    (dropped,) = load_benchmarks([file], "drop")
+    assert [question.id for question in dropped.questions] == ["q0"]
+
+
 def test_digest_follows_the_questions_alone(tmp_path):
     rows = [row(1), row(2)]
     (first,) = load_benchmarks([str(write(tmp_path / "a.parquet", rows))])

@@ -99,6 +99,17 @@ def solution(tokenizer, dataset, position) -> str | None:
     return None if ids is None else tokenizer.decode(ids, clean_up_tokenization_spaces=False)
 
 
+def test_questions_with_an_unverifiable_gold_answer_are_dropped_on_request(tmp_path, tokenizer, caplog):
+    rows = make_rows(4)
+    rows[1]["reward_model"]["ground_truth"] = "(1)(3)(4)"
+    assert len(make(tmp_path, tokenizer, rows)) == 4
+    dataset = make(tmp_path, tokenizer, rows, unverifiable="drop")
+    assert [solution(tokenizer, dataset, position) for position in range(3)] == [
+        solution(tokenizer, make(tmp_path, tokenizer, rows), position) for position in (0, 2, 3)
+    ]
+    assert "1 of 4 questions have an unverifiable gold answer and are dropped" in caplog.text
+
+
 # Ids
 
 

@@ -444,6 +444,24 @@ def test_a_gold_answer_that_cannot_be_verified_is_named_with_its_row(config, fil
     assert message.startswith("1 problem in the data") and "--unverifiable drop" in message
 
 
+@pytest.mark.parametrize("policy", ["keep", "drop"])
+def test_a_gold_answer_that_cannot_be_verified_may_be_kept_or_dropped(config, files, tmp_path, policy):
+    config = with_files(config, files, tmp_path)
+    config.data.train_files = with_answer(files / "train.parquet", 3, "{", tmp_path)
+    config.data.unverifiable = policy
+    validation.check_data(config)
+    said = validation.describe_gold_answers(config)
+    assert "1 unverifiable; validation" in said
+    assert said.endswith({"keep": "compared as they are written", "drop": "dropped"}[policy])
+
+
+def test_an_unknown_policy_is_refused(config, files, tmp_path):
+    config = with_files(config, files, tmp_path)
+    config.data.unverifiable = "ignore"
+    with pytest.raises(ConfigError, match=r"data\.unverifiable.*ignore.*drop, fail, keep"):
+        validation.check_data(config)
+
+
 def test_a_reward_function_of_ones_own_knows_its_gold_answers(config, files, tmp_path):
     config = with_files(config, files, tmp_path)
     config.data.train_files = with_answer(files / "train.parquet", 3, "{", tmp_path)
