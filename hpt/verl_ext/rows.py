@@ -27,8 +27,6 @@ from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 from hpt.method.routing import Question, Row, RowKind
 
 KIND_TAG = "hpt_kind"
-# A prompt token and a response token: the shortest row that verl's unpadding accepts.
-PADDING_LENGTH = 2
 # What the update reads; everything else stays in the storage.
 UPDATE_FIELDS = (
     "prompts",
@@ -192,7 +190,7 @@ def _lengths(prompt: int, response: int) -> dict:
 
 
 def put_padding(count: int, like: dict, partition_id: str, eos_token_id: int) -> KVBatchMeta:
-    """Add ``count`` shortest possible rows that add nothing to any term.
+    """Add ``count`` rows that add nothing to any term: a prompt token and a response token, as verl's unpadding needs.
 
     Args:
         like: tag of a real row, for the entries that verl's metrics expect of every tag.
