@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from hpt.common.settings import one_of
 from hpt.data.choices import LETTERS, letter_of, shuffled, with_choices
 
 IN_DISTRIBUTION = ("aime24", "aime25", "amc23", "math500", "minerva", "olympiadbench")
@@ -182,7 +183,6 @@ assert len(BENCHMARKS) == len(_ALL)
 
 
 def benchmark_of(name: str) -> Benchmark:
-    """Look a benchmark up; raises ValueError with the known names."""
-    if name not in BENCHMARKS:
-        raise ValueError(f"Unknown benchmark {name!r}. Available: {', '.join(BENCHMARKS)}")
+    """Look a benchmark up; raises ConfigError with the known names."""
+    one_of("benchmark", name, BENCHMARKS)
     return BENCHMARKS[name]

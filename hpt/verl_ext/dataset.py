@@ -24,6 +24,7 @@ from transformers import PreTrainedTokenizer, ProcessorMixin
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
 from hpt.common.errors import DataError, Problem
+from hpt.common.settings import one_of
 from hpt.data import checks
 from hpt.data.checks import format_problem, iter_rows, solution_text
 
@@ -250,9 +251,7 @@ def _settings(config: DictConfig) -> tuple[str, int, str]:
             f"{max_target_length!r}: set it to a positive number of tokens."
         )
     policy = config.get("target_overlong") or "drop"
-    if policy not in OVERLONG_POLICIES:
-        available = ", ".join(OVERLONG_POLICIES)
-        raise ValueError(f"Unknown data.target_overlong {policy!r}. Available: {available}.")
+    one_of("data.target_overlong", policy, OVERLONG_POLICIES)
     return target_key, max_target_length, policy
 
 

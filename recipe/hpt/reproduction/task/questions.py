@@ -34,6 +34,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hpt.common.errors import ConfigError
+from hpt.common.settings import one_of
 
 MODULUS = 100
 """The start and all sums are in [0, MODULUS)."""
@@ -162,8 +163,7 @@ def make_split(split: str, counts: dict[int, int], seed: int, shuffle: bool = Tr
     Raises:
         ConfigError: an unknown split, or a level that does not exist.
     """
-    if split not in SPLITS:
-        raise ConfigError(f"Unknown split {split!r}. Available: {', '.join(SPLITS)}")
+    one_of("split", split, SPLITS)
     half = split if split in HALVES else None
     chosen: list[Problem] = []
     for level, count in counts.items():

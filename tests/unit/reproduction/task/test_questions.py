@@ -110,7 +110,7 @@ def test_spread_is_even():
 
 
 def test_errors_name_the_problem():
-    with pytest.raises(ConfigError, match=r"Unknown split 'tets'\. Available: train, val, dev, test"):
+    with pytest.raises(ConfigError, match=r"Unknown split 'tets'\. Available: dev, test, train, val"):
         task.make_split("tets", {1: 1}, seed=0)
     for level in (0, 10):
         with pytest.raises(ConfigError, match=f"got level {level}; expected .* from 1 to 9"):
