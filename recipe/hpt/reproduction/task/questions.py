@@ -25,7 +25,6 @@ import hashlib
 import os
 import random
 import re
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +33,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hpt.common.errors import ConfigError
+from hpt.common.files import replacing
 from hpt.common.settings import one_of
 
 MODULUS = 100
@@ -183,15 +183,8 @@ def spread(total: int, levels: Sequence[int]) -> dict[int, int]:
 
 def write_parquet(rows: list[dict[str, Any]], path: Path) -> None:
     """Write the rows so that `path` is either as before or complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        pq.write_table(pa.Table.from_pylist(rows), temporary)
-        os.chmod(temporary, 0o644)  # mkstemp makes the file private to its owner
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with replacing(path) as file:
+        pq.write_table(pa.Table.from_pylist(rows), file)
 
 
 def write_task(

@@ -140,9 +140,8 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     train, _ = task.write_task(tmp_path, seed=1, train_size=12, val_per_level=2)
     before = train.read_bytes()
 
-    def interrupted(table, path):
-        with open(path, "wb") as file:
-            file.write(b"half")
+    def interrupted(table, file):
+        file.write(b"half")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(task.pq, "write_table", interrupted)
