@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pyarrow.parquet as pq
 
 from hpt.common.digests import WEIGHTS, files_matching
+from hpt.common.tokenizers import with_eos
 from hpt.data.checks import iter_rows, solution_text
 from hpt.preflight import model as models
 from hpt.preflight.run_folder import holder_of, in_use
@@ -109,9 +110,7 @@ def _show_demonstration(context: Context, number: int, text: str | None) -> list
     if text is None:
         context.notes.append(f"--- example {number}: no demonstration")
         return []
-    from hpt.verl_ext.dataset import demonstration_tokens  # imports datasets and verl
-
-    ids = demonstration_tokens(context.tokenizer, text) or []
+    (ids,) = with_eos([text], context.tokenizer)
     shown = context.tokenizer.decode(ids, skip_special_tokens=False)
     context.notes.append(f"--- example {number}: demonstration, {len(ids)} tokens with EOS\n{_ends(shown)}")
     data = context.config.data
