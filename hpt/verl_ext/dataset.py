@@ -11,10 +11,9 @@ own process, for the tokens of those questions that get a demonstration.
 import hashlib
 import logging
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import datasets
 import numpy as np
@@ -27,6 +26,7 @@ from hpt.common.errors import DataError, Problem
 from hpt.common.settings import one_of
 from hpt.data import checks
 from hpt.data.checks import format_problem, iter_rows, solution_text
+from hpt.data.ids import question_id
 
 logger = logging.getLogger(__name__)
 
@@ -230,12 +230,6 @@ class HybridDataset(RLHFDataset):
                     reason = f"the demonstration has {overlong[text]} tokens with EOS"
                     limit = f"data.max_target_length={self.max_target_length}"
                     yield Problem(name, row, f"{reason}, more than {limit}")
-
-
-def question_id(row: Mapping[str, Any], demonstration_id: Any) -> str:
-    """The row's `extra_info.id`; "data_source/demonstration_id" where it has none."""
-    known = (row.get("extra_info") or {}).get("id")
-    return f"{row.get('data_source')}/{demonstration_id}" if known is None else str(known)
 
 
 def _settings(config: DictConfig) -> tuple[str, int, str]:
