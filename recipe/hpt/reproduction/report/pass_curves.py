@@ -4,6 +4,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ def _rows(method: str, name: str, runs: Sequence[Evaluated]) -> list[dict[str, A
             "benchmark": name,
             "method": method,
             "k": k,
-            "pass_at_k": math.fsum(column) / len(column),
+            "pass_at_k": fmean(column),
             "low": None if math.isnan(low[i]) else float(low[i]),
             "high": None if math.isnan(high[i]) else float(high[i]),
             "questions": len(per_seed[0]),
