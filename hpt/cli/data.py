@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``hpt data``: prepare question files, validate them, and compare training with benchmarks."""
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -18,7 +17,7 @@ from hpt.cli import prepare
 from hpt.cli.options import NO_PROGRESS, OK, OVERWRITE, PLUGIN, REFUSED, WORKERS, epilog, group, load_plugins
 from hpt.common.digests import file_sha256
 from hpt.common.errors import DataError
-from hpt.common.files import write_whole
+from hpt.common.files import write_json
 from hpt.common.terminal import print_table
 from hpt.data import contamination as overlapping
 from hpt.data.checks import ADVICE, check_files, iter_rows
@@ -137,9 +136,7 @@ def contamination(
     rows = {overlap.row for overlap in overlaps}
     print(f"{len(rows):,} of {checked.rows:,} training questions overlap")
     if report:
-        write_whole(
-            report, json.dumps(overlapping.report_record(train, checked.rows, index, overlaps), indent=2) + "\n"
-        )
+        write_json(report, overlapping.report_record(train, checked.rows, index, overlaps))
         print(f"wrote {report}")
     if write:
         counts = _write_clean(train, against, write, overwrite, rows, settings)

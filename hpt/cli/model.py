@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from hpt.cli.options import NO_PROGRESS, OK, epilog, group
+from hpt.common.settings import one_of
 from hpt.models.edits import Settings
 from hpt.models.prepare import PRESETS, fetch
 from hpt.models.prepare import prepare as prepare_checkpoint
@@ -41,8 +42,8 @@ def prepare(
     The source is never written to, an existing folder is not touched, and weights are copied byte for byte. A tokenizer
     without a padding token gets a known one of its vocabulary, never EOS.
     """
-    if preset is not None and preset not in PRESETS:
-        raise ValueError(f"Unknown --preset '{preset}'. Available: {', '.join(PRESETS)}")
+    if preset is not None:
+        one_of("--preset", preset, PRESETS)
     given: dict[str, Any] = {
         "rope_theta": rope_theta,
         "max_position_embeddings": max_position_embeddings,

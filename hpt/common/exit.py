@@ -4,10 +4,26 @@
 
 import atexit
 import os
+import signal
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing import util
-from typing import NoReturn
+from typing import Any, NoReturn
+
+
+@contextmanager
+def interrupted_by_term() -> Iterator[None]:
+    """Treat a TERM signal, which schedulers send, as Ctrl-C while the block runs."""
+
+    def interrupt(signum: int, frame: Any) -> None:
+        raise KeyboardInterrupt(f"signal {signum}")
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def leave(status: int) -> NoReturn:

@@ -9,13 +9,18 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+UNLIMITED = 1000
+"""Columns of a table in a pipe, where there is no width to keep to, and in Markdown, which has no wrapped cells."""
 
-def rendered(table: Table, markdown: bool) -> str:
-    """The table as text: of the terminal's width, or Markdown."""
+
+def rendered(table: Table, markdown: bool, pipe_width: int = UNLIMITED) -> str:
+    """The table as text: of the terminal's width, or ``pipe_width`` columns in a pipe; or Markdown.
+
+    Templates and answers are full of brackets, so cells hold no markup.
+    """
     table.box = box.MARKDOWN if markdown else box.SIMPLE_HEAD
-    # In a pipe there is no width to keep to, and a wrapped cell is no Markdown.
-    wide = markdown or not sys.stdout.isatty()
-    console = Console(width=1000 if wide else None, markup=False, emoji=False, highlight=False)
+    width = UNLIMITED if markdown else None if sys.stdout.isatty() else pipe_width
+    console = Console(width=width, markup=False, emoji=False, highlight=False)
     with console.capture() as capture:
         console.print(table)
     lines = [line.rstrip() for line in capture.get().splitlines()]

@@ -1,8 +1,9 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Names of models and data sets, and the one way to load a tokenizer."""
+"""Names of models and data sets, and the one way to load a tokenizer and to tokenise demonstrations."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +41,14 @@ def load_tokenizer(location: str | Path, given: str, *, trust_remote_code: bool 
             f"got {given}, whose tokenizer cannot be loaded ({first_line(error)}); expected a tokenizer's files beside "
             "config.json, or a hub id"
         ) from error
+
+
+def with_eos(texts: Sequence[str], tokenizer: Any) -> list[list[int]]:
+    """The token ids of demonstrations as they are trained on: each ends in exactly one EOS, also if its text does."""
+    # Not verbose: no warning about model_max_length, as demonstrations have a limit of their own.
+    encoded = tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False)
+    for ids in encoded["input_ids"]:
+        while ids and ids[-1] == tokenizer.eos_token_id:
+            ids.pop()
+        ids.append(tokenizer.eos_token_id)
+    return encoded["input_ids"]

@@ -3,13 +3,14 @@
 """The metrics of one run, read back from its folder. Metrics of older runs get today's names."""
 
 import glob
-import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from hpt.common.files import complete_json_lines
 
 METRICS_FILE = "metrics.jsonl"
 SFT_SHARE = "hpt/sft_share_questions"
@@ -69,11 +70,7 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
         )
     run = Run(folder)
     for file in files:
-        for line in Path(file).read_text().splitlines():
-            try:
-                entry = json.loads(line)
-            except json.JSONDecodeError:
-                continue
+        for entry in complete_json_lines(Path(file)):
             run.steps.setdefault(entry["step"], {}).update(_todays_names(entry["data"]))
     return run
 

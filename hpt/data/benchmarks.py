@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from hpt.common.settings import one_of
 from hpt.data.choices import LETTERS, letter_of, shuffled, with_choices
 
 IN_DISTRIBUTION = ("aime24", "aime25", "amc23", "math500", "minerva", "olympiadbench")
@@ -44,7 +45,6 @@ class Benchmark:
         kind: the kind of verifier, ``math`` or ``choice``.
         columns: the columns of the hub's rows; a source without all of them must have the simple layout.
         item: reads one of the hub's rows; raises ValueError or KeyError for a row that cannot be used.
-        needs_login: whether its owners require a login and consent.
     """
 
     name: str
@@ -56,7 +56,6 @@ class Benchmark:
     item: Callable[[Row], Item]
     kind: str = "math"
     config: str | None = None
-    needs_login: bool = False
 
 
 def simple_item(row: Row) -> Item:
@@ -140,7 +139,7 @@ def _mmlu_pro(row: Row) -> Item:
     return Item(question, letter, _id(row, "question_id"), {"subject": _text(row, "category")})
 
 
-# Per entry: name, title and place on the hub; columns and reader; what differs from mathematics without a login.
+# Per entry: name, title and place on the hub; columns and reader; what differs from mathematics.
 _ALL = (
     Benchmark(
         "aime24", "AIME 2024", "HuggingFaceH4/aime_2024", "train", 30,
@@ -172,7 +171,7 @@ _ALL = (
     ),
     Benchmark(
         "gpqa", "GPQA diamond", "Idavidrein/gpqa", "train", 198,
-        ("Record ID", "Question", *GPQA_CHOICES), _gpqa, kind="choice", config="gpqa_diamond", needs_login=True,
+        ("Record ID", "Question", *GPQA_CHOICES), _gpqa, kind="choice", config="gpqa_diamond",
     ),
     Benchmark(
         "mmlu_pro", "MMLU-Pro", "TIGER-Lab/MMLU-Pro", "test", 12032,
@@ -184,7 +183,6 @@ assert len(BENCHMARKS) == len(_ALL)
 
 
 def benchmark_of(name: str) -> Benchmark:
-    """Look a benchmark up; raises ValueError with the known names."""
-    if name not in BENCHMARKS:
-        raise ValueError(f"Unknown benchmark {name!r}. Available: {', '.join(BENCHMARKS)}")
+    """Look a benchmark up; raises ConfigError with the known names."""
+    one_of("benchmark", name, BENCHMARKS)
     return BENCHMARKS[name]

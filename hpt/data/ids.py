@@ -2,9 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ids of questions: unique within a file, and the same in every run over the same source."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from hpt.data.questions import question_key
 
 _DIGITS = 16
+
+
+def question_id(row: Mapping[str, Any], number: object) -> str:
+    """The `extra_info.id` of a question file's row; "data_source/number" where it has none."""
+    known = (row.get("extra_info") or {}).get("id")
+    return f"{row.get('data_source')}/{number}" if known is None else str(known)
 
 
 class UniqueIds:

@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from hpt.common.errors import DataError, Problem
+from hpt.common.tokenizers import with_eos
 from hpt.data.candidates import Candidate, Layout, Settings
 from hpt.data.counts import Counts, Rejected
 from hpt.data.gold_answers import DEFAULT_KIND, UNVERIFIABLE, GoldAnswer, detail, unverifiable
@@ -167,8 +168,8 @@ class Preparation:
             return
         assert self.tokenizer is not None
         while batch := list(islice(candidates, BATCH_ROWS)):
-            lengths = solution_lengths([item.solution for _, item in batch], self.tokenizer)
-            for (row, candidate), length in zip(batch, lengths, strict=True):
+            tokens = with_eos([item.solution for _, item in batch], self.tokenizer)
+            for (row, candidate), length in zip(batch, map(len, tokens), strict=True):
                 if length <= longest or self.settings.overlong == "keep":
                     if length > longest:
                         self.counts.notes[LONG_KEPT] += 1
@@ -178,17 +179,6 @@ class Preparation:
                 if self.settings.overlong == "error":
                     reason = f"the demonstration has {length} tokens with EOS, more than {longest}"
                     self._problems.append(Problem(self.source.name, row, reason))
-
-
-def solution_lengths(texts: list[str], tokenizer: Any) -> list[int]:
-    """Number of tokens of each demonstration with one EOS at its end, as the trainer makes them."""
-    encoded = tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)
-    lengths = []
-    for ids in encoded["input_ids"]:
-        while ids and ids[-1] == tokenizer.eos_token_id:  # the text may end with its own
-            ids.pop()
-        lengths.append(len(ids) + 1)
-    return lengths
 
 
 def _check_unicode(candidate: Candidate) -> None:

@@ -6,7 +6,6 @@ The same rows give the same bytes with the same pyarrow. ``FILE.manifest.json`` 
 what; its sha256 is that of the parquet file.
 """
 
-import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -17,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hpt.common.digests import file_sha256
-from hpt.common.files import write_whole
+from hpt.common.files import read_json_object, write_json
 from hpt.common.versions import versions
 
 FORMAT_VERSION = 1
@@ -92,16 +91,7 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
     Raises:
         ValueError: it is no JSON object.
     """
-    file = manifest_path(path)
-    if not file.exists():
-        return None
-    try:
-        record = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{file} is not JSON ({error}); remove it or make the file again") from error
-    if not isinstance(record, dict):
-        raise ValueError(f"{file} is not a JSON object; remove it or make the file again")
-    return record
+    return read_json_object(manifest_path(path), "remove it or make the file again")
 
 
 def check_free(path: Path, overwrite: bool) -> None:
@@ -182,6 +172,6 @@ class QuestionWriter:
         }
         check_free(self.path, self.overwrite)  # another process may have made it
         # The manifest comes first: if it agrees with the file, the file is complete.
-        write_whole(manifest_path(self.path), json.dumps(manifest, indent=2) + "\n")
+        write_json(manifest_path(self.path), manifest)
         os.replace(self._temporary, self.path)
         return manifest

@@ -15,7 +15,7 @@ from typing import Any
 
 from hpt.common import lock
 from hpt.common.errors import HPTError
-from hpt.common.files import write_whole
+from hpt.common.files import write_json, write_json_lines
 from hpt.evaluation.questions import Benchmark, Question
 from hpt.evaluation.store import file_stem
 
@@ -45,8 +45,7 @@ class Manifest:
     engines: list[dict[str, Any]] = field(default_factory=list)
 
     def save(self, out: Path) -> None:
-        record = {"format_version": FORMAT_VERSION, **self.__dict__}
-        write_whole(out / MANIFEST, json.dumps(record, indent=2) + "\n")
+        write_json(out / MANIFEST, {"format_version": FORMAT_VERSION, **self.__dict__})
 
 
 def read_manifest(out: Path) -> Manifest:
@@ -145,8 +144,7 @@ def check_benchmark(out: Path, manifest: Manifest, name: str, entry: Mapping[str
 
 def write_questions(out: Path, benchmark: Benchmark) -> None:
     """Write the questions into the folder, beside the samples."""
-    lines = [json.dumps(question.to_json()) + "\n" for question in benchmark.questions]
-    write_whole(_questions_file(out, benchmark.name), "".join(lines))
+    write_json_lines(_questions_file(out, benchmark.name), (question.to_json() for question in benchmark.questions))
 
 
 def read_questions(out: Path, manifest: Manifest, name: str) -> Benchmark:

@@ -13,6 +13,7 @@ import operator
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,8 +23,6 @@ MAX_K = 1024
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
 
-# With integers of more bits than this, exact arithmetic is slower than sums of logarithms, which are accurate enough.
-_EXACT_BITS = 1 << 17
 # e^-38 is below 2^-54, half the spacing of float64 just below 1, so that 1 - e^-38 rounds to 1.
 _NEGLIGIBLE = 38.0
 
@@ -31,8 +30,8 @@ _NEGLIGIBLE = 38.0
 def pass_at_k(n: int, c: int, k: int) -> float:
     """Probability that k of n samples, drawn without replacement, include at least one of the c correct ones.
 
-    This is the unbiased estimator 1 - C(n - c, k) / C(n, k) of arXiv 2107.03374, section 2.1. For n up to some
-    thousands the result is the exact value, correctly rounded; for larger n it is off by a few units in the last place.
+    This is the unbiased estimator 1 - C(n - c, k) / C(n, k) of arXiv 2107.03374, section 2.1: the exact value, rounded
+    once.
 
     Raises:
         ValueError: a negative number, k > n, c > n, or a number that is not whole.
@@ -41,17 +40,12 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     if k > n or c > n:
         name, value = ("k", k) if k > n else ("c", c)
         raise ValueError(f"got {name}={value} of n={n} samples; expected at most n")
-    # C(n - c, k) / C(n, k) is symmetric in c and k: the product over j < few of (n - many - j) / (n - j).
-    few, many = min(c, k), max(c, k)
-    if few == 0:
-        return 0.0
-    if few + many > n or few * many > _NEGLIGIBLE * n:
+    if c * k > _NEGLIGIBLE * n:  # at most e^(-c k / n) is left
         return 1.0
-    if few * n.bit_length() <= _EXACT_BITS:
-        whole = math.perm(n, few)
-        # Python rounds the quotient of two integers once, however long they are.
-        return (whole - math.perm(n - many, few)) / whole
-    return -math.expm1(math.fsum(math.log1p(-many / (n - j)) for j in range(few)))
+    few, many = min(c, k), max(c, k)  # the quotient is symmetric in c and k, and cheap for few
+    whole = math.comb(n, few)
+    # Python rounds the quotient of two integers once, however long they are.
+    return (whole - math.comb(n - many, few)) / whole
 
 
 def _whole(name: str, value: Any) -> int:
@@ -114,7 +108,7 @@ def mean_over_questions(values: Sequence[float]) -> Mean:
     """
     _same_questions(values)
     q = len(values)
-    mean = math.fsum(values) / q
+    mean = fmean(values)
     if q == 1:
         return Mean(mean, None, q)
     variance = math.fsum((value - mean) ** 2 for value in values) / (q - 1)
@@ -185,7 +179,7 @@ def pass_at_k_curve(n: Sequence[int], c: Sequence[int], resamples: int = RESAMPL
     _same_questions(n, c)
     ks = powers_of_two(min(n))
     table = pass_at_k_table(n, c, ks)
-    means = [math.fsum(column) / len(n) for column in table.T]
+    means = [fmean(column) for column in table.T]
     if len(n) == 1:
         return {k: Point(mean, None, None) for k, mean in zip(ks, means, strict=True)}
     bounds = (bound.tolist() for bound in bootstrap_interval(table, resamples, seed))
@@ -252,4 +246,4 @@ def lengths(tokens: Sequence[int], finish_reasons: Sequence[str]) -> Lengths:
             f"got {len(tokens)} lengths and {len(finish_reasons)} finish reasons; expected equal numbers, at least one"
         )
     cut = sum(reason == "length" for reason in finish_reasons)
-    return Lengths(math.fsum(tokens) / len(tokens), cut / len(tokens))
+    return Lengths(fmean(tokens), cut / len(tokens))

@@ -8,10 +8,9 @@ questions.jsonl     one record per question
 pass_at_k.csv/.png  curves, if a benchmark has more than one sample per question
 """
 
-import json
 from pathlib import Path
 
-from hpt.common.files import write_whole
+from hpt.common.files import write_json, write_json_lines, write_whole
 from hpt.common.terminal import rendered
 from hpt.evaluation import tables
 from hpt.evaluation.results import results_of
@@ -27,8 +26,8 @@ def write_outputs(out: Path, resamples: int) -> str:
         hpt.evaluation.manifest.FolderError, hpt.evaluation.store.StoreError: no results, or damaged ones.
     """
     results, records = results_of(out, resamples)
-    write_whole(out / RESULTS, json.dumps(results, indent=1) + "\n")
-    write_whole(out / QUESTIONS, "".join(json.dumps(record) + "\n" for record in records))
+    write_json(out / RESULTS, results)
+    write_json_lines(out / QUESTIONS, records)
     curves = tables.curves(results)
     if not curves.empty:
         curves.to_csv(out / CURVES, index=False)

@@ -12,6 +12,7 @@ from typing import Any
 from hpt.common.errors import DataError, Problem
 from hpt.data.checks import check_files, iter_rows
 from hpt.data.gold_answers import DEFAULT_KIND, by_comparison, described, gold_answer_problems
+from hpt.data.ids import question_id
 from hpt.verifier.gold import kind_of_gold
 
 ADVICE = (
@@ -106,9 +107,9 @@ def _read(file: str) -> dict[str, list[Question]]:
 
 def _question(values: dict[str, Any], row: int) -> Question:
     info = values.get("extra_info") or {}
-    given, kind = info.get("id"), info.get("verifier_kind")
+    kind = info.get("verifier_kind")
     return Question(
-        id=f"{values['data_source']}/{row}" if given is None else str(given),
+        id=question_id(values, row),
         messages=tuple({"role": each["role"], "content": each["content"]} for each in values["prompt"]),
         answer=values["reward_model"]["ground_truth"],
         kind=DEFAULT_KIND if kind is None else str(kind),

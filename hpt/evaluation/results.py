@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -128,8 +129,7 @@ def benchmark_figures(measured: Measured, records: Sequence[Mapping[str, Any]], 
         **_mean(frame.accuracy),
         "pass_at_k": {str(k): point._asdict() for k, point in curve.items()},
         "maj_at_k": {
-            str(k): math.fsum(voting.majority_at_k(votes, k, seed=number) for number, votes in enumerate(tallies))
-            / len(tallies)
+            str(k): fmean(voting.majority_at_k(votes, k, seed=number) for number, votes in enumerate(tallies))
             for k in dict.fromkeys([*curve, measured.n])
         },
         **_lengths_and_reasons([sample for samples in measured.samples.values() for sample in samples]),
@@ -169,7 +169,7 @@ def averages(benchmarks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             continue
         errors = [benchmarks[name]["standard_error"] for name in have]
         found[group] = {
-            "value": math.fsum(benchmarks[name]["value"] for name in have) / len(have),
+            "value": fmean(benchmarks[name]["value"] for name in have),
             "standard_error": None if None in errors else math.hypot(*errors) / len(have),
             "benchmarks": have,
             "missing": [name for name in names if name not in benchmarks],

@@ -2,12 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run an evaluation, from settings to tables."""
 
-import contextlib
-import signal
 import sys
-from collections.abc import Iterator
-from typing import Any
 
+from hpt.common.exit import interrupted_by_term
 from hpt.evaluation.manifest import locked, write_questions
 from hpt.evaluation.outputs import places, write_outputs
 from hpt.evaluation.plan import Plan, prepare
@@ -30,7 +27,7 @@ def evaluate(settings: EvaluationSettings, dry_run: bool = False) -> None:
     if dry_run:
         print("dry run: settings, model, benchmarks and folder are valid; nothing was started")
         return
-    with locked(plan.out), _terminable():
+    with locked(plan.out), interrupted_by_term():
         # Plan again under the lock: another launch may have ended in between.
         plan = prepare(settings, check_gold=False)
         record(plan)
@@ -51,17 +48,3 @@ def record(plan: Plan) -> None:
         if part.store.cut_short:
             print(f"repaired: {part.store.cut_short}", file=sys.stderr)
     plan.manifest.save(plan.out)
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Treat a TERM signal, which schedulers send, as Ctrl-C."""
-
-    def interrupt(signum: int, frame: Any) -> None:
-        raise KeyboardInterrupt(f"signal {signum}")
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

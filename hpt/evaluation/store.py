@@ -14,10 +14,10 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
 
 from hpt.common.errors import HPTError
+from hpt.common.files import end_of_last_line
 from hpt.common.seeds import sample_seed
 
 FOLDER = "samples"
@@ -110,9 +110,7 @@ class SampleStore:
     def __enter__(self) -> "SampleStore":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -250,7 +248,7 @@ class SampleStore:
         """Leave out the last line if it was not written to its end; no other line can be cut short."""
         with open(self.journal_path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
-            self._journal_end = _end_of_last_line(file, size)
+            self._journal_end = end_of_last_line(file, size)
         if self._journal_end < size:
             self.cut_short = (
                 f"{self.journal_path}: the last line was cut short when an earlier launch was killed. Its "
@@ -289,16 +287,3 @@ def _damaged(place: _Place, why: str) -> StoreError:
 def _encoded(record: Mapping[str, Any]) -> bytes:
     # ASCII: a response may hold what UTF-8 cannot encode, such as half of a surrogate pair.
     return json.dumps(record, ensure_ascii=True).encode() + b"\n"
-
-
-def _end_of_last_line(file: BinaryIO, size: int, block: int = 1 << 16) -> int:
-    """Bytes up to and including the last newline; 0 without one."""
-    position = size
-    while position > 0:
-        start = max(0, position - block)
-        file.seek(start)
-        found = file.read(position - start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-        position = start
-    return 0

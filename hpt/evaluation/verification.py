@@ -5,7 +5,6 @@
 import queue
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
 from typing import Generic, TypeVar
 
 from hpt.evaluation.settings import VerifierSettings
@@ -28,9 +27,7 @@ class Verification(Generic[T]):
     def __enter__(self) -> "Verification[T]":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._pool.close()  # threads that still wait get an error
         self._threads.shutdown(wait=True)

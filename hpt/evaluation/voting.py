@@ -8,11 +8,11 @@ samples' scores, which are equal unless a check timed out. Samples without an an
 the most votes, the score is the mean over them. Without any vote it is 0.
 """
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from statistics import fmean
 
 import numpy as np
 
@@ -102,7 +102,7 @@ def tally(answers: Sequence[str | None], scores: Sequence[float]) -> Votes:
     return Votes(
         keys=tuple(key for key, _ in ordered),
         counts=tuple(len(group) for _, group in ordered),
-        scores=tuple(math.fsum(group) / len(group) for _, group in ordered),
+        scores=tuple(fmean(group) for _, group in ordered),
         abstained=len(answers) - sum(len(group) for _, group in ordered),
     )
 
@@ -112,7 +112,7 @@ def majority_score(votes: Votes) -> float:
     if not votes.counts:
         return 0.0
     winners = [score for count, score in zip(votes.counts, votes.scores, strict=True) if count == votes.counts[0]]
-    return math.fsum(winners) / len(winners)
+    return fmean(winners)
 
 
 def majority_at_k(votes: Votes, k: int, draws: int = DRAWS, seed: int = 0) -> float:

@@ -8,6 +8,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from hpt.method.gate import Coefficients
@@ -94,7 +95,7 @@ def _class_of(mean: float) -> str:
 
 
 def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values) if values else 0.0
+    return fmean(values) if values else 0.0
 
 
 def _share(part: int, whole: int) -> float:

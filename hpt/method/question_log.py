@@ -15,8 +15,9 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
+from hpt.common.files import complete_json_lines, end_of_last_line
 from hpt.method.gate import TOLERANCE, Coefficients, mean_score
 
 FILE = "questions.jsonl"
@@ -63,11 +64,11 @@ def append(
         file.write(json.dumps(line).encode() + b"\n")
 
 
-def _end_of_earlier(file: IO[bytes], step: int) -> int:
+def _end_of_earlier(file: BinaryIO, step: int) -> int:
     """The size of the lines before ``step``. Behind them is what a killed process left: half a line, repeated steps."""
     end = file.seek(0, os.SEEK_END)
     while end:
-        start = _start_of_line(file, end)
+        start = end_of_last_line(file, end - 1)
         file.seek(start)
         with contextlib.suppress(ValueError):  # half a line, which an earlier version ended and kept
             text = file.read(end - start)
@@ -77,29 +78,11 @@ def _end_of_earlier(file: IO[bytes], step: int) -> int:
     return end
 
 
-def _start_of_line(file: IO[bytes], end: int) -> int:
-    """Where the line begins whose last byte is before ``end``."""
-    block, start = 1 << 16, max(0, end - 1)
-    while start:
-        start = max(0, start - block)
-        file.seek(start)
-        found = file.read(min(block, end - 1 - start)).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-    return 0
-
-
 def read(folder: str | os.PathLike[str]) -> dict[int, dict[str, Any]]:
     """Return the last line of each step, in the order of the steps; half a line is left out.
 
     Raises:
         FileNotFoundError: the folder has none, as of a strategy that samples no rollouts.
     """
-    steps: dict[int, dict[str, Any]] = {}
-    for line in (Path(folder) / FILE).read_text().splitlines():
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        steps[entry["step"]] = entry
+    steps = {entry["step"]: entry for entry in complete_json_lines(Path(folder) / FILE)}
     return dict(sorted(steps.items()))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpt.common.errors import first_line
+from hpt.common.files import read_json_object
 from hpt.common.tokenizers import load_tokenizer
 from hpt.models.checkpoints import CONFIG
 from hpt.models.rope import set_max_positions, set_rope_theta
@@ -17,6 +18,7 @@ from hpt.models.templates import template_of
 GENERATION, TOKENIZER = "generation_config.json", "tokenizer_config.json"
 SPECIAL_TOKENS, TEMPLATE = "special_tokens_map.json", "chat_template.jinja"
 JSON_FILES = (CONFIG, GENERATION, TOKENIZER, SPECIAL_TOKENS)
+TRUNCATED = "it may be truncated: copy or download it again"
 SHOWN_TOKENS = 20
 
 PAD_TOKENS = ("<|finetune_right_pad_id|>", "<|endoftext|>", "<|pad|>", "<pad>", "[PAD]")
@@ -40,19 +42,6 @@ class Settings:
     chat_template: str | None = None
     pad_token: str | None = None
     model_type: str | None = None
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; it is empty if there is no file."""
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON, it may be truncated: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds no JSON object")
-    return content
 
 
 def load_config(folder: Path) -> Any:
@@ -83,7 +72,7 @@ class Edits:
         if not (source / CONFIG).is_file():
             raise ValueError(f"{source} has no {CONFIG}; expected a Hugging Face checkpoint")
         self._texts: dict[str, str] = {}
-        self._before = {name: _read_json(source / name) for name in JSON_FILES}
+        self._before = {name: read_json_object(source / name, TRUNCATED) or {} for name in JSON_FILES}
         self._after = copy.deepcopy(self._before)
         self.tokenizer = load_tokenizer(source, f"the checkpoint {source}")
         if self.tokenizer.eos_token_id is None:

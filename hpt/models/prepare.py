@@ -6,7 +6,6 @@ The source stays as it is. The new folder appears in one step, complete and chec
 configuration and tokenizer and read the requested values. The weights are copied byte for byte.
 """
 
-import json
 import os
 import tempfile
 from dataclasses import asdict, dataclass, field
@@ -16,7 +15,7 @@ from typing import Any
 import jinja2
 
 from hpt.common.errors import ConfigError
-from hpt.common.files import write_whole
+from hpt.common.files import write_json
 from hpt.common.tokenizers import load_tokenizer
 from hpt.models.checkpoints import download, local_checkpoint
 from hpt.models.copying import copy_links, link_checkpoint
@@ -82,7 +81,7 @@ def prepare(source: Path, out: Path, settings: Settings, *, link: bool = False, 
         done = check_result(new, settings, edits)
         copy_links(new, hard=link, progress=progress)
         record = {"source": source.name, "settings": asdict(settings), "changes": done.changes}
-        write_whole(new / RECORD, json.dumps(record, indent=2) + "\n")
+        write_json(new / RECORD, record)
         _check_free(out)  # another process may have made it
         os.replace(new, out)
     return done

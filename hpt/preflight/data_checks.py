@@ -9,10 +9,11 @@ from collections.abc import Iterator
 import pyarrow.parquet as pq
 
 from hpt.common.digests import WEIGHTS, files_matching
+from hpt.common.tokenizers import with_eos
 from hpt.data.checks import iter_rows, solution_text
 from hpt.preflight import model as models
 from hpt.preflight.run_folder import holder_of, in_use
-from hpt.preflight.run_record import compare, describe, folder_of, refusal, without_record
+from hpt.preflight.run_record import compare, describe, finished, folder_of, refusal, without_record
 from hpt.preflight.start import engine_problem
 from hpt.preflight.table import Check, Context, failed, passed, warned
 from hpt.verl_ext import validation
@@ -112,9 +113,7 @@ def _show_demonstration(context: Context, number: int, text: str | None) -> list
     if text is None:
         context.notes.append(f"--- example {number}: no demonstration")
         return []
-    from hpt.verl_ext.dataset import demonstration_tokens  # imports datasets and verl
-
-    ids = demonstration_tokens(context.tokenizer, text) or []
+    (ids,) = with_eos([text], context.tokenizer)
     shown = context.tokenizer.decode(ids, skip_special_tokens=False)
     context.notes.append(f"--- example {number}: demonstration, {len(ids)} tokens with EOS\n{_ends(shown)}")
     data = context.config.data
@@ -162,10 +161,8 @@ def resume(context: Context) -> list[Check]:
     step = int(found.checkpoint.name.rpartition("_")[2])
     lines = [passed("resume", f"continues {found.checkpoint}, at step {step + 1}")]
     lines += [warned("resume", f"with another setting: {change}") for change in found.changes]
-    total = config.trainer.total_training_steps
-    if total and step >= total:
-        advice = "raise trainer.total_training_steps to train on"
-        lines.append(warned("resume", f"the run has {total} steps: none is left", advice))
+    if nothing_to_do := finished(config, found.checkpoint):
+        lines.append(warned("resume", *nothing_to_do.rsplit("; ", 1)))
     if not found.recorded:
         lines.append(warned("resume", without_record(found.checkpoint)))
     return lines

@@ -6,7 +6,6 @@ The driver holds ``.run.lock``, which names its process.
 """
 
 import contextlib
-import json
 import logging
 import os
 import re
@@ -18,7 +17,7 @@ from omegaconf import DictConfig
 
 from hpt.common import lock
 from hpt.common.errors import ConfigError
-from hpt.common.files import write_whole
+from hpt.common.files import write_json
 from hpt.common.training_log import METRICS_FILE
 from hpt.preflight.run_record import RECORD, Comparison, compare, finished, folder_of, refusal, track, without_record
 
@@ -61,7 +60,7 @@ def claimed(config: DictConfig, now: Mapping[str, Any]) -> Iterator[Comparison]:
                 track(folder, found.checkpoint)
             for change in found.changes:
                 logger.warning("continues a run with another setting: %s", change)
-            write_whole(folder / RECORD, json.dumps(now, indent=1) + "\n")
+            write_json(folder / RECORD, now)
         yield found
 
 

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table of checks: its lines, the steps that make them, and how it is printed."""
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -11,11 +10,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
-from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hpt.common.terminal import rendered
 from hpt.preflight.model import ModelSizes
 
 PIPE_WIDTH = 160  # columns, if the output is no terminal
@@ -127,17 +125,11 @@ def exit_status(checks: Sequence[Check]) -> int:
 
 def print_checks(checks: Sequence[Check], notes: Sequence[str]) -> None:
     """Print the table, the notes under it and a last line with the number of checks of each status."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    table = Table(show_edge=False)
     for column in ("check", "", "found", "what to do"):
         table.add_column(column, overflow="fold")
     for check in checks:
         table.add_row(check.name, Text(check.status.value, style=_STYLES[check.status]), check.found, check.advice)
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    # Templates and answers are full of brackets, so cells hold no markup.
-    console = Console(width=width, markup=False, emoji=False, highlight=False)
-    console.print(table)
-    for note in notes:
-        console.print(f"\n{note}", soft_wrap=True)
     counts = {status: sum(check.status is status for check in checks) for status in Status}
     summary = ", ".join(f"{count} {status.value}" for status, count in counts.items() if count)
-    console.print(f"\npre-flight: {summary}")
+    print(rendered(table, markdown=False, pipe_width=PIPE_WIDTH), *notes, f"pre-flight: {summary}", sep="\n\n")

@@ -11,11 +11,9 @@ own process, for the tokens of those questions that get a demonstration.
 import hashlib
 import logging
 import operator
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import datasets
 import numpy as np
@@ -23,10 +21,12 @@ from omegaconf import DictConfig, ListConfig
 from transformers import PreTrainedTokenizer, ProcessorMixin
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
+from hpt.common import tokenizers
 from hpt.common.errors import DataError, Problem
 from hpt.data import checks
 from hpt.data.checks import format_problem, iter_rows, solution_text
 from hpt.data.gold_answers import gold_answer_of
+from hpt.data.ids import question_id
 from hpt.verifier.gold import kind_of_gold
 from hpt.verl_ext.data_settings import check_choice_of_rows, demonstration_settings
 
@@ -44,7 +44,8 @@ _MALFORMED = -1
 
 # datasets names its cache after the function it maps, but looks no further than the name of an
 # imported one: without this, tokens that an older version made would be taken for ours.
-_CODE_VERSION = hashlib.sha256(Path(__file__).read_bytes() + Path(checks.__file__).read_bytes()).hexdigest()
+_SOURCES = (__file__, checks.__file__, tokenizers.__file__)
+_CODE_VERSION = hashlib.sha256(b"".join(Path(source).read_bytes() for source in _SOURCES)).hexdigest()
 
 _FEATURES = datasets.Features({"ids": datasets.List(datasets.Value("int32")), "num_tokens": datasets.Value("int32")})
 
@@ -244,23 +245,6 @@ class HybridDataset(RLHFDataset):
                     yield Problem(name, row, f"{reason}, more than {limit}")
 
 
-def question_id(row: Mapping[str, Any], demonstration_id: Any) -> str:
-    """The row's `extra_info.id`; "data_source/demonstration_id" where it has none."""
-    known = (row.get("extra_info") or {}).get("id")
-    return f"{row.get('data_source')}/{demonstration_id}" if known is None else str(known)
-
-
-def demonstration_tokens(tokenizer: PreTrainedTokenizer, target: object) -> list[int] | None:
-    """Return the tokens that a target is trained on, whatever their number; they end in exactly one EOS.
-
-    Returns:
-        None where there is no demonstration.
-    """
-    batch = _tokenize({"target": [target]}, "target", tokenizer, sys.maxsize, _CODE_VERSION)
-    ids = batch["ids"][0]
-    return None if ids is None else ids.tolist()
-
-
 def _tokenize(
     batch: dict[str, list],
     target_key: str,
@@ -282,7 +266,6 @@ def _tokenize(
         num_tokens: per row the length of the solution with EOS, kept or not; 0 where there is none,
             _MALFORMED where no telling.
     """
-    eos = tokenizer.eos_token_id
     num_tokens, texts = [0] * len(batch[target_key]), {}
     for row, target in enumerate(batch[target_key]):
         try:
@@ -294,18 +277,10 @@ def _tokenize(
             texts[row] = text
     all_ids: list[np.ndarray | None] = [None] * len(num_tokens)
     if texts:
-        encoded = tokenizer(
-            list(texts.values()),
-            add_special_tokens=False,
-            return_attention_mask=False,
-            verbose=False,  # no warning about model_max_length: our own limit is dealt with below
-        )
-        for row, ids in zip(texts, encoded["input_ids"], strict=True):
-            while ids and ids[-1] == eos:  # the text may bring its own
-                ids.pop()
-            num_tokens[row] = len(ids) + 1
-            if num_tokens[row] <= max_target_length:
-                all_ids[row] = np.array([*ids, eos], dtype=np.int32)
+        for row, ids in zip(texts, tokenizers.with_eos(list(texts.values()), tokenizer), strict=True):
+            num_tokens[row] = len(ids)
+            if len(ids) <= max_target_length:
+                all_ids[row] = np.array(ids, dtype=np.int32)
     return {"ids": all_ids, "num_tokens": num_tokens}
 
 

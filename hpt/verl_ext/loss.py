@@ -12,7 +12,7 @@ from verl.utils.metric import AggregationType, Metric
 from verl.workers.utils.padding import no_padding_2_padding
 
 import hpt.verl_ext.registration  # noqa: F401  (worker processes know the loss by its name only)
-from hpt.method.estimator import Composite
+from hpt.method.estimator.composite import Composite
 from hpt.method.routing import RowKind
 from hpt.method.strategies import import_plugins
 

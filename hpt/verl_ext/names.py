@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names in a configuration that are unknown, or that earlier versions used: of settings and of modules."""
 
-import difflib
 import os
 import re
 from typing import cast
@@ -10,7 +9,7 @@ from typing import cast
 from omegaconf import DictConfig, OmegaConf
 
 from hpt.common.errors import ConfigError
-from hpt.common.settings import check_keys
+from hpt.common.settings import check_keys, unknown
 from hpt.method.config import RENAMED, HPTConfig, renamed
 
 # Settings of the section `data` that HPT adds; verl's own configuration has all the others.
@@ -56,9 +55,7 @@ def explain(message: str) -> str:
     ours = {"hpt": HPTConfig.known(), "data": list(DATA_KEYS)}
     known = OmegaConf.select(_verl_reference(), section) if section else _verl_reference()
     keys = [*(known if isinstance(known, DictConfig) else []), *ours.get(section, [])]
-    near = [".".join(filter(None, (section, name))) for name in difflib.get_close_matches(key, keys)]
-    advice = f"Did you mean {' or '.join(near)}?" if near else f"Available: {', '.join(sorted(map(str, keys)))}."
-    return f"Unknown setting '{found[1]}'. {advice}"
+    return unknown(section, key, keys)
 
 
 def check_settings(config: DictConfig) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from verl.trainer.ppo.core_algos import register_adv_est, register_policy_loss
 
-from hpt.method.estimator import Composite, HybridLoss, hybrid_loss
+from hpt.method.estimator.composite import Composite
+from hpt.method.estimator.loss import HybridLoss, hybrid_loss
 from hpt.method.estimator.rows import Rows
 from hpt.method.routing import RowKind
 
@@ -83,7 +84,7 @@ def hpt_policy_loss(
     kl: torch.Tensor | None = None,
     kl_coef: float = 0.0,
 ) -> HybridLoss:
-    """:func:`hpt.method.estimator.hybrid_loss` under verl's argument names.
+    """:func:`hpt.method.estimator.loss.hybrid_loss` under verl's argument names.
 
     verl passes ``loss_agg_mode`` and ``config`` to every loss. This one reads neither: the denominators are in the
     weights. Importance weights of the rollout engine multiply the rollouts' advantages, as in verl's own losses.

@@ -29,8 +29,8 @@ from verl.workers.rollout.llm_server import LLMServerClient
 
 from hpt.common.errors import DataError, Problem
 from hpt.common.seeds import sample_seed
+from hpt.data.ids import question_id
 from hpt.verl_ext import rows as row_io
-from hpt.verl_ext.dataset import question_id
 from hpt.verl_ext.rollout_scores import Answer, Scorer
 from hpt.verl_ext.sampling import (
     SINGLE_TURN,
@@ -337,12 +337,9 @@ def _wrapped(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _tag(answer: Answer, step: int) -> dict[str, Any]:
-    prompt, response = len(answer.prompt), len(answer.response)
     return {
         "status": "success",
-        "prompt_len": prompt,
-        "response_len": response,
-        "seq_len": prompt + response,
+        **row_io.length_tags(len(answer.prompt), len(answer.response)),
         "prefix_len": answer.prefix_length,
         "global_steps": step,
         "min_global_steps": answer.version,

@@ -27,8 +27,6 @@ from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 from hpt.method.routing import Question, Row, RowKind
 
 KIND_TAG = "hpt_kind"
-# A prompt token and a response token: the shortest row that verl's unpadding accepts.
-PADDING_LENGTH = 2
 # What the update reads; everything else stays in the storage.
 UPDATE_FIELDS = (
     "prompts",
@@ -166,7 +164,7 @@ def put_demonstrations(
         source, solution = sources[row.uid], torch.tensor(questions[row.uid].demonstration, dtype=torch.int64)
         label = f"{row.uid}-demonstration"  # a group of its own: its score is its advantage
         tag = copy.deepcopy(source.tag)
-        tag.update(_lengths(len(source.prompt), len(solution)))
+        tag.update(length_tags(len(source.prompt), len(solution)))
         tag[KIND_TAG] = int(RowKind.DEMONSTRATION)
         fields.append(
             {
@@ -187,12 +185,13 @@ def put_demonstrations(
     return placed
 
 
-def _lengths(prompt: int, response: int) -> dict:
+def length_tags(prompt: int, response: int) -> dict:
+    """The lengths in tokens that verl expects in a row's tag."""
     return {"prompt_len": prompt, "response_len": response, "seq_len": prompt + response}
 
 
 def put_padding(count: int, like: dict, partition_id: str, eos_token_id: int) -> KVBatchMeta:
-    """Add ``count`` shortest possible rows that add nothing to any term.
+    """Add ``count`` rows that add nothing to any term: a prompt token and a response token, as verl's unpadding needs.
 
     Args:
         like: tag of a real row, for the entries that verl's metrics expect of every tag.
@@ -202,7 +201,7 @@ def put_padding(count: int, like: dict, partition_id: str, eos_token_id: int) ->
     label = f"padding-{uuid.uuid4().hex}"
     token = torch.tensor([eos_token_id], dtype=torch.int64)
     tag = copy.deepcopy(like)
-    tag.update(_lengths(1, 1), is_padding=True, **{KIND_TAG: int(RowKind.PADDING)})
+    tag.update(length_tags(1, 1), is_padding=True, **{KIND_TAG: int(RowKind.PADDING)})
     fields = [
         {
             **sequence_fields(token, token.clone(), score=0.0, masked=True),

@@ -3,7 +3,6 @@
 """Start a training or an evaluation as a process of its own, watch it, and end it together with this process."""
 
 import ctypes
-import json
 import os
 import signal
 import subprocess
@@ -12,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from hpt.common.files import complete_json_lines
 from hpt.common.training_log import METRICS_FILE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,13 +26,7 @@ def finished_steps(metrics: Path) -> int:
     """The last step in a metrics file; 0 if there is no such file."""
     if not metrics.exists():
         return 0
-    steps = 0
-    for line in metrics.read_text().splitlines():
-        try:
-            steps = max(steps, json.loads(line)["step"])
-        except json.JSONDecodeError:  # the last line, half written
-            break
-    return steps
+    return max((line["step"] for line in complete_json_lines(metrics)), default=0)
 
 
 def steps_until_end(process: subprocess.Popen, folder: Path) -> Iterator[int]:

@@ -6,7 +6,6 @@ With ``DRY_RUN=1`` in the environment it only validates settings, model, benchma
 interruption, the same command continues from what is on disk. ``hpt eval compare`` compares results.
 """
 
-import difflib
 import os
 import re
 import sys
@@ -19,6 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from hpt.common.settings import unknown
 from hpt.evaluation.settings import EvaluationSettings, known_keys
 
 CONTINUE = "the same command continues from there"
@@ -49,12 +49,7 @@ def explain(message: str) -> str:
     if not found:
         return message
     section, _, key = found[1].rpartition(".")
-    prefix = f"{section}." if section else ""
-    known = known_keys(section) if section in ("", "verifier") else known_keys()
-    near = [prefix + name for name in difflib.get_close_matches(key, known)]
-    if near:
-        return f"Unknown setting '{found[1]}'. Did you mean {' or '.join(near)}?"
-    return f"Unknown setting '{found[1]}'. Available: {', '.join(prefix + name for name in sorted(known))}."
+    return unknown(section, key, known_keys(section))
 
 
 def _refuse(error: Exception | str) -> int:

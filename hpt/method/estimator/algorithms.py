@@ -4,6 +4,7 @@
 
 from dataclasses import dataclass
 
+from hpt.common.settings import one_of
 from hpt.method.estimator import credit, parts
 from hpt.method.estimator.credit import Credit, Length
 from hpt.method.estimator.parts import Part
@@ -157,8 +158,7 @@ def find(name: str) -> Algorithm:
     """Return the entry of that name.
 
     Raises:
-        ValueError: there is none.
+        ConfigError: there is none.
     """
-    if name not in ALGORITHMS:
-        raise ValueError(f"Unknown algorithm '{name}'. Available: {', '.join(sorted(ALGORITHMS))}.")
+    one_of("algorithm", name, ALGORITHMS)
     return ALGORITHMS[name]

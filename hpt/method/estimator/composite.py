@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from hpt.common.errors import ConfigError
+from hpt.common.settings import one_of
 from hpt.method.config import HPTConfig
 from hpt.method.estimator.algorithms import Algorithm, find
 from hpt.method.estimator.credit import Length, centred, signs
@@ -47,11 +48,8 @@ def composite_of(settings: HPTConfig) -> Composite:
         ConfigError: an unknown entry or reweighting (the message lists them), or an entry that cannot be trained with.
     """
     reweighting = settings.method.reweighting
-    if reweighting is not None and reweighting not in REWEIGHTINGS:
-        raise ConfigError(
-            f"Unknown reweighting '{reweighting}' of hpt.strategy={settings.strategy}. "
-            f"Available: {', '.join(sorted(REWEIGHTINGS))}."
-        )
+    if reweighting is not None:
+        one_of(f"reweighting of hpt.strategy={settings.strategy}:", reweighting, REWEIGHTINGS)
     chosen = {"clip_ratio": settings.clip_ratio, "shaping": settings.shaping}
 
     def params(name: str) -> dict[str, Any]:
@@ -89,10 +87,7 @@ def _term(name: str, settings: HPTConfig) -> Term:
 
 
 def _trainable(name: str) -> Algorithm:
-    try:
-        entry = find(name)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+    entry = find(name)
     if entry.credit is None:
         raise ConfigError(
             f"got the algorithm '{name}', whose advantage is {entry.advantage.text}; rollouts and "

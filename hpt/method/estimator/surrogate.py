@@ -13,18 +13,8 @@ Shapes: (bs, T) rows by response tokens.
 
 import torch
 
-from hpt.method.estimator.algorithms import ALGORITHMS, Algorithm, find
-from hpt.method.estimator.tokens import MAX_LOG_RATIO, Tokens, probability_ratio
-
-__all__ = [
-    "ALGORITHMS",
-    "MAX_LOG_RATIO",
-    "Algorithm",
-    "probability_ratio",
-    "token_coefficient",
-    "token_stabilisation",
-    "token_surrogate",
-]
+from hpt.method.estimator.algorithms import Algorithm, find
+from hpt.method.estimator.tokens import Tokens
 
 
 def token_surrogate(

@@ -15,11 +15,6 @@ MAX_LOG_RATIO = 20.0
 MAX_LOG_SEQUENCE_RATIO = 10.0
 
 
-def probability_ratio(log_prob: torch.Tensor, old_log_prob: torch.Tensor) -> torch.Tensor:
-    """pi_theta / pi_theta_old per token, its logarithm clamped to +-MAX_LOG_RATIO. (bs, T)"""
-    return torch.exp(torch.clamp(log_prob - old_log_prob, -MAX_LOG_RATIO, MAX_LOG_RATIO))
-
-
 @dataclass(frozen=True)
 class Tokens:
     """A batch as the parts see it; all of shape (bs, T), finite and zero outside the mask.

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from hpt.cli import main
-from hpt.method.estimator import ALGORITHMS, parts
 from hpt.method.proof.check import ADVANTAGES
+from hpt.upge import ALGORITHMS, parts
 
 SMALL = ["--rows", "15", "--tokens", "6"]
 

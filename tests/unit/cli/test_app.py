@@ -107,7 +107,7 @@ def test_examples_that_need_no_files_run(words, capsys):
         (["data", "check", "x.parquet", "--no-answers"], ["--no-answers", "--no-gold", "--plugin"]),
         (["data", "check", "x.parquet", "--kind", "tests"], ["--kind", "tests", "auto", "train", "eval"]),
         (["data", "contamination", "x.parquet"], ["--against"]),
-        (["model", "prepare", "m", "o", "--preset", "lama"], ["--preset", "lama", "qwen2.5-math, llama-3.1"]),
+        (["model", "prepare", "m", "o", "--preset", "lama"], ["--preset", "lama", "llama-3.1, qwen2.5-math"]),
         (["verify", "mutate", "x.json", "--per-kind", "many"], ["--per-kind", "integer"]),
         (["verify", "check", "x", "y", "--kind", "poem"], ["poem", "math, choice"]),
         (["verify", "check", "x", "y", "--plugin", "no_such_module"], ["--plugin", "no_such_module"]),

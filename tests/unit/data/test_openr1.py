@@ -7,10 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from hpt.common.errors import DataError, SourceError
+from hpt.common.tokenizers import with_eos
 from hpt.data.candidates import Settings
 from hpt.data.checks import check_files
 from hpt.data.openr1 import complement_layout, subset_keys, subset_layout
-from hpt.data.preparation import Preparation, solution_lengths
+from hpt.data.preparation import Preparation
 from hpt.data.sources import open_source
 from hpt.data.writing import read_manifest
 from recipe.hpt.reproduction.task.base_model import build_tokenizer
@@ -182,13 +183,9 @@ def test_the_first_usable_one_of_equal_questions_is_kept(tmp_path):
 def test_lengths_are_those_the_trainer_makes():
     tokenizer = build_tokenizer()
     end = tokenizer.eos_token
-    assert solution_lengths(["12+3", "", "1" + end, "1" + end * 2, "boxed"], tokenizer) == [
-        5,
-        1,
-        2,
-        2,
-        2,
-    ]
+    tokens = with_eos(["12+3", "", "1" + end, "1" + end * 2, "boxed"], tokenizer)
+    assert [len(ids) for ids in tokens] == [5, 1, 2, 2, 2]
+    assert all(ids.index(tokenizer.eos_token_id) == len(ids) - 1 for ids in tokens)
 
 
 @pytest.mark.parametrize("limit, kept", [(5, 2), (4, 1)])

@@ -24,27 +24,10 @@ def counts(draw, largest):
     return n, draw(st.integers(0, n)), draw(st.integers(0, n))
 
 
-@given(counts(2048))
+@settings(deadline=None)
+@given(st.one_of(counts(2048), counts(20_000)))
 def test_pass_at_k_is_the_exact_value_rounded_once(numbers):
     assert pass_at_k(*numbers) == float(exact(*numbers))
-
-
-@settings(max_examples=50, deadline=None)
-@given(counts(20_000))
-def test_pass_at_k_stays_accurate_for_more_samples(numbers):
-    assert pass_at_k(*numbers) == pytest.approx(float(exact(*numbers)), rel=1e-14)
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.integers(7_000, 9_000), st.integers(0, 20_000), st.floats(0.001, 37.0))
-def test_the_sum_of_logarithms_is_accurate(few, more, decay):
-    """Check the range where integers are too long: c and k of thousands, and n so large that the result is below 1."""
-    many = few + more
-    n = max(many, round(few * many / decay))
-    assert few * n.bit_length() > metrics._EXACT_BITS and few * many <= metrics._NEGLIGIBLE * n
-    whole = math.perm(n, few)
-    expected = (whole - math.perm(n - many, few)) / whole
-    assert pass_at_k(n, few, many) == pytest.approx(expected, rel=1e-13)
 
 
 def test_pass_at_k_counts_subsets():

@@ -10,10 +10,10 @@ import pytest
 from hpt.common.errors import ConfigError
 from hpt.method import strategies as module
 from hpt.method.config import HPTConfig
-from hpt.method.estimator import ALGORITHMS
 from hpt.method.estimator.rows import REWEIGHTINGS
 from hpt.method.gate import Coefficients, constant
 from hpt.method.strategies import STRATEGIES, Strategy, register_strategy
+from hpt.upge import ALGORITHMS
 
 
 @pytest.fixture

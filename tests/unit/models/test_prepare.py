@@ -449,8 +449,8 @@ def test_a_folder_made_meanwhile_is_not_replaced(qwen, monkeypatch):
     "name, content, part",
     [
         ("config.json", None, "has no config.json"),
-        ("config.json", '{"model_type": "qwen2", ', "config.json is not JSON, it may be truncated"),
-        ("config.json", "[]", "holds no JSON object"),
+        ("config.json", '{"model_type": "qwen2", ', "config.json is not JSON"),
+        ("config.json", "[]", "is not a JSON object"),
         ("config.json", '{"model_type": "llama"}', "of type llama; expected qwen2"),
         ("tokenizer.json", "{", "tokenizer cannot be loaded"),
     ],

@@ -18,10 +18,10 @@ from hpt.common.errors import ConfigError, DataError
 from hpt.evaluation.questions import load_benchmarks
 from hpt.evaluation.settings import EvaluationSettings
 from hpt.method.config import HPTConfig
-from hpt.method.estimator import ALGORITHMS
 from hpt.method.estimator.composite import terms_of
 from hpt.method.proof.check import check_entry
 from hpt.method.strategies import STRATEGIES
+from hpt.upge import ALGORITHMS
 from hpt.verifier import Verdict, VerifierPool, kinds
 from hpt.verl_ext import validation as preflight
 from recipe.hpt.configs import compose

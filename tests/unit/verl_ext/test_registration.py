@@ -8,7 +8,8 @@ import pytest
 import torch
 from verl.trainer.ppo.core_algos import get_adv_estimator_fn, get_policy_loss_fn
 
-from hpt.method.estimator import Composite, hybrid_loss
+from hpt.method.estimator.composite import Composite
+from hpt.method.estimator.loss import hybrid_loss
 from hpt.method.estimator.rows import Rows
 from hpt.method.routing import RowKind
 from hpt.verl_ext.registration import hpt_advantage, hpt_policy_loss, row_advantages

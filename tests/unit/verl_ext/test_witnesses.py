@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hpt.method.estimator import ALGORITHMS, parts
 from hpt.method.proof.check import (
     ADVANTAGE_TOLERANCE,
     ADVANTAGES,
@@ -15,6 +14,7 @@ from hpt.method.proof.check import (
     check_advantage,
     check_entry,
 )
+from hpt.upge import ALGORITHMS, parts
 from hpt.verl_ext.witnesses import VERL_WITNESS, policy_loss
 
 WITNESSES = {"verl": VERL_WITNESS}

@@ -194,7 +194,7 @@ def run_scenario(worker: Any, scenario: Scenario, rank: int) -> dict:
     """Gradients before each optimizer step, rows of each forward pass, and the metrics."""
     from verl.utils import tensordict_utils as tu
 
-    from hpt.method.estimator import Composite
+    from hpt.method.estimator.composite import Composite
     from hpt.verl_ext.loss import actor_loss
 
     engine, gradients, forwards = worker.engine, [], []

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one call of the command found, and the files it is written to."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas
 
+from hpt.common.files import write_json
 from recipe.hpt.reproduction.diagnose.claims import Claim
 from recipe.hpt.reproduction.diagnose.figure import OFF, ON, figure_rows, plot
 from recipe.hpt.reproduction.diagnose.results import Diagnosis
@@ -43,9 +43,8 @@ def write(report: Report, folder: Path) -> list[Path]:
     Returns:
         The paths: diagnosis.json with everything, .csv with what the figure shows, .png and .svg.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"diagnosis.{ending}" for ending in ("json", "csv", "png", "svg")]
-    paths[0].write_text(json.dumps(asdict(report), indent=1) + "\n")
+    write_json(paths[0], asdict(report))
     pandas.DataFrame(figure_rows(report.pools)).to_csv(paths[1], index=False)
     plot(report.pools, paths[2:])
     return paths

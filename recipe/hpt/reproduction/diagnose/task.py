@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpt.common.errors import ConfigError
+from hpt.common.tokenizers import with_eos
 from hpt.data.checks import check_files, iter_rows, solution_text
 from hpt.verifier import VerifierPool
 from recipe.hpt.reproduction.diagnose.questions import Question, Rollouts
@@ -62,7 +63,7 @@ def read_questions(path: Path, tokenizer, count: int, max_response_length: int, 
         if text is None:
             continue
         prompt = tuple(_prompt_ids(tokenizer, row["prompt"]))
-        demonstration = (*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id)
+        demonstration = tuple(with_eos([text], tokenizer)[0])
         if len(demonstration) <= max_response_length:
             answer = row["reward_model"]["ground_truth"]
             found.setdefault(prompt, TaskQuestion(prompt, demonstration, answer))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tqdm import tqdm
 
-from recipe.hpt.reproduction.methods import ABLATIONS, BASE
+from recipe.hpt.reproduction.methods import BASE
 from recipe.hpt.reproduction.report import series
 from recipe.hpt.reproduction.report.measured import AVERAGE, benchmark_label, columns_of
 from recipe.hpt.reproduction.report.pass_curves import pass_at_k_figure
@@ -25,6 +25,7 @@ from recipe.hpt.reproduction.report.runs import (
     seeds_note,
     slug,
     unknown_note,
+    without_ablations,
 )
 from recipe.hpt.reproduction.report.series import (
     LINE_COLUMNS,
@@ -65,11 +66,6 @@ def _of_method(entries: Sequence[RunEntry]) -> dict[str, list[RunEntry]]:
         method: [entry for entry in entries if entry.method == method and entry.training]
         for method in methods_of(entries)
     }
-
-
-def compared(methods: Sequence[str]) -> list[str]:
-    """The methods without ablations, which have tables and Figure 8 of their own."""
-    return [m for m in methods if m not in ABLATIONS and not m.startswith(GATE_PREFIX)]
 
 
 def lines_of(entries: Sequence[RunEntry], metric: str, methods: Sequence[str]) -> dict[str, Line]:
@@ -169,7 +165,7 @@ def validation_figure(slug: str, model: str, entries: Sequence[RunEntry]) -> lis
     trained = [entry for entry in entries if entry.training]
     metrics = {entry: series.validated(entry) for entry in trained}
     names = {name for of_entry in metrics.values() for name in of_entry}
-    methods = compared(methods_of(trained))
+    methods = without_ablations(methods_of(trained))
     if not names or all(method == BASE for method in methods):
         needs = "It needs trainings with validations (val-core/... in their metrics; trainer.test_freq)."
         return [Figure(key, title, caption, missing=needs)]
@@ -244,7 +240,7 @@ def _level(line: Line, last: int) -> Line:
 
 def demonstration_figure(slug: str, model: str, entries: Sequence[RunEntry]) -> list[Figure]:
     """Figure 6: the share of demonstrations in the rows sent to training."""
-    methods = compared(methods_of(entries))
+    methods = without_ablations(methods_of(entries))
     caption = (
         f"Demonstrations as a share of all rows sent to training per step (the paper's offline-data ratio). {BAND}"
     )
@@ -260,7 +256,7 @@ def demonstration_figure(slug: str, model: str, entries: Sequence[RunEntry]) -> 
 
 def entropy_figure(slug: str, model: str, entries: Sequence[RunEntry]) -> list[Figure]:
     """Figure 7: the policy's entropy and the length of its responses."""
-    methods = compared(methods_of(entries))
+    methods = without_ablations(methods_of(entries))
     caption = f"Mean entropy per token of the rollouts trained on, and mean length of all rollouts. {BAND}"
     title = f"Figure 7: entropy and response length, {model}"
     panels = {ENTROPY: ("entropy", "nats per token"), LENGTH: ("response length", "tokens")}

@@ -4,9 +4,9 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 from hpt.common.training_log import DEMONSTRATION_SHARE, Run
-from recipe.hpt.reproduction.report.statistics import mean
 
 PARTS = 5
 """Columns of the summary's second table."""
@@ -18,7 +18,7 @@ def stretches(series: Mapping[int, float], parts: int = PARTS) -> list[tuple[str
     size = -(-len(steps) // parts)
     parts_of_run = [steps[start : start + size] for start in range(0, len(steps), size)]
     return [
-        (f"{part[0]}-{part[-1]}" if len(part) > 1 else f"{part[0]}", mean([series[step] for step in part]))
+        (f"{part[0]}-{part[-1]}" if len(part) > 1 else f"{part[0]}", fmean([series[step] for step in part]))
         for part in parts_of_run
     ]
 
@@ -44,7 +44,7 @@ def summary(run: Run, training_levels: Sequence[int]) -> str:
         note = "" if level in training_levels else " (not in training)"
         lines.append(row(f"level {level}{note}", first[level][1], last[level][1]))
     trained = [level for level in levels if level in training_levels]
-    old, new = (mean([values[level][1] for level in trained]) for values in (first, last))
+    old, new = (fmean([values[level][1] for level in trained]) for values in (first, last))
     lines.append(row("mean of the training levels", old, new))
     share = run.series(DEMONSTRATION_SHARE)
     if share:

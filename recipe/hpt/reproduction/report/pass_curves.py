@@ -4,6 +4,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from recipe.hpt.reproduction.report.plots import (
     label_left,
     styles_of,
 )
-from recipe.hpt.reproduction.report.runs import RunEntry, label_of, methods_of, unknown_note
+from recipe.hpt.reproduction.report.runs import RunEntry, label_of, methods_of, unknown_note, without_ablations
 
 COLUMNS = ("benchmark", "method", "k", "pass_at_k", "low", "high", "questions", "n", "seeds")
 Records = Mapping[str, Mapping[str, Any]]
@@ -50,7 +51,7 @@ def pass_at_k_figure(slug: str, model: str, entries: Sequence[RunEntry]) -> list
         f"({RESAMPLES} resamples). Samples are not drawn again."
     )
     runs = [read_evaluation(entry) for entry in entries]
-    methods = [method for method in methods_of(entries) if not _is_ablation(method)]
+    methods = without_ablations(methods_of(entries))
     rows = [
         row
         for names in columns_of(name for run in runs for name in run.benchmarks).values()
@@ -63,10 +64,6 @@ def pass_at_k_figure(slug: str, model: str, entries: Sequence[RunEntry]) -> list
         return [Figure(key, title, caption, missing=needs)]
     notes = _notes(rows) + unknown_note(methods)
     return [Figure(key, title, caption, COLUMNS, rows, _drawn(rows, methods), notes=notes)]
-
-
-def _is_ablation(method: str) -> bool:
-    return method in ("off_on", "mix_on") or method.startswith("hpt_gamma_")
 
 
 def _rows(method: str, name: str, runs: Sequence[Evaluated]) -> list[dict[str, Any]]:
@@ -84,7 +81,7 @@ def _rows(method: str, name: str, runs: Sequence[Evaluated]) -> list[dict[str, A
             "benchmark": name,
             "method": method,
             "k": k,
-            "pass_at_k": math.fsum(column) / len(column),
+            "pass_at_k": fmean(column),
             "low": None if math.isnan(low[i]) else float(low[i]),
             "high": None if math.isnan(high[i]) else float(high[i]),
             "questions": len(per_seed[0]),

@@ -22,7 +22,7 @@ import yaml
 from hpt.common.errors import HPTError
 from hpt.common.training_log import METRICS_FILE
 from hpt.evaluation.outputs import RESULTS
-from recipe.hpt.reproduction.methods import METHODS
+from recipe.hpt.reproduction.methods import ABLATIONS, METHODS
 from recipe.hpt.reproduction.paper.results import LABELS, MODELS
 
 KEYS = ("model", "method", "seed", "training", "evaluation")
@@ -179,6 +179,11 @@ def methods_of(entries: Iterable[RunEntry]) -> list[str]:
     """Methods in the order of the tables: the study's, its ablations, the paper's, then others by name."""
     methods = {entry.method for entry in entries}
     return sorted(methods, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
+
+
+def without_ablations(methods: Iterable[str]) -> list[str]:
+    """The methods that figures compare; ablations have tables and Figure 8 of their own."""
+    return [m for m in methods if m not in ABLATIONS and not m.startswith(GATE_PREFIX)]
 
 
 def unknown_note(methods: Iterable[str]) -> list[str]:

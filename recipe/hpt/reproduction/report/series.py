@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from hpt.common.training_log import Run, read_run
@@ -120,7 +121,7 @@ def mean_of(entry: RunEntry, metrics: Iterable[str]) -> Series:
         return Series()
     steps = sorted(set.intersection(*(set(one.values) for one in each)))
     return Series(
-        {step: math.fsum(one.values[step] for one in each) / len(each) for step in steps},
+        {step: fmean(one.values[step] for one in each) for step in steps},
         sorted({step for one in each for step in one.left_out}),
     )
 

@@ -7,6 +7,7 @@ The standard error of the mean is s / sqrt(n), where s has n - 1 degrees of free
 
 import math
 from collections.abc import Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 
@@ -21,11 +22,6 @@ class Value(NamedTuple):
         return f"{self.mean:.3f}" + ("" if self.error is None else f" ± {self.error:.3f}")
 
 
-def mean(numbers: Sequence[float]) -> float:
-    """The mean; its sum is exact, so the order of the numbers does not matter."""
-    return math.fsum(numbers) / len(numbers)
-
-
 def value_of(samples: Sequence[float]) -> Value:
     """Mean and standard error of one number per seed.
 
@@ -34,7 +30,7 @@ def value_of(samples: Sequence[float]) -> Value:
     """
     if not samples:
         raise ValueError("got no numbers; expected one per seed that finished")
-    middle, n = mean(samples), len(samples)
+    middle, n = fmean(samples), len(samples)
     if n == 1:
         return Value(middle, None, n)
     variance = math.fsum((sample - middle) ** 2 for sample in samples) / (n - 1)

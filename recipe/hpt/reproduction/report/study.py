@@ -7,12 +7,13 @@ Values are means over seeds with their standard errors (:mod:`recipe.hpt.reprodu
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 from rich.table import Table
 
 from recipe.hpt.reproduction.methods import METHODS, STAGES
-from recipe.hpt.reproduction.report.statistics import Value, mean, value_of
+from recipe.hpt.reproduction.report.statistics import Value, value_of
 from recipe.hpt.reproduction.sweep import Choice
 
 IN, OUT, ALL = "in distribution", "out of distribution", "all"
@@ -81,7 +82,7 @@ def _outcome(method: str, seed: int, lines: Sequence[Mapping[str, Any]]) -> Outc
 def mean_over(accuracy: Mapping[int, float], levels: Sequence[int]) -> float | None:
     """Mean accuracy over the measured ones of ``levels``; None if none was measured."""
     measured = [accuracy[level] for level in levels if level in accuracy]
-    return mean(measured) if measured else None
+    return fmean(measured) if measured else None
 
 
 def groups_of(levels: Iterable[int], training_levels: Sequence[int]) -> dict[str, list[int]]:
@@ -133,14 +134,14 @@ def _row(method: str, found: Sequence[Outcome], training_levels: Sequence[int]) 
         seeds=tuple(each.seed for each in found),
         levels={level: value_of([each.accuracy[level] for each in found]) for level in levels},
         groups={
-            name: value_of([mean([each.accuracy[level] for level in members]) for each in found])
+            name: value_of([fmean([each.accuracy[level] for level in members]) for each in found])
             for name, members in groups.items()
             if members
         },
         questions=found[0].questions,
         optimizer_steps=found[0].optimizer_steps,
-        skipped=mean([each.skipped for each in found]),
-        seconds=mean([each.seconds for each in found]),
+        skipped=fmean([each.skipped for each in found]),
+        seconds=fmean([each.seconds for each in found]),
         learning_rates=found[0].learning_rates,
     )
 

@@ -11,13 +11,13 @@ Interrupt it whenever you like: the same command goes on where it was. In this p
 """
 
 import argparse
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hpt.common.exit import interrupted_by_term
 from hpt.common.versions import commit_of, versions
 from recipe.hpt.configs import compose
 from recipe.hpt.launch import ROOT, StillRunning, run_process, run_training, steps_until_end, wait_for_earlier
@@ -185,10 +185,6 @@ def _outcome(study: Study) -> int:
     return 1 if study.failed or study.waiting else 0
 
 
-def _interrupt(signum: int, frame: Any) -> None:
-    raise KeyboardInterrupt(f"signal {signum}")
-
-
 def main(
     arguments: Sequence[str] | None = None,
     launch: Launch = launch_training,
@@ -242,18 +238,14 @@ def main(
 
 
 def _run(study: Study) -> int:
-    before = signal.signal(signal.SIGTERM, _interrupt)  # a scheduler ends a run as Ctrl-C does
-    try:
-        with state.locked(study.out):
-            state.record_settings(study.out, study.settings)
-            study.made_with = {**versions("verl", "vllm", "torch"), "commit": commit_of(ROOT)}
-            study.run()
-            print(outputs.report(study))
-            if study.evaluate and pages.entries(study.out, study.settings):
-                pages.write_pages(study.out, study.settings)
-            return _outcome(study)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with interrupted_by_term(), state.locked(study.out):
+        state.record_settings(study.out, study.settings)
+        study.made_with = {**versions("verl", "vllm", "torch"), "commit": commit_of(ROOT)}
+        study.run()
+        print(outputs.report(study))
+        if study.evaluate and pages.entries(study.out, study.settings):
+            pages.write_pages(study.out, study.settings)
+        return _outcome(study)
 
 
 def _report(study: Study, copy_to: Path | None) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hpt.common.files import write_whole
 from hpt.common.terminal import rendered
 from recipe.hpt.reproduction.methods import STAGES
 from recipe.hpt.reproduction.report import curves
@@ -55,7 +56,7 @@ def report(study: Study, to: Path | None = None) -> str:
         parts = [f"{mark}{title}\n\n{rendered(table, markdown)}" for title, table in tables.items()]
         text = "\n\n".join([*parts, *notes]) + "\n"
         if markdown:
-            state.write_whole(to / TABLES, text)
+            write_whole(to / TABLES, text)
     points = curves.curve_rows(found, TRAIN_LEVELS)
     curves.write_curves(points, to / CURVES)
     curves.plot_curves(points, to / FIGURE)

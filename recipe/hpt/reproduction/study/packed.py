@@ -21,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpt.common.files import TRACKER, write_whole
+from hpt.common.files import TRACKER, write_json_lines, write_whole
 from hpt.common.training_log import METRICS_FILE, read_run
 from hpt.evaluation.outputs import QUESTIONS, RESULTS
 from hpt.method import question_log
@@ -172,16 +172,16 @@ def unpack(packed: Path, to: Path) -> None:
             {"step": int(step), "data": dict(zip(rows["metric"], rows["value"], strict=True))}
             for step, rows in of_run.groupby("step")
         )
-        _write_lines(_inside(to, f"{state.RUNS}/{run}/{METRICS_FILE}"), lines)
+        write_json_lines(_inside(to, f"{state.RUNS}/{run}/{METRICS_FILE}"), lines)
     for run, of_run in frames[QUESTION_LOG].groupby("run"):
         lines = (
             {"step": int(step), "epoch": int(epoch), **{key: rows[name].tolist() for key, name in _LOGGED.items()}}
             for (step, epoch), rows in of_run.groupby(["step", "epoch"])
         )
-        _write_lines(_inside(to, f"{state.RUNS}/{run}/{question_log.FILE}"), lines)
+        write_json_lines(_inside(to, f"{state.RUNS}/{run}/{question_log.FILE}"), lines)
     for folder, of_folder in frames[EVALUATED].groupby("folder"):
         records = of_folder.drop(columns="folder").astype(object)
-        _write_lines(_inside(to, f"{folder}/{QUESTIONS}"), records.where(records.notna(), None).to_dict("records"))
+        write_json_lines(_inside(to, f"{folder}/{QUESTIONS}"), records.where(records.notna(), None).to_dict("records"))
 
 
 def _read(file: Path) -> pd.DataFrame:
@@ -196,7 +196,3 @@ def _inside(to: Path, path: str) -> Path:
     if not file.resolve().is_relative_to(to.resolve()):
         raise StudyError(f"got packed results with the path {path!r}; expected paths inside the study's folder")
     return file
-
-
-def _write_lines(file: Path, lines: Any) -> None:
-    write_whole(file, "".join(json.dumps(line) + "\n" for line in lines))

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from hpt.common.files import write_whole
 from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.methods import METHODS
 from recipe.hpt.reproduction.report.files import write_report
@@ -58,5 +59,5 @@ def write_pages(out: Path, settings: Settings, to: Path | None = None) -> list[s
     found = entries(out, settings)
     if not found:
         raise StudyError(f"got {to or out} without a finished final run; there is nothing to report yet")
-    state.write_whole(out / RUNS_FILE, yaml.safe_dump({"runs": found}, sort_keys=False))
+    write_whole(out / RUNS_FILE, yaml.safe_dump({"runs": found}, sort_keys=False))
     return write_report(read_runs(out / RUNS_FILE), to or out)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from hpt.common import lock
-from hpt.common.files import write_whole
+from hpt.common.files import write_json, write_json_lines
 from hpt.common.training_log import read_run
 from hpt.preflight.run_record import checkpoint_of
 from recipe.hpt.reproduction.errors import StudyError
@@ -101,8 +101,7 @@ def record_settings(out: Path, settings: Settings) -> None:
     """
     file = out / SETTINGS
     if not file.exists():
-        record = {"format_version": FORMAT_VERSION, "settings": asdict(settings)}
-        write_whole(file, json.dumps(record, indent=2) + "\n")
+        write_json(file, {"format_version": FORMAT_VERSION, "settings": asdict(settings)})
     elif (version := _recorded(file)["format_version"]) != FORMAT_VERSION:
         raise StudyError(
             f"got {file} of format {version}; expected {FORMAT_VERSION}, as runs are given other settings now: name a "
@@ -177,7 +176,7 @@ def begin(folder: Path, given: dict[str, Any]) -> int | None:
                 shutil.rmtree(path)
             elif path.suffix != ".log" and path.name != LAUNCHES:
                 path.unlink()
-    write_whole(record, json.dumps(given, indent=2) + "\n")
+    write_json(record, given)
     return step
 
 
@@ -233,7 +232,7 @@ def measured(job: Job, folder: Path, budget: Budget) -> dict[str, Any]:
 
 def finish(folder: Path, result: dict[str, Any]) -> None:
     """Mark the run as finished."""
-    write_whole(folder / RESULT, json.dumps(result, indent=1) + "\n")
+    write_json(folder / RESULT, result)
 
 
 # ---- evaluations ----
@@ -254,7 +253,7 @@ def is_evaluated(folder: Path) -> bool:
 
 def mark_evaluated(folder: Path, made_with: dict[str, Any]) -> None:
     """Mark the evaluation as finished."""
-    write_whole(folder / EVALUATED, json.dumps(made_with, indent=1) + "\n")
+    write_json(folder / EVALUATED, made_with)
 
 
 # ---- all runs ----
@@ -268,5 +267,5 @@ def rebuild_results(out: Path, jobs: Sequence[Job], to: Path | None = None) -> l
     """
     found = (result_of(out, job) for job in jobs)
     results = [result for result in found if result is not None]
-    write_whole((to or out) / RESULTS, "".join(json.dumps(result) + "\n" for result in results))
+    write_json_lines((to or out) / RESULTS, results)
     return results

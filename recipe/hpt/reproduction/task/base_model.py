@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from hpt.common.errors import ConfigError, HPTError
+from hpt.common.files import write_json
 from recipe.hpt.reproduction.task.model import FORMAT_VERSION, BaseModelSettings, build_model, build_tokenizer
 from recipe.hpt.reproduction.task.questions import write_task
 from recipe.hpt.reproduction.task.training import accuracy_per_level, fit, torch_threads
@@ -114,7 +115,7 @@ def _train_into(model_dir: Path, settings: BaseModelSettings, progress: bool) ->
         "accuracy": {str(level): value for level, value in accuracy.items()},
         "files": {name: (model_dir / name).stat().st_size for name in _FILES},
     }
-    (model_dir / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    write_json(model_dir / MANIFEST, manifest)
     return manifest
 
 

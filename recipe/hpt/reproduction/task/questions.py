@@ -25,7 +25,6 @@ import hashlib
 import os
 import random
 import re
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +33,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hpt.common.errors import ConfigError
+from hpt.common.files import replacing
+from hpt.common.settings import one_of
 
 MODULUS = 100
 """The start and all sums are in [0, MODULUS)."""
@@ -162,8 +163,7 @@ def make_split(split: str, counts: dict[int, int], seed: int, shuffle: bool = Tr
     Raises:
         ConfigError: an unknown split, or a level that does not exist.
     """
-    if split not in SPLITS:
-        raise ConfigError(f"Unknown split {split!r}. Available: {', '.join(SPLITS)}")
+    one_of("split", split, SPLITS)
     half = split if split in HALVES else None
     chosen: list[Problem] = []
     for level, count in counts.items():
@@ -183,15 +183,8 @@ def spread(total: int, levels: Sequence[int]) -> dict[int, int]:
 
 def write_parquet(rows: list[dict[str, Any]], path: Path) -> None:
     """Write the rows so that `path` is either as before or complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        pq.write_table(pa.Table.from_pylist(rows), temporary)
-        os.chmod(temporary, 0o644)  # mkstemp makes the file private to its owner
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with replacing(path) as file:
+        pq.write_table(pa.Table.from_pylist(rows), file)
 
 
 def write_task(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from verl.trainer.ppo.core_algos import compute_grpo_outcome_advantage
 
-from hpt.method.estimator import group_advantages
+from hpt.method.estimator.advantage import group_advantages
 
 F64 = torch.float64
 

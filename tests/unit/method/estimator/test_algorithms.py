@@ -11,8 +11,8 @@ from dataclasses import FrozenInstanceError
 import pytest
 import torch
 
-from hpt.method.estimator import ALGORITHMS, parts, register, token_coefficient, token_surrogate
 from hpt.method.proof.check import COEFFICIENT, TOLERANCE, check_entry
+from hpt.upge import ALGORITHMS, parts, register, token_coefficient, token_surrogate
 
 # Entry -> its parameters.
 EXPECTED = {

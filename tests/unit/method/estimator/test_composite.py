@@ -12,8 +12,7 @@ import torch
 
 from hpt.common.errors import ConfigError
 from hpt.method.config import HPTConfig
-from hpt.method.estimator import Composite
-from hpt.method.estimator.composite import composite_of, terms_of
+from hpt.method.estimator.composite import Composite, composite_of, terms_of
 from hpt.method.estimator.loss import Rows, hybrid_loss
 from hpt.method.gate import RL
 from hpt.method.normalization import PromptNormalization, ReleasedNormalization

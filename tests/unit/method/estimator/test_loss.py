@@ -14,8 +14,9 @@ import torch
 from verl.trainer.ppo.core_algos import get_policy_loss_fn
 from verl.workers.config import ActorConfig
 
-from hpt.method.estimator import Composite, HybridLoss, hybrid_loss
 from hpt.method.estimator import loss as module
+from hpt.method.estimator.composite import Composite
+from hpt.method.estimator.loss import HybridLoss, hybrid_loss
 from hpt.method.gate import switch
 from hpt.method.normalization import PromptNormalization
 from hpt.method.routing import Question, RowKind, route

@@ -12,9 +12,10 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 from torch.nn.functional import pad
 
-from hpt.method.estimator import ALGORITHMS, group_advantages, token_coefficient, token_surrogate
+from hpt.method.estimator.advantage import group_advantages
 from hpt.method.proof.check import Batch, coefficient_deviation, loss_deviation, settings
 from hpt.method.proof.witnesses import PUBLISHED_LOSSES, group_advantage
+from hpt.upge import ALGORITHMS, token_coefficient, token_surrogate
 from hpt.verl_ext.witnesses import VERL_WITNESS
 
 F64 = torch.float64

@@ -57,5 +57,5 @@ def test_a_registered_reweighting_can_be_named_by_a_strategy(monkeypatch):
 def test_an_unknown_reweighting_lists_the_known_ones(monkeypatch):
     own = Strategy("own", lambda settings: constant(RL), reweighting="srtf")
     monkeypatch.setitem(strategies.STRATEGIES, "own", own)
-    with pytest.raises(ConfigError, match=r"Unknown reweighting 'srtf' of hpt.strategy=own\. Available: srft\."):
+    with pytest.raises(ConfigError, match=r"Unknown reweighting of hpt.strategy=own: 'srtf'\. Available: srft\."):
         composite_of(HPTConfig(strategy="own"))

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hpt.method.estimator import ALGORITHMS, parts
 from hpt.method.proof.check import (
     ADVANTAGES,
     COEFFICIENT,
@@ -22,6 +21,7 @@ from hpt.method.proof.check import (
     settings,
 )
 from hpt.method.proof.witnesses import PUBLISHED_LOSSES
+from hpt.upge import ALGORITHMS, parts
 
 WITNESSES = {PUBLISHED: PUBLISHED_WITNESS}
 STABILISED = {"ppo", "grpo", "dr_grpo", "cispo", "gspo"}

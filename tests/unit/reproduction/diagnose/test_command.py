@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from hpt.method.estimator import ALGORITHMS
+from hpt.upge import ALGORITHMS
 from recipe.hpt.reproduction.diagnose import CONTRASTS, Question, Rollouts
 from recipe.hpt.reproduction.diagnose.command import main
 from recipe.hpt.reproduction.diagnose.sampling import (

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from hpt.method.estimator import ALGORITHMS, Algorithm, parts
+from hpt.upge import ALGORITHMS, Algorithm, parts
 from recipe.hpt.reproduction.diagnose import (
     CONTRASTS,
     Question,

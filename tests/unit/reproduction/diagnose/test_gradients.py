@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from hpt.method.estimator import ALGORITHMS, token_coefficient
 from hpt.method.proof.witnesses import group_advantage
+from hpt.upge import ALGORITHMS, token_coefficient
 from recipe.hpt.reproduction.diagnose.gradients import (
     RowGradients,
     block_name,

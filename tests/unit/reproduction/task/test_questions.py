@@ -110,7 +110,7 @@ def test_spread_is_even():
 
 
 def test_errors_name_the_problem():
-    with pytest.raises(ConfigError, match=r"Unknown split 'tets'\. Available: train, val, dev, test"):
+    with pytest.raises(ConfigError, match=r"Unknown split 'tets'\. Available: dev, test, train, val"):
         task.make_split("tets", {1: 1}, seed=0)
     for level in (0, 10):
         with pytest.raises(ConfigError, match=f"got level {level}; expected .* from 1 to 9"):
@@ -140,9 +140,8 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     train, _ = task.write_task(tmp_path, seed=1, train_size=12, val_per_level=2)
     before = train.read_bytes()
 
-    def interrupted(table, path):
-        with open(path, "wb") as file:
-            file.write(b"half")
+    def interrupted(table, file):
+        file.write(b"half")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(task.pq, "write_table", interrupted)
