@@ -3,7 +3,6 @@
 """Gold answers that hardly a response could match are named before they silently cost a run its rewards."""
 
 import pytest
-import verifier_kinds  # noqa: F401  (registers)
 
 from hpt.verifier.gold import gold_problems, kind_of_gold
 

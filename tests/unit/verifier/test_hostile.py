@@ -6,7 +6,6 @@ import sys
 import time
 
 import pytest
-import verifier_kinds  # noqa: F401  (registers)
 
 from hpt.verifier import VerifierPool
 from hpt.verifier.judge import MAX_ANSWER_CHARACTERS, MAX_NESTING

@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import pytest
-import verifier_kinds  # noqa: F401  (registers)
 
 import hpt.verifier
 from hpt.verifier import Verdict, VerifierPool
@@ -204,6 +203,7 @@ def test_killing_the_parent_leaves_no_orphan():
     script = f"""
 import threading, time
 import sys; sys.path.insert(0, "tests/helpers"); import verifier_kinds
+from hpt.verifier import register_kind; register_kind("test_endless_in_c")(verifier_kinds.endless_in_c)
 from hpt.verifier import VerifierPool
 pool = VerifierPool(workers=2, timeout_s=600)
 starter = threading.Thread(target=pool.start)
