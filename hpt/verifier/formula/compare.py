@@ -13,6 +13,7 @@ from hpt.verifier.formula.equality import is_constant, is_near_zero, is_value, p
 from hpt.verifier.formula.parts import (
     MINUS_ONE,
     end_of_chain,
+    is_system,
     items_of,
     label_of,
     named_entries,
@@ -87,6 +88,8 @@ def _lists(left: Node, right: Node) -> bool | None:
             return _matched(items, _distinct(single.parts[0]))
         if single.head == "rel" and single.parts[1][0].head == "tuple" and label_of(single) is not None:
             return _matched(items, named_entries(single))
+        if single.head == "tuple" and is_system(items):
+            return same(Node("tuple", "()", tuple(map(without_label, items))), single)
         return all(same(item, single) for item in items)  # "7 or 7" is 7
     names = [{label_of(item) for item in items} - {None} for items in (first, second)]
     in_order = any(item.head == "dots" for item in (*first, *second)) or (

@@ -92,6 +92,8 @@ _SYSTEM = re.compile(
     re.DOTALL,
 )
 _FRACTIONS = {"over": "frac", "choose": "binom"}
+# 576\pi\;m^2: a letter is a variable, but this one is set apart.
+_AREA = re.compile(r"(?:\\[,;: ]|~|\\q?quad)\s*m(?=\s*\^\s*(?:\{\s*[23]\s*\}|[23])\s*\$?\s*$)")
 _NOT_EQUAL = re.compile(r"\\not\s*=")
 _DOLLAR = re.compile(r"\\text\s*\{\s*\\\$\s*\}|\\\$\s*")
 _EXPONENT = re.compile(r"\*\*|\^\^")
@@ -114,6 +116,7 @@ _STOPS = (".", ",", ";", ":")
 def cleaned(text: str) -> str:
     """The same answer in the notation that :func:`tokens` cuts."""
     text = text.strip()
+    text = _AREA.sub(r"\\text{m}", text)
     text = _RAISED.sub(lambda found: f"^{{{unicodedata.normalize('NFKC', found[0])}}}", text)
     text = _LOWERED.sub(lambda found: f"_{{{unicodedata.normalize('NFKC', found[0])}}}", text)
     text = _ROOT.sub(lambda found: rf"\sqrt{'[3]' if found[1] == chr(0x221B) else ''}{{{found[2] or found[3]}}}", text)

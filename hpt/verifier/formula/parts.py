@@ -111,6 +111,13 @@ def without_domain(node: Node) -> tuple[Node, Node | None]:
     return (rest[0] if len(rest) == 1 else Node("list", tuple(rest), node.parts[1][:-1])), last
 
 
+def is_system(items: list[Node]) -> bool:
+    """Whether the items give symbols their values in alphabetical order, as in "x = 2, y = 3", which is (2, 3)."""
+    names = [label_of(item) for item in items]
+    letters = [str(name.parts[0]) for name in names if name is not None and name.head == "sym"]
+    return len(letters) == len(items) > 1 and letters == sorted(set(letters))
+
+
 def named_entries(node: Node) -> list[Node]:
     """``x = 1`` and ``y = 2`` of ``(x, y) = (1, 2)``; nothing if the sides do not fit."""
     names, values = node.parts[1][0], node.parts[1][-1]
