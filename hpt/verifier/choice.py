@@ -40,7 +40,7 @@ _CHOSEN = re.compile(
 )
 # After a letter without brackets: the end, punctuation that does not continue a number, or a reason.
 _AFTER_PLAIN = re.compile(
-    r"(?:\*\*|__|[}$\s)\]]|\\\)){0,6}(?:$|[.,;:!?](?![A-Za-z0-9_\u00c0-\u1fff])|</answer>|\n|\u3002|\u9879?\u6b63\u786e|\u9879|(?:because|since|as|for|which)\b|\(|\u2014|-\s)"
+    r"(?:\*\*|__|[}$\s)\]]|\\\)){0,6}(?:$|[.,;:!?](?![A-Za-z0-9_\u00c0-\u1fff])|</answer>|\n|\u3002|\u9879?\u6b63\u786e|\u9879|(?:because|since|as(?!\s+well)|for|which)\b|\(|\u2014|-\s)"
 )
 # "B, C", "B and C", "(A) or (B)": several letters.
 _SEVERAL = re.compile(
@@ -49,7 +49,10 @@ _SEVERAL = re.compile(
     re.IGNORECASE,
 )
 # After the label in a box: "(A) or B", "(A), C", "A) B" name another choice. "A. I" may be a Roman numeral.
-_ANOTHER = re.compile(r"\W*(?:(?:or|and)\b.*|[A-HJ]\W*|,\s*[A-J]\b.*)", re.DOTALL)
+_ANOTHER = re.compile(
+    r"\W*(?:(?:or|and)\b.*|[A-HJ]\W*|,\s*[A-J]\b.*|[A-J\s,]{2,}|.*\b(?:or|and)\s+\(?[A-J]\)?\W*|.*\b(?:wrong|incorrect|not\s+right)\b.*)",
+    re.DOTALL,
+)
 # Statements stand at the end. Text before these characters is not searched, so that a hostile response costs nothing.
 _SEARCHED_CHARACTERS = 20_000
 

@@ -11,7 +11,8 @@ _JOINT = re.compile(
     r"(?:\s|\$|\\[()]|\\q?quad|\\[,; ])*(?:(?:,|;|\\text\s*\{)?\s*(and|or)?\s*\}?)(?:\s|\$|\\[()]|\\q?quad|\\[,; ])*"
     r"(?:[A-Za-z](?:_\{?\w\}?)?\s*=\s*)?"
 )
-_MAX_BOXES = 20
+_NAME = re.compile(r"(?<![A-Za-z\\\\])[A-Za-z](?:_\{?\w\}?)?\s*=\s*\Z")
+_MAX_BOXES, _MAX_NAME = 20, 12
 _MATH_DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 
 
@@ -47,19 +48,24 @@ def last_boxes(text: str) -> str | None:
     if last is None:
         return None
     starts = [match.start() for match in _BOXED.finditer(text)]
-    answer, seen, end = last, {last}, starts[-1]
+    items, end = [_named(text, starts[-1], last)], starts[-1]
     for start in starts[-2:-_MAX_BOXES:-1]:
         opening = text.index("{", start) + 1
         closing = _closing_brace(text, opening)
         joint = _JOINT.fullmatch(text, closing + 1, end) if 0 <= closing < end else None
         if joint is None:
             break
-        item = text[opening:closing].strip()
-        if item and item not in seen:
-            answer = f"{item} {joint[1] or ','} {answer}"
-        seen.add(item)
+        items.append(f"{_named(text, start, text[opening:closing].strip())} {joint[1] or ','}")
         end = start
-    return answer
+    if len(items) == 1 or len({item.removesuffix(" ,") for item in items}) == 1:
+        return last
+    return " ".join(reversed(items))
+
+
+def _named(text: str, start: int, content: str) -> str:
+    """The content of a box, after the name before it: "$x = \\boxed{1}$"."""
+    name = _NAME.search(text, max(0, start - _MAX_NAME), start)
+    return content if name is None else name[0] + content
 
 
 def _without_delimiters(text: str) -> str:

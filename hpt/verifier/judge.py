@@ -117,11 +117,20 @@ def judge(extracted: str, gold: str) -> Verdict:
     """
     kind = gold_kind(gold)
     answers = readings(extracted)
-    same_text = comparable_text(extracted) == comparable_text(gold)
-    if same_text or any(same(reference, answer) for reference in readings(gold) for answer in answers):
+    if kind == "exact":
+        equal = _any_same(readings(gold), answers)
+    else:
+        equal = comparable_text(extracted, kind == "text") == comparable_text(gold, kind == "text")
+    if equal:
         return Verdict("correct", extracted, kind)
     understood = kind == "text" or (kind == "exact" and answers)
     return Verdict("wrong" if understood else "unparsable", extracted, kind)
+
+
+def _any_same(references: tuple[Node, ...], answers: tuple[Node, ...]) -> bool:
+    with suppress(RecursionError):  # a sum of a thousand terms nests a thousand deep
+        return any(same(reference, answer) for reference in references for answer in answers)
+    return False
 
 
 @lru_cache(maxsize=4096)

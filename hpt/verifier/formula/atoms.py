@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from fractions import Fraction
 
 from hpt.verifier.formula.notation import FUNCTIONS
-from hpt.verifier.formula.tokens import Cursor, Token
+from hpt.verifier.formula.tokens import SHORT_WORDS, Cursor, Token
 from hpt.verifier.formula.tree import Node, NotUnderstood, words
 
 RELATIONS = {"=": "=", "<": "<", ">": ">", "le": "<=", "ge": ">=", "ne": "!=", "approx": "~", "in": "in", "equiv": "=",
@@ -79,7 +79,8 @@ class Atoms(Cursor, ABC):
             return token.value
         if token.kind == "letter":
             return self.symbol(token)
-        if token.kind == "word" and (len(token.text) == 1 or token.text.isupper() or self.sees("=", "(", "_")):
+        is_name = len(token.text) == 1 or token.text.isupper() or self.sees("=", "(", "_")
+        if token.kind == "word" and is_name and not (token.text.lower() in SHORT_WORDS or self.is_alone(token)):
             return self.indexed(Node("sym", token.text))
         if token.kind in ("mark", "command") and token.text in _CLOSING:
             return self.group(token)
@@ -93,29 +94,23 @@ class Atoms(Cursor, ABC):
             return self.command(token.text)
         raise NotUnderstood(f"got {token.text!r}")
 
+    def is_alone(self, word: Token) -> bool:
+        """Whether a word of several letters is the whole answer: it is a text then."""
+        return len(self.tokens) == 2 and len(word.text) > 1
+
     def symbol(self, token: Token) -> Node:
         if token.text in ("e", "i") and not self.sees("_"):
             return Node("const", token.text)
-        if token.text == "C" and self.sees("_"):  # a binomial coefficient, as some books write it
-            found = self.attempt(self.combinations)
-            if found is not None:
-                return found
         return self.indexed(Node("sym", token.text))
-
-    def combinations(self) -> Node:
-        self.expect("_")
-        lower = self.argument()
-        self.expect("^")
-        return Node("fn", "binom", (lower, self.argument()))
 
     def indexed(self, name: Node) -> Node:
         found = Node("sub", name.parts[0], self.argument()) if self.skip("_") else name
+        if found.head == "sub" and name.parts[0] == "C" and self.skip("^"):  # a binomial coefficient in some books
+            return Node("fn", "binom", (found.parts[1], self.argument()))
         event = name.parts[0] in ("P", "Pr", "E")  # P(X = 2)
         if self.sees("(") and not self.token.space and name.parts[0].isalpha() and (event or not self.is_condition()):
-            arguments = self.attempt(self.group)
-            if arguments is not None:
-                items = arguments.parts[1] if arguments.head == "tuple" else (arguments,)
-                return Node("apply", found, items)
+            arguments = self.group()
+            return Node("apply", found, arguments.parts[1] if arguments.head == "tuple" else (arguments,))
         return found
 
     def group(self, first: Token | None = None) -> Node:
@@ -163,6 +158,8 @@ class Atoms(Cursor, ABC):
         return head
 
     def command(self, name: str) -> Node:
+        if name in ("vec", "angle", "triangle", "overline") and (corners := self.corners()):
+            return Node("sym", f"{name} {corners}")
         if name in CONSTANTS:
             return Node("const", CONSTANTS[name])
         if name in _GREEK:
@@ -200,6 +197,18 @@ class Atoms(Cursor, ABC):
         if name in FUNCTIONS:
             return self.function(name)
         raise NotUnderstood(f"got \\{name}")
+
+    def corners(self) -> str:
+        """Capital letters side by side that name a vector or a figure, in their order; empty if there are none."""
+        braces = self.sees("{")
+        found = ""
+        at = self.at + braces
+        while self.tokens[at].kind in ("letter", "word") and self.tokens[at].text.isupper():
+            found, at = found + self.tokens[at].text, at + 1
+        if len(found) < 2 or (braces and self.tokens[at].text != "}"):
+            return ""
+        self.at = at + braces
+        return found
 
     def letter_of_domain(self) -> str:
         braces = self.skip("{")
@@ -249,7 +258,10 @@ class Atoms(Cursor, ABC):
             if self.skip("\\"):
                 rows.append(tuple(row))
                 row = []
-            elif not self.skip("&"):
+            elif self.skip("&"):
+                if not row or self.sees("&", "\\\\", "end"):
+                    raise NotUnderstood("an empty cell")
+            else:
                 if self.word() in ("if", "when", "for"):
                     self.at += 1
                 row.append(Node("sym", self.take().text) if self.word() in ("otherwise", "else") else self.item())

@@ -6,6 +6,7 @@ Three things may be left out on one side, and nothing else: the name of what is 
 (``5 cm`` and ``5``), and the domain of a parameter (``2k\pi, k \in \mathbb{Z}``). What both sides have must agree.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
@@ -24,7 +25,10 @@ from hpt.verifier.formula.parts import (
 from hpt.verifier.formula.regions import same_region
 from hpt.verifier.formula.tree import Node
 
+_COMPARED = ("=", "!=", "<", ">", "<=", ">=")
 _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
+_DEGREE = Node("div", Node("const", "pi"), Node("num", Fraction(180)))
+_MAX_ITEMS = 60  # of lists and sets that are not written alike
 _VECTORS = frozenset(("()", "langlerangle", ""))  # in these brackets two numbers are no interval
 
 
@@ -90,11 +94,17 @@ def _lists(left: Node, right: Node) -> bool | None:
             return _matched(items, named_entries(single))
         if single.head == "tuple" and is_system(items):
             return same(Node("tuple", "()", tuple(map(without_label, items))), single)
-        return all(same(item, single) for item in items)  # "7 or 7" is 7
+        several = left if first is not None else right
+        repeated = several.head != "list" or set(several.parts[1]) == {"or"}  # "7 or 7" is 7
+        return repeated and all(same(item, single) for item in items)
     names = [{label_of(item) for item in items} - {None} for items in (first, second)]
     in_order = any(item.head == "dots" for item in (*first, *second)) or (
         bool(names[0]) != bool(names[1]) and len(names[0] | names[1]) > 1  # "x = 1, y = 2" and "1, 2"
     )
+    if bool(names[0]) != bool(names[1]) and len(names[0] | names[1]) > 1:
+        named = first if names[0] else second
+        if not is_system(named) and not any(item.head == "rel" and label_of(item) is None for item in named):
+            return False
     if in_order:
         return len(first) == len(second) and all(map(same, first, second))
     return _matched(first, second)
@@ -102,13 +112,21 @@ def _lists(left: Node, right: Node) -> bool | None:
 
 def _matched(first: Sequence[Node], second: Sequence[Node]) -> bool:
     """Whether each item has a partner on the other side, in any order."""
-    left = list(second)
-    for item in first:
-        partner = next((index for index, each in enumerate(left) if same(item, each)), None)
+    common = Counter(first) & Counter(second)
+    rest, left = (list((Counter(items) - common).elements()) for items in (first, second))
+    if len(rest) != len(left) or len(rest) > _MAX_ITEMS:
+        return False
+    for item in rest:
+        partner = next((index for index, each in enumerate(left) if _same_member(item, each)), None)
         if partner is None:
             return False
         del left[partner]
     return not left
+
+
+def _same_member(left: Node, right: Node) -> bool:
+    """A set is no member's value: {2} in a set is not 2."""
+    return (left.head == "set") == (right.head == "set") and same(left, right)
 
 
 def _sets(left: Node, right: Node) -> bool | None:
@@ -123,8 +141,10 @@ def _sets(left: Node, right: Node) -> bool | None:
 
 
 def _distinct(items: Sequence[Node]) -> list[Node]:
-    flat = [each for item in items for each in (items_of(item) or [item])]
-    return [item for index, item in enumerate(flat) if not any(same(item, each) for each in flat[:index])]
+    flat = list(dict.fromkeys(each for item in items for each in (items_of(item) or [item])))
+    if len(flat) > _MAX_ITEMS:
+        return flat
+    return [item for index, item in enumerate(flat) if not any(_same_member(item, each) for each in flat[:index])]
 
 
 def _ratios(left: Node, right: Node) -> bool | None:
@@ -164,7 +184,9 @@ def _quantities(left: Node, right: Node) -> bool | None:
     if "quantity" not in (left.head, right.head) or "rel" in (left.head, right.head):
         return None
     if left.head != right.head:
-        return same(*(side.parts[0] if side.head == "quantity" else side for side in (left, right)))
+        (value, unit), other = (left.parts, right) if left.head == "quantity" else (right.parts, left)
+        in_radians = unit.powers == (("degree", 1),) and Node("const", "pi") in other.walk()
+        return same(Node("mul", value, _DEGREE) if in_radians else value, other)
     (first, unit), (second, other) = left.parts, right.parts
     if unit.powers != other.powers or not (unit.nouns <= other.nouns or unit.nouns >= other.nouns):
         return False
@@ -182,16 +204,22 @@ def _relations(left: Node, right: Node) -> bool | None:
             if 2 < len(left.parts[1]) == len(right.parts[1]):  # chains: each side counts
                 return _same_statement(left, right)
             agree = names[0] == names[1] or same_value(*names)  # type: ignore[arg-type]
-            if agree and same(without_label(left), without_label(right)):
-                return True
-            return _same_statement(left, right)
+            values = without_label(left), without_label(right)
+            if all(is_value(value) and is_constant(value) for value in values):
+                return agree and same(*values)
+            return (agree and same(*values)) or _same_statement(left, right)
         ends = [end_of_chain(side) if name is None else None for side, name in zip((left, right), names, strict=True)]
         if names != (None, None) and any(end is not None and is_constant(end) for end in ends):
             return same(without_label(left), without_label(right))
         return _same_statement(left, right)
     relation, name, other = (left, names[0], right) if left.head == "rel" else (right, names[1], left)
+    if name is not None and name.head == "tuple" and list(name.parts[1]) != sorted(name.parts[1], key=str):
+        return False  # (y, x) = (1, 2)
     value = without_label(relation) if name is not None else end_of_chain(relation)
-    return value is not None and same(value, other)
+    if value is None:
+        return False
+    rounded = relation.parts[1][-1] if "~" in relation.parts[0] else value
+    return same(value, other) or same(rounded, other)
 
 
 def _same_statement(left: Node, right: Node) -> bool:
@@ -201,9 +229,10 @@ def _same_statement(left: Node, right: Node) -> bool:
         return False
     mirrored = tuple(_MIRRORED.get(each, each) for each in reversed(others))
     for candidates, each in ((others, other_sides), (mirrored, tuple(reversed(other_sides)))):
-        if operators == candidates and all(map(_same_side, sides, each)):
+        turned = each is not other_sides
+        if operators == candidates and not (turned and "in" in operators) and all(map(_same_side, sides, each)):
             return True
-    if len(sides) != 2 or not all(map(is_value, (*sides, *other_sides))):
+    if len(sides) != 2 or operators[0] not in _COMPARED or not all(map(is_value, (*sides, *other_sides))):
         return False
     factor = proportional(*(Node("add", one, Node("neg", other)) for one, other in (sides, other_sides)))
     if factor is None:

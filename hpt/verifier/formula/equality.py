@@ -43,16 +43,22 @@ def same_value(left: Node, right: Node) -> bool:
         return False
     if left.head == right.head == "series" and left.parts[1] != right.parts[1]:
         return same_value(_with_index(left, _INDEX), _with_index(right, _INDEX))
+    if _is_decimal(left) and _is_decimal(right):
+        return False  # they are not the same
     constant = is_constant(left) and is_constant(right)
     equal = _rounds_to if left.has("dec") or right.has("dec") else are_close
     seen = 0
-    for point, first, second in _values((left, right), 1 if constant else 2 * _POINTS, negative=True):
+    for branched, first, second in _values((left, right), 1 if constant else 2 * _POINTS):
         if not equal(first, second):
-            if point.negative and _has_branches(left, right):
+            if branched and not constant:
                 continue  # \ln x^2 and 2\ln x
             return False
         seen += 1
     return seen >= (1 if constant else _LEAST_POINTS) or (seen == 0 and _are_endless_sums(left, right))
+
+
+def _is_decimal(node: Node) -> bool:
+    return node.head == "dec" or (node.head == "neg" and node.parts[0].head == "dec")
 
 
 def _are_endless_sums(left: Node, right: Node) -> bool:
@@ -81,7 +87,9 @@ def proportional(left: Node, right: Node) -> Any | None:
     if is_constant(left) or is_constant(right):
         return None
     ratio, seen = None, 0
-    for _, first, second in _values((left, right), 2 * _POINTS):
+    for branched, first, second in _values((left, right), 2 * _POINTS):
+        if branched:
+            continue
         if first == 0 or second == 0:
             if first != second:
                 return None
@@ -111,36 +119,29 @@ def is_near_zero(node: Node) -> bool:
     return is_constant(node) and any(abs(as_float(first)) < 1 for _, first, _ in _values((node, node), 1))
 
 
-def _values(sides: Sequence[Node], count: int, negative: bool = False) -> Iterator[tuple[Point, Any, Any]]:
-    """(point, value, value) of two expressions at up to ``count`` points where both have one."""
+def _values(sides: Sequence[Node], count: int) -> Iterator[tuple[bool, Any, Any]]:
+    """Values of two expressions at up to ``count`` points where both have one, half of them with negative symbols.
+
+    The first of each triple says whether one of the values is a convention.
+    """
     integers = any(map(_is_about_whole_numbers, sides))
     for seed in range(count):
-        points = [Point(seed, integers, negative=negative and seed % 2 == 1 and not integers) for _ in sides]
+        points = [Point(seed, integers, negative=seed % 2 == 1) for _ in sides]
         try:
             first, second = (value_of(side, point) for side, point in zip(sides, points, strict=True))
         except Undefined:
             continue
-        yield points[0], first, second
+        yield any(point.branched for point in points), first, second
 
 
 def _is_about_whole_numbers(node: Node) -> bool:
     def is_so(each: Node) -> bool:
         if each.head == "fn":
             return each.parts[0] in WHOLE_NUMBER_FUNCTIONS
-        return each.head == "series" or (each.head == "pow" and each.parts[0].head == "neg")
+        base, exponent = each.parts if each.head == "pow" else (each, each)
+        return each.head == "series" or (base.head == "neg" and is_constant(base) and not is_constant(exponent))
 
     return any(map(is_so, node.walk()))
-
-
-def _has_branches(*sides: Node) -> bool:
-    """Whether there is a root, a logarithm or a power whose values for negative numbers are a convention."""
-
-    def is_so(each: Node) -> bool:
-        if each.head == "fn":
-            return each.parts[0] in ("root", "ln", "log", "lg")
-        return each.head == "pow" and each.parts[1].head != "num"
-
-    return any(is_so(each) for side in sides for each in side.walk())
 
 
 def _rounds_to(left: Any, right: Any) -> bool:

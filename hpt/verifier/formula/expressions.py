@@ -8,10 +8,11 @@ from fractions import Fraction
 from hpt.verifier.formula.atoms import ATOMS, RELATIONS, Atoms
 from hpt.verifier.formula.tokens import Token
 from hpt.verifier.formula.tree import Node, NotUnderstood
-from hpt.verifier.formula.units import CURRENCIES, named, unit_of
+from hpt.verifier.formula.units import AMBIGUOUS_UNITS, CURRENCIES, named, unit_of
 
 _SETS = ("domain", "set", "union", "inter", "minus")
 _SIGNS = {"+": "add", "pm": "pm", "mp": "mp"}
+_BEFORE_VALUES = ("+", "-", "=", "approx", "<", ">", "le", "ge", ",", ";", "(", "and", "or")
 _LABELS = re.compile(r"\(\d+\)\(\d+\)")
 
 
@@ -42,10 +43,10 @@ class Expressions(Atoms):
         return found
 
     def product(self) -> Node:
-        found = self.power()
+        found = self.factor()
         while True:
             if self.skip("*", "cdot", "times"):
-                found = Node("mul", found, Node("neg", self.power()) if self.skip("-") else self.power())
+                found = Node("mul", found, Node("neg", self.factor()) if self.skip("-") else self.factor())
             elif self.sees("/") and self.ahead().kind != "word":
                 self.at += 1
                 found = Node("div", found, self.power())
@@ -57,12 +58,19 @@ class Expressions(Atoms):
     def starts_factor(self) -> bool:
         token = self.token
         if token.kind == "letter":
-            return not (token.run and unit_of(self.tokens[self.at :])[1])
+            return not (token.run and self.is_unit(token))
         if token.kind == "command":
             return token.text in ATOMS
         if token.kind == "mark" and token.text in ("(", "[", "{"):
             return not self.is_condition()
         return token.kind == "number" or (token.kind == "mark" and token.text == "|" and self.bars == 0)
+
+    def is_unit(self, run: Token) -> bool:
+        """Whether letters side by side are a unit here, and not a product."""
+        alone = self.at == 1 or self.tokens[self.at - 2].text in _BEFORE_VALUES
+        if run.run in AMBIGUOUS_UNITS and not (self.tokens[self.at - 1].kind == "number" and alone and run.space):
+            return False
+        return unit_of(self.tokens[self.at :])[1] > 0
 
     def is_condition(self) -> bool:
         """Whether brackets with a relation inside stand here: ``x^2 (x > 0)``."""
@@ -75,14 +83,23 @@ class Expressions(Atoms):
                 return True
         return False
 
-    def implicit(self, left: Node) -> Node:
-        """A factor without a sign of multiplication before it, or the fraction of a mixed number."""
-        if self.token.kind == "number" and self.tokens[self.at - 1].text != "!":
-            return self.mixed(left)
-        if _is_whole(left) and self.sees("frac"):
+    def factor(self) -> Node:
+        """A power, or a mixed number."""
+        found = self.power()
+        if not _is_whole(found) or self.tokens[self.at - 1].kind != "number":
+            return found
+        if self.token.kind == "number":
+            return self.mixed(found)
+        if self.sees("frac"):
             fraction = self.power()
             proper = fraction.head == "div" and all(map(_is_whole, fraction.parts))
-            return Node("add" if proper else "mul", left, fraction)
+            return Node("add" if proper else "mul", found, fraction)
+        return found
+
+    def implicit(self, left: Node) -> Node:
+        """A factor without a sign of multiplication before it."""
+        if self.token.kind == "number" and self.tokens[self.at - 1].text != "!":
+            raise NotUnderstood("numbers side by side")
         around = "".join(token.text for token in self.tokens[max(0, self.at - 3) : self.at + 3])
         if _LABELS.fullmatch(around):
             raise NotUnderstood("numbers in brackets side by side may be labels")

@@ -13,6 +13,8 @@ DIGITS = 50
 TOLERANCE = mpmath.mpf(10) ** -30
 # Larger numbers are not computed exactly, and those beyond the second limit not at all.
 MAX_BITS, MAX_MAGNITUDE = 20_000, 1_000_000
+# Arguments of functions have fewer bits than this before the point.
+_MAX_ARGUMENT = 400
 Value = Any  # Fraction, mpmath.mpf or mpmath.mpc
 
 
@@ -67,7 +69,14 @@ def whole_number(value: Value) -> int:
     raise Undefined("no whole number")
 
 
+def _check_size(value: Value) -> None:
+    number = as_float(value)
+    if not mpmath.isinf(number) and number != 0 and mpmath.mag(number) > _MAX_ARGUMENT:
+        raise Undefined("too large")
+
+
 def _factorial(value: Value) -> Value:
+    _check_size(value)
     if isinstance(value, Fraction) and value.denominator == 1:
         if value < 0:
             raise Undefined("the factorial of a negative number")
@@ -86,6 +95,8 @@ def _binom(upper: Value, lower: Value) -> Value:
         for index in range(lower.numerator):
             found = found * (upper.numerator - index) // (index + 1)
         return Fraction(found)
+    _check_size(upper)
+    _check_size(lower)
     return mpmath.binomial(as_float(upper), as_float(lower))
 
 
@@ -113,10 +124,8 @@ def _rounded(rounding: Callable[[Any], int]) -> Callable[[Value], Value]:
 
 def _plain(function: Callable[[Any], Any]) -> Callable[[Value], Value]:
     def rule(value: Value) -> Value:
-        number = as_float(value)
-        if not mpmath.isinf(number) and number != 0 and mpmath.mag(number) > 400:
-            raise Undefined("too large")
-        return function(number)
+        _check_size(value)
+        return function(as_float(value))
 
     return rule
 

@@ -105,7 +105,7 @@ class _Parser(Expressions):
             found = Node(_SETS[self.take().text], found, self.sum())
         if self.sees(":") and self.ahead().kind in ("number", "letter") and self.bars == 0:
             found = self.attempt(lambda: self.ratio(found)) or found
-        return self.measured(found)
+        return self.measured(_lifted(found))
 
     def ratio(self, first: Node) -> Node:
         items = [first]
@@ -145,3 +145,21 @@ class _Parser(Expressions):
         if unit is None:
             raise NotUnderstood("numbers side by side")
         return Node("quantity", number, unit)
+
+
+def _lifted(node: Node) -> Node:
+    """A sum or a signed value with the percent sign or the degrees behind the whole: -(20%) as (-20)%."""
+    if node.head not in ("neg", "pm", "mp", "add"):
+        return node
+    parts = [_lifted(part) for part in node.parts]
+    measured = [part for part in parts if part.head in ("percent", "quantity")]
+    if not measured:
+        return node
+    unit = measured[0].parts[1:]
+    angle = len(unit) == 1 and unit[0].powers == (("degree", 1),)
+    signed = node.head == "neg" or (node.head in ("pm", "mp") and parts[0] == Node("num", Fraction(0)))
+    if not signed and not (angle and all(part.parts[1:] == unit for part in measured)):
+        return node
+    return Node(
+        measured[0].head, Node(node.head, *(each.parts[0] if each in measured else each for each in parts)), *unit
+    )

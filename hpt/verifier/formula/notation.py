@@ -83,7 +83,7 @@ _BARE_NAMES = {
     "inf": "infty",
     "oo": "infty",
 }
-_EMPHASIS = re.compile(r"(\*\*|__|'+)(?=\S)(.+)(?<=\S)\1", re.DOTALL)
+_EMPHASIS = re.compile(r"(\*\*|__|'{1,3})(?=\S)(.+)(?<=\S)\1", re.DOTALL)
 _OVER = re.compile(r"(?:(?<=^)|\{)([^{}]+)\\(over|choose)(?![a-zA-Z])([^{}]+)(?:\}|$)")
 _PRIMES = re.compile(r"\^ ?(?:\{ ?((?:' ?)+)\}|('+))")
 # A brace on the left only, as of a system of equations.
@@ -93,7 +93,8 @@ _SYSTEM = re.compile(
 )
 _FRACTIONS = {"over": "frac", "choose": "binom"}
 # 576\pi\;m^2: a letter is a variable, but this one is set apart.
-_AREA = re.compile(r"(?:\\[,;: ]|~|\\q?quad)\s*m(?=\s*\^\s*(?:\{\s*[23]\s*\}|[23])\s*\$?\s*$)")
+_AREA = re.compile(r"(?:\\[,;: ]|~|\\q?quad)\s*m(?=\s*\^\s*\{?\s*[23]\s*\}?\W*(?:right\W*)?$)")
+_UPRIGHT_D = re.compile(r"\\mathrm\s*\{\s*d\s*\}\s*(?=[a-z])")
 _NOT_EQUAL = re.compile(r"\\not\s*=")
 _DOLLAR = re.compile(r"\\text\s*\{\s*\\\$\s*\}|\\\$\s*")
 _EXPONENT = re.compile(r"\*\*|\^\^")
@@ -124,6 +125,7 @@ def cleaned(text: str) -> str:
     while (inner := _EMPHASIS.fullmatch(text)) is not None:
         text = inner[2]
     text = _SYSTEM.sub(r"\\begin{cases}\2\\end{cases}", text)
+    text = _UPRIGHT_D.sub("d", text)
     text = _NOON.sub(r"\1m", text)
     text = _NOT_EQUAL.sub(r"\\ne ", text)
     text = _COMMAND.sub(_same_command, text)
@@ -166,7 +168,14 @@ def _without_final_stop(text: str) -> str:
     return text
 
 
-def comparable_text(text: str) -> str:
-    """An answer for a comparison as a text: without case, spaces, text commands and final stops."""
-    bare = re.sub(r"\s", "", _TEXT.sub(r"\1", cleaned(text)))
-    return _without_final_stop(re.sub(r"\{(.)\}", r"\1", bare)).casefold()
+def comparable_text(text: str, words: bool) -> str:
+    """An answer for a comparison as a text, without text commands and final stops.
+
+    Args:
+        words: it is in words, so that case and spaces do not matter. Otherwise spaces between letters or digits do.
+    """
+    bare = _TEXT.sub(r"\1", cleaned(text))
+    bare = re.sub(r"(\\[a-zA-Z]+)\s+(?=[^a-zA-Z])", r"\1", bare)
+    bare = re.sub(r"\s" if words else r"(?<!\w)\s|\s(?!\w)", "", bare)
+    bare = _without_final_stop(re.sub(r"\{(.)\}", r"\1", bare))
+    return bare.casefold() if words else bare

@@ -27,9 +27,14 @@ from hpt.verifier.formula.functions import (
     power,
     whole_number,
 )
-from hpt.verifier.formula.tree import Node
+from hpt.verifier.formula.tree import Node, words
 
-_MAX_TERMS, _MAX_STEPS = 300, 20_000
+_MAX_TERMS, _MAX_STEPS = 200, 10_000
+# Names of whole numbers, and how large these are: small at most points, for factorials.
+_WHOLE_NAMES = words("i j k l m n p q r s t N M K")
+_SMALL, _LARGE = 10, 400
+# Letters whose brackets hold an argument. Other letters before brackets are factors.
+_FUNCTION_NAMES = words("f g h F G H u v")
 
 
 @dataclass
@@ -38,9 +43,12 @@ class Point:
 
     Attributes:
         seed: another seed gives other values.
-        integers: symbols are whole numbers from 2 to 11, as in ``n!``, not positive fractions.
+        integers: symbols that usually stand for whole numbers do, as in ``n!``; the others are fractions.
         branch: 1 for the upper sign of a plus-minus, -1 for the lower one.
+        negative: some symbols are negative.
         given: values of symbols that are not drawn.
+        branched: a root, a logarithm or a power was taken of an expression of symbols, and its value there is a
+            convention.
     """
 
     seed: int = 0
@@ -49,13 +57,14 @@ class Point:
     negative: bool = False
     given: dict[str, Value] = field(default_factory=dict)
     steps: int = 0
+    branched: bool = False
 
     def drawn(self, *key: Any) -> Fraction:
         """A value that follows from the key and the seed."""
         digest = hashlib.blake2b(repr((self.seed, *key)).encode(), digest_size=8).digest()
         number = int.from_bytes(digest, "big")
-        if self.integers:
-            return Fraction(2 + number % 10)
+        if self.integers and key[0] in _WHOLE_NAMES:
+            return Fraction(2 + number % (_LARGE if self.seed % 3 == 2 else _SMALL))
         value = Fraction(1 + number % 9973, 1 + (number >> 32) % 1999 + 400)
         return -value if self.negative and number >> 63 else value
 
@@ -139,12 +148,27 @@ def _neg(parts: Sequence[Any], point: Point) -> Value:
 
 
 def _pow(parts: Sequence[Any], point: Point) -> Value:
-    return power(_value(parts[0], point), _value(parts[1], point))
+    base, exponent = _value(parts[0], point), _value(parts[1], point)
+    whole = isinstance(exponent, Fraction) and exponent.denominator == 1
+    point.branched |= not whole and not _is_positive(base) and parts[0].has("sym", "sub")
+    return power(base, exponent)
+
+
+def _is_positive(value: Value) -> bool:
+    return not isinstance(value, mpmath.mpc) and bool(value >= 0)
+
+
+_WITH_BRANCHES = ("root", "sqrt", "ln", "log", "lg")
 
 
 def _fn(parts: Sequence[Any], point: Point) -> Value:
     name, arguments = parts
     values = [_value(each, point) for each in arguments]
+    point.branched |= (
+        name in _WITH_BRANCHES
+        and not all(map(_is_positive, values))
+        and any(each.has("sym", "sub") for each in arguments)
+    )
     if name in FUNCTIONS:
         return FUNCTIONS[name](*values)
     return point.drawn(name, *map(_key, values))
@@ -186,9 +210,10 @@ def _indexed(parts: Sequence[Any], point: Point) -> Value:
 
 
 def _apply(parts: Sequence[Any], point: Point) -> Value:
-    """A letter before brackets: ``c(x + 1)`` is a product, and so is ``f(x)`` here, which harms no comparison."""
+    """A letter before brackets: ``c(x + 1)`` is a product, ``f(x + 1)`` the value of a function."""
     name, arguments = parts
-    if len(arguments) == 1:
+    is_function = name.head == "sub" or name.parts[0] in _FUNCTION_NAMES
+    if len(arguments) == 1 and not is_function:
         return _mul((name, arguments[0]), point)
     return point.drawn(repr(name), *(_key(_value(each, point)) for each in arguments))
 

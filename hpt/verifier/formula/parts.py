@@ -10,6 +10,9 @@ from hpt.verifier.formula.equality import is_constant, is_near, is_value, same_v
 from hpt.verifier.formula.tree import Node
 
 _UNKNOWNS = (Node("sym", "x"), Node("sym", "y"), Node("sym", "t"), Node("sym", "n"))
+# An eccentricity is called e.
+_CONSTANT_NAMES = (Node("const", "e"), Node("const", "i"))
+_MEASURES = ("abs", "sin", "cos", "tan", "cot")
 MINUS_ONE = Node("neg", Node("num", Fraction(1)))
 
 
@@ -18,14 +21,16 @@ def label_of(node: Node) -> Node | None:
     if node.head != "rel" or node.parts[0][0] not in ("=", "~"):
         return None
     name, *others = node.parts[1]
-    if len(others) > 1 and all(map(is_constant, others)):  # m + n = 25 + 12 = 37
-        return name
+    if len(others) > 1 and all(map(is_constant, others)) and not name.has("num", "dec", "neg", "pow"):
+        return name  # m + n = 25 + 12 = 37
+    if name in _CONSTANT_NAMES or _is_geometric(name):
+        return name if all(map(is_constant, others)) else None
     if name.head == "pow":  # the inverse of a matrix
         is_name = name.parts[0].head == "sym" and name.parts[1] == MINUS_ONE and others[0].head == "matrix"
     elif name.head in ("union", "inter", "minus"):
         is_name = all(part.head == "sym" for part in name.parts)
     elif name.head == "fn" and name.parts[0] != "'":  # |z|, cos A
-        is_name = len(name.parts[1]) == 1 and name.parts[1][0].head == "sym" and name.parts[1][0] not in _UNKNOWNS
+        is_name = name.parts[0] in _MEASURES and len(name.parts[1]) == 1 and _is_measured(name.parts[1][0])
     elif name.head == "div":  # dy/dx
         is_name = not is_constant(name) and not name.has("num", "dec")
     elif name.head == "tuple":
@@ -37,6 +42,18 @@ def label_of(node: Node) -> Node | None:
     else:
         is_name = name.head in ("sym", "sub", "apply") or (name.head == "fn" and name.parts[0] == "'")
     return name if is_name else None
+
+
+def _is_measured(node: Node) -> bool:
+    return (node.head == "sym" and node not in _UNKNOWNS) or _is_geometric(node)
+
+
+def _is_geometric(node: Node) -> bool:
+    """Whether a tree names a figure by its corners: AB, or the angle ABC."""
+    letters = [each.parts[0] for each in node.walk() if each.head == "sym"]
+    corners = [letter for letter in letters if letter not in ("angle", "triangle")]
+    only_products = all(each.head in ("mul", "sym") for each in node.walk())
+    return only_products and len(corners) > 1 and all(len(each) == 1 and each.isupper() for each in corners)
 
 
 def without_label(node: Node) -> Node:

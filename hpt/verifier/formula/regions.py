@@ -17,7 +17,8 @@ from hpt.verifier.formula.numeric import Point, value_of
 from hpt.verifier.formula.tree import Node
 
 _GRID, _FAR = 60, 1000
-_SEEDS = (0, 1)
+_MAX_ENDS = 40
+_SEEDS = range(4)
 _INEQUALITIES = {"<", ">", "<=", ">=", "!="}
 _OPERATIONS: dict[str, Callable[[bool, bool], bool]] = {
     "union": lambda a, b: a or b,
@@ -111,6 +112,8 @@ def _is_solved(node: Node, names: set[str]) -> bool:
 
 def _have_same_members(left: "_Region", right: "_Region") -> bool:
     ends = sorted(end for end in {*left.ends(left.node), *right.ends(right.node)} if not mpmath.isinf(end))
+    if len(ends) > _MAX_ENDS:
+        raise _NoRegion
     low, high = (ends[0], ends[-1]) if ends else (mpmath.mpf(0), mpmath.mpf(0))
     between = [(a + b) / 2 for a, b in pairwise(ends)]
     grid = [low - 1 + (high - low + 2) / _GRID * index for index in range(_GRID + 1)]
@@ -134,7 +137,7 @@ class _Region:
 
     def value(self, node: Node, member: Any = None, branch: int = 1) -> Any:
         given = {} if member is None else dict.fromkeys(self.names, member)
-        value = value_of(node, Point(self.seed, branch=branch, given=given))
+        value = value_of(node, Point(self.seed, branch=branch, negative=self.seed % 2 == 1, given=given))
         if isinstance(value, mpmath.mpc):
             raise _NoRegion
         return as_float(value)

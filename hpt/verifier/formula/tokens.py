@@ -19,6 +19,7 @@ class Token(NamedTuple):
         value: a number's exact value.
         space: whether a space stands before it.
         run: for the first of several letters side by side, all of them.
+        in_text: whether a word stands in a text command.
     """
 
     kind: str
@@ -26,6 +27,7 @@ class Token(NamedTuple):
     value: Node | None = None
     space: bool = False
     run: str = ""
+    in_text: bool = False
 
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d{1,3}(?: \d{3})+(?! ?\d)|\d+)"
@@ -51,7 +53,7 @@ _OPENING = re.compile(r" *\{")
 _MAX_DIGITS = 4000
 MAX_TOKENS = 3000
 # Runs of small letters that are words although they are short.
-_SHORT_WORDS = words("or and if no of to am pm by so not yes for all the are per odd few one two six ten")
+SHORT_WORDS = words("or and if no of to am pm by so not yes for all the are per odd few one two six ten")
 
 
 def tokens(text: str, grouped: bool = True) -> list[Token]:
@@ -119,9 +121,9 @@ def _letters(text: str, space: bool, in_text: bool) -> list[Token]:
     if not in_text and _DIFFERENTIAL.fullmatch(text):
         return [Token("letter", text, None, space)]
     single = len(text) == 1 and (not in_text or text in "ie")
-    product = 1 < len(text) <= 3 and (text.isupper() or not in_text) and text.lower() not in _SHORT_WORDS
+    product = 1 < len(text) <= 3 and (text.isupper() or not in_text) and text.lower() not in SHORT_WORDS
     if not (single or product):
-        return [Token("word", text, None, space)]
+        return [Token("word", text, None, space, in_text=in_text)]
     first, *others = (Token("letter", letter) for letter in text)
     return [first._replace(space=space, run=text if others else ""), *others]
 

@@ -95,7 +95,9 @@ def _parsed(table: str) -> dict[str, tuple[Fraction, dict[str, int]]]:
 
 _UNITS = _parsed(_TABLE)
 CURRENCIES = frozenset(("dollar", "euro", "gbp"))
-MULTIPLES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12,
+_MULTIPLES = {"hundred": 100, "thousand": 1000, "lakh": 10**5, "million": 10**6, "crore": 10**7, "billion": 10**9,
+              "trillion": 10**12, "dozen": 12}  # fmt: skip
+MULTIPLES = {**_MULTIPLES, **{f"{name}s": size for name, size in _MULTIPLES.items()},
              "\u767e": 100, "\u5343": 1000, "\u4e07": 10**4, "\u4ebf": 10**8}  # fmt: skip
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 _POWERS_AFTER = {"squared": 2, "cubed": 3}
@@ -108,9 +110,12 @@ _BLOCKED = words(
     negative positive infinity infinite solution solutions where for all any some which that this is are was be it the
     only also greater smaller larger equal equals into out off up down even odd first fifth last next other another same
     different value values choices one two three four five six seven eight nine ten eleven twelve twenty thirty forty
-    fifty sixty seventy eighty ninety zero number numbers
+    fifty sixty seventy eighty ninety zero number numbers halves wrong incorrect false reciprocal inverse opposite
+    negated alpha beta gamma delta epsilon theta lambda mu nu xi pi rho sigma tau phi chi psi omega
     \u500d \u6216 \u548c \u5230 \u81f3 \u4ee5\u4e0a \u4ee5\u4e0b \u5de6\u53f3 \u591a \u534a \u4e0d"""
 )
+# Products as often as units: m times g. They are units after a number and a space only.
+AMBIGUOUS_UNITS = words("mg nm ms hr ha gm mi in mV mA kV min cc")
 _JOINTS = ("-", "cdot", "*", "times", "of")
 _AFTER_LETTERS = (",", ";", ")", "]", "}", "/", "=", "<", ">", "le", "ge")
 _MAX_NOUNS, _MAX_POWER = 3, 9
@@ -172,6 +177,8 @@ def _single(tokens: Sequence[Token], at: int) -> tuple[str, int, int] | None:
     name = token.run or token.text
     if token.run:
         at += len(name)
+    elif token.kind == "word" and token.text.isascii() and not (token.space or token.in_text or name in _UNITS):
+        return None  # letters that are glued to a number
     elif token.kind == "word":
         name, at = name if name in _UNITS or len(name) < 3 else name.lower(), at + 1
     if not (name in _UNITS and (token.run or token.kind == "word")) and not (token.kind == "word" and _is_noun(name)):
@@ -200,6 +207,8 @@ def _text(tokens: Sequence[Token], at: int) -> str:
 
 def _is_noun(word: str) -> bool:
     if word.lower() in _BLOCKED or word.lower() in MULTIPLES:
+        return False
+    if word.lower().endswith(("th", "ths")):  # tenths
         return False
     return len(word) >= 3 if word.isascii() else len(word) <= 3
 
