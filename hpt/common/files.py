@@ -14,12 +14,14 @@ TRACKER = "latest_checkpointed_iteration.txt"
 """verl writes the step of a run's last complete checkpoint into this file of the run's folder."""
 DATA_STATE = "data.pt"
 """The position in the training data: the last file of a checkpoint that verl writes."""
-UNLOGGED = "data.pt.unlogged"
-"""Its name until the metrics of the checkpoint's step are in the log."""
+UNLOGGED = "unlogged"
+"""A file in a checkpoint until it is whole and the metrics of its step are in the log."""
 
 
 def is_complete(checkpoint: Path) -> bool:
     """Whether a folder ``global_step_N`` has all that a run resumes from; a kill may have left half of it."""
+    if (checkpoint / UNLOGGED).exists():
+        return False
     actor = checkpoint / "actor"
     try:
         ranks = int(json.loads((actor / "fsdp_config.json").read_text())["world_size"])

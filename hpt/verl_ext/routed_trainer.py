@@ -26,7 +26,7 @@ from verl.utils.metric import reduce_metrics
 from verl.workers.rollout.llm_server import LLMServerClient
 
 from hpt.common.errors import ConfigError
-from hpt.common.files import DATA_STATE, UNLOGGED
+from hpt.common.files import UNLOGGED
 from hpt.method.config import HPTConfig
 from hpt.method.estimator.composite import composite_of, terms_of
 from hpt.method.metrics import BatchMetrics, update_metrics
@@ -260,16 +260,16 @@ class RoutedTrainerMixin(PPOTrainer):
 
     def _save_checkpoint(self):
         folder = Path(self.config.trainer.default_local_dir, f"global_step_{self.global_steps}")
-        # verl writes DATA_STATE last. A folder that is written again must not look complete meanwhile, and a checkpoint
-        # counts when its step's metrics are logged: a run that continues from it would never log them.
-        (folder / DATA_STATE).unlink(missing_ok=True)
+        # A folder that is written again must not look complete meanwhile, and a checkpoint counts when its step's
+        # metrics are logged: a run that continues from it would never log them.
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / UNLOGGED).touch()
         super()._save_checkpoint()
-        (folder / DATA_STATE).rename(folder / UNLOGGED)
         self._unlogged = folder
 
     def _commit_checkpoint(self) -> None:
         if self._unlogged is not None:
-            (self._unlogged / UNLOGGED).rename(self._unlogged / DATA_STATE)
+            (self._unlogged / UNLOGGED).unlink()
             self._unlogged = None
 
     def on_step_begin(self):

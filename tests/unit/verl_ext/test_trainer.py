@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 
-from hpt.common.files import DATA_STATE
+from hpt.common.files import DATA_STATE, UNLOGGED
 from hpt.method.config import HPTConfig
 from hpt.method.estimator.composite import composite_of
 from hpt.method.routing import Row, RowKind
@@ -236,8 +236,7 @@ def saving(tmp_path, monkeypatch):
 
     def save(self):
         folder = tmp_path / f"global_step_{self.global_steps}"
-        folder.mkdir(exist_ok=True)
-        assert not (folder / DATA_STATE).exists(), "a folder that is written again must not look complete"
+        assert (folder / UNLOGGED).exists(), "a checkpoint must not look complete at any moment of its writing"
         (folder / DATA_STATE).touch()
 
     monkeypatch.setattr(PPOTrainer, "_save_checkpoint", save)
@@ -245,12 +244,12 @@ def saving(tmp_path, monkeypatch):
 
 
 def test_a_checkpoint_counts_when_the_next_step_begins(saving, tmp_path):
-    state = tmp_path / "global_step_1" / DATA_STATE
+    marker = tmp_path / "global_step_1" / UNLOGGED
     for _ in range(2):  # the second time over the first
         saving._save_checkpoint()
-        assert not state.exists()
+        assert marker.exists()
         saving.on_step_begin()
-        assert state.exists()
+        assert not marker.exists()
     saving.on_step_begin()  # a step without a checkpoint before it
 
 
@@ -265,7 +264,19 @@ def test_a_run_that_ends_or_is_interrupted_keeps_its_last_checkpoint(saving, tmp
     monkeypatch.setattr(row_io, "all_rows", list)
     with pytest.raises(error) if error is not None else contextlib.nullcontext():
         saving.fit(None)
-    assert (tmp_path / "global_step_1" / DATA_STATE).exists()
+    assert not (tmp_path / "global_step_1" / UNLOGGED).exists()
+
+
+def test_a_run_that_is_interrupted_while_it_writes_a_checkpoint_does_not_keep_it(saving, tmp_path, monkeypatch):
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PPOTrainer, "_save_checkpoint", interrupted)
+    monkeypatch.setattr(PPOTrainer, "fit", lambda self, manager: self._save_checkpoint())
+    monkeypatch.setattr(row_io, "all_rows", list)
+    with pytest.raises(KeyboardInterrupt):
+        saving.fit(None)
+    assert (tmp_path / "global_step_1" / UNLOGGED).exists()
 
 
 # ---- plain SFT ----
