@@ -30,6 +30,7 @@ _STATEMENT = re.compile(
     r"(?:answer|(?:correct|best|right)\s+(?:option|choice))(?:\*\*)?(?:\s*[:=]|\s+(?:is|would\s+be|should\s+be|must\s+be)\b)"
     r"\s{0,3}(?:\*\*)?\s{0,3}:?\s{0,3}(?:(?:therefore|thus|hence|clearly|simply|definitely|indeed)\s+)?(?:option\b|choice\b)?\s{0,3}"
     r"|<answer>\s{0,3}"
+    r"|(?<!not )\boption\s{0,3}(?=\(?[A-J]\)?\s+is\s+(?:correct|right))"
     # "the answer is", "choose", and the like
     r"|(?:\u7b54\u6848|\u6b63\u786e\u9009\u9879)\s{0,3}(?:\u662f|\u4e3a|\u9009)?\s{0,3}:?\s{0,3}|(?<!\u4e0d)\u9009(?:\u62e9|\u9879)?\s{0,3}:?\s{0,3}",
     re.IGNORECASE,
@@ -40,7 +41,7 @@ _CHOSEN = re.compile(
 )
 # After a letter without brackets: the end, punctuation that does not continue a number, or a reason.
 _AFTER_PLAIN = re.compile(
-    r"(?:\*\*|__|[}$\s)\]]|\\\)){0,6}(?:$|[.,;:!?](?![A-Za-z0-9_\u00c0-\u1fff])|</answer>|\n|\u3002|\u9879?\u6b63\u786e|\u9879|(?:because|since|as(?!\s+well)|for|which)\b|\(|\u2014|-\s)"
+    r"\)\s|(?:\*\*|__|[}$\s)\]]|\\\)){0,6}(?:$|is\s+(?:correct|right)\b|[.,;:!?](?![A-Za-z0-9_\u00c0-\u1fff])|</answer>|\n|\u3002|\u9879?\u6b63\u786e|\u9879|(?:because|since|as(?!\s+well)|for|which)\b|\(|\u2014|-\s)"
 )
 # "B, C", "B and C", "(A) or (B)": several letters.
 _SEVERAL = re.compile(

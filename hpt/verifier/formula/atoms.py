@@ -228,7 +228,10 @@ class Atoms(Cursor, ABC):
         return Node("series", name, index.parts[0], first, stop, self.product())
 
     def function(self, name: str) -> Node:
-        base = self.argument() if self.skip("_") else None
+        base = None
+        if self.skip("_"):  # \log_b(x) is no b(x)
+            letter = self.token.kind == "letter" and self.ahead().text == "("
+            base = Node("sym", self.take().text) if letter else self.argument()
         exponent = self.argument() if self.skip("^") else None
         if self.sees("(", "{", "[", "|") or name in ("gcd", "lcm", "max", "min"):
             inner = self.power() if self.sees("|") else self.group()

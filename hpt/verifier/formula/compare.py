@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from hpt.verifier.formula.equality import is_constant, is_near_zero, is_value, proportional, same_value
+from hpt.verifier.formula.equality import is_constant, is_literal, is_near_zero, is_value, proportional, same_value
 from hpt.verifier.formula.parts import (
     MINUS_ONE,
     end_of_chain,
@@ -23,7 +23,7 @@ from hpt.verifier.formula.parts import (
     without_label,
 )
 from hpt.verifier.formula.regions import same_region
-from hpt.verifier.formula.tree import Node
+from hpt.verifier.formula.tree import Node, renamed
 
 _COMPARED = ("=", "!=", "<", ">", "<=", ">=")
 _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
@@ -75,7 +75,12 @@ def _domains(left: Node, right: Node) -> bool | None:
     (left, first), (right, second) = without_domain(left), without_domain(right)
     if first is None and second is None:
         return None
-    return (first is None or second is None or first == second) and same(left, right)
+    if first is not None and second is not None:
+        (name, domain), (other_name, other) = first.parts[1], second.parts[1]
+        if domain != other:
+            return False
+        right = renamed(right, other_name.parts[0], name.parts[0])
+    return same(left, right)
 
 
 def _lists(left: Node, right: Node) -> bool | None:
@@ -215,11 +220,13 @@ def _relations(left: Node, right: Node) -> bool | None:
     relation, name, other = (left, names[0], right) if left.head == "rel" else (right, names[1], left)
     if name is not None and name.head == "tuple" and list(name.parts[1]) != sorted(name.parts[1], key=str):
         return False  # (y, x) = (1, 2)
-    value = without_label(relation) if name is not None else end_of_chain(relation)
+    value: Node | None = without_label(relation) if name is not None else relation
+    if value is not None and value.head == "rel":
+        value = end_of_chain(value)
     if value is None:
         return False
-    rounded = relation.parts[1][-1] if "~" in relation.parts[0] else value
-    return same(value, other) or same(rounded, other)
+    rounded = relation.parts[1][-1]
+    return same(value, other) or ("~" in relation.parts[0] and is_literal(rounded) and same(rounded, other))
 
 
 def _same_statement(left: Node, right: Node) -> bool:

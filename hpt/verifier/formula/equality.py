@@ -10,7 +10,7 @@ import mpmath
 
 from hpt.verifier.formula.functions import DIGITS, WHOLE_NUMBER_FUNCTIONS, Undefined, are_close, as_float
 from hpt.verifier.formula.numeric import Point, value_of
-from hpt.verifier.formula.tree import Node, words
+from hpt.verifier.formula.tree import Node, renamed, words
 
 _POINTS, _LEAST_POINTS = 6, 3
 # A decimal equals what it rounds. 0.333 is not 1/3, and 1e-24 is not 0.
@@ -51,7 +51,7 @@ def same_value(left: Node, right: Node) -> bool:
     for branched, first, second in _values((left, right), 1 if constant else 2 * _POINTS):
         if not equal(first, second):
             if branched and not constant:
-                continue  # \ln x^2 and 2\ln x
+                continue  # \ln ab and \ln a + \ln b
             return False
         seen += 1
     return seen >= (1 if constant else _LEAST_POINTS) or (seen == 0 and _are_endless_sums(left, right))
@@ -68,15 +68,8 @@ def _are_endless_sums(left: Node, right: Node) -> bool:
 
 def _with_index(series: Node, name: str) -> Node:
     """A sum with another name for its index."""
-
-    def renamed(node: Any) -> Any:
-        if isinstance(node, Node):
-            is_index = node.head in ("sym", "const") and node.parts == (series.parts[1],)
-            return Node("sym", name) if is_index else Node(node.head, *map(renamed, node.parts))
-        return tuple(map(renamed, node)) if type(node) is tuple else node
-
-    kind, _, first, last, term = series.parts
-    return Node("series", kind, name, first, last, renamed(term))
+    kind, index, first, last, term = series.parts
+    return Node("series", kind, name, first, last, renamed(term, index, name))
 
 
 def proportional(left: Node, right: Node) -> Any | None:
@@ -110,8 +103,18 @@ def quotient(left: Any, right: Any) -> Any:
 
 
 def is_near(exact: Node, rounded: Node) -> bool:
-    """Whether a constant may be what another one was rounded to."""
-    return any(are_close(first, second, _NEAR) for _, first, second in _values((exact, rounded), 1))
+    """Whether a constant may be what another one was rounded to: a literal to its places, a formula roughly."""
+    for _, first, second in _values((exact, rounded), 1):
+        if not is_literal(rounded):
+            return are_close(first, second, _NEAR)
+        places = next(place for place in range(60) if (second * 10**place).denominator == 1)
+        return bool(abs(as_float(first) - as_float(second)) < mpmath.mpf(10) ** -places)
+    return False
+
+
+def is_literal(node: Node) -> bool:
+    """Whether a tree is a number as it is written, with its sign."""
+    return node.head in ("num", "dec") or (node.head == "neg" and node.parts[0].head in ("num", "dec"))
 
 
 def is_near_zero(node: Node) -> bool:
@@ -122,16 +125,18 @@ def is_near_zero(node: Node) -> bool:
 def _values(sides: Sequence[Node], count: int) -> Iterator[tuple[bool, Any, Any]]:
     """Values of two expressions at up to ``count`` points where both have one, half of them with negative symbols.
 
-    The first of each triple says whether one of the values is a convention.
+    The first of each triple says whether the values are conventions there.
     """
     integers = any(map(_is_about_whole_numbers, sides))
+    # \ln x is not \ln|x|, though \ln x^2 is written as 2\ln x.
+    conventions = all if any(each[:2] == ("fn", "abs") for side in sides for each in side.walk()) else any
     for seed in range(count):
         points = [Point(seed, integers, negative=seed % 2 == 1) for _ in sides]
         try:
             first, second = (value_of(side, point) for side, point in zip(sides, points, strict=True))
         except Undefined:
             continue
-        yield any(point.branched for point in points), first, second
+        yield conventions(point.branched for point in points), first, second
 
 
 def _is_about_whole_numbers(node: Node) -> bool:

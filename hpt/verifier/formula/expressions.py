@@ -13,6 +13,7 @@ from hpt.verifier.formula.units import AMBIGUOUS_UNITS, CURRENCIES, named, unit_
 _SETS = ("domain", "set", "union", "inter", "minus")
 _SIGNS = {"+": "add", "pm": "pm", "mp": "mp"}
 _BEFORE_VALUES = ("+", "-", "=", "approx", "<", ">", "le", "ge", ",", ";", "(", "and", "or")
+_MINUS_ONE = Node("neg", Node("num", Fraction(1)))
 _LABELS = re.compile(r"\(\d+\)\(\d+\)")
 
 
@@ -91,9 +92,14 @@ class Expressions(Atoms):
         if self.token.kind == "number":
             return self.mixed(found)
         if self.sees("frac"):
-            fraction = self.power()
+            fraction, *unit = self.power(), ()
+            if fraction.head in ("percent", "quantity"):  # 12\frac12%
+                (head, fraction, *unit) = fraction
+            else:
+                head, unit = "", []
             proper = fraction.head == "div" and all(map(_is_whole, fraction.parts))
-            return Node("add" if proper else "mul", found, fraction)
+            value = Node("add" if proper else "mul", found, fraction)
+            return Node(head, value, *unit) if head else value
         return found
 
     def implicit(self, left: Node) -> Node:
@@ -119,7 +125,10 @@ class Expressions(Atoms):
             if self.sees("^") and "circ" in (self.ahead().text, self.ahead(2).text):
                 found = self.degrees(found)
             elif self.skip("^"):
-                found = Node("pow", found, self.argument())
+                exponent = self.argument()
+                inverse = found.head == "sym" and exponent == _MINUS_ONE and found.parts[0] in "fgh" and self.sees("(")
+                found = Node("pow", found, exponent)
+                found = self.applied(found) if inverse else found
             elif self.sees("!") and self.ahead().text not in ("=", "!"):
                 self.at += 1
                 found = Node("fn", "factorial", (found,))
@@ -128,8 +137,13 @@ class Expressions(Atoms):
             elif self.sees("'") and (found.head in ("sym", "sub") or found[:2] == ("fn", "'")):
                 self.at += 1
                 found = Node("fn", "'", (found,))
+                found = self.applied(found) if self.sees("(") else found
             else:
                 return found
+
+    def applied(self, function: Node) -> Node:
+        arguments = self.group()
+        return Node("apply", function, arguments.parts[1] if arguments.head == "tuple" else (arguments,))
 
     def degrees(self, value: Node) -> Node:
         r"""``45^\circ``, with minutes and seconds or with the letter of a temperature after it."""

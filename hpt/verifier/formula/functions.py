@@ -12,7 +12,7 @@ import mpmath
 DIGITS = 50
 TOLERANCE = mpmath.mpf(10) ** -30
 # Larger numbers are not computed exactly, and those beyond the second limit not at all.
-MAX_BITS, MAX_MAGNITUDE = 20_000, 1_000_000
+MAX_BITS, MAX_MAGNITUDE = 40_000, 1_000_000
 # Arguments of functions have fewer bits than this before the point.
 _MAX_ARGUMENT = 400
 Value = Any  # Fraction, mpmath.mpf or mpmath.mpc
@@ -53,7 +53,8 @@ def power(base: Value, exponent: Value) -> Value:
             sign = -1 if exponent.numerator % 2 else 1
             return sign * power(-base, exponent)
     base, exponent = as_float(base), as_float(exponent)
-    if base != 0 and abs(mpmath.mag(base)) * max(1, mpmath.mag(exponent)) < MAX_MAGNITUDE and mpmath.mag(exponent) > 40:
+    size, length = abs(int(mpmath.mag(base))) if base else 0, int(mpmath.mag(exponent)) if exponent else 0
+    if size and (length > 40 or size << max(0, length) > 2 * MAX_MAGNITUDE):
         raise Undefined("too large")
     return mpmath.power(base, exponent)
 
@@ -80,7 +81,7 @@ def _factorial(value: Value) -> Value:
     if isinstance(value, Fraction) and value.denominator == 1:
         if value < 0:
             raise Undefined("the factorial of a negative number")
-        if value <= 1000:
+        if value <= 3000:
             return Fraction(math.factorial(value.numerator))
     return mpmath.gamma(as_float(value) + 1)
 

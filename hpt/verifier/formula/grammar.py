@@ -22,6 +22,7 @@ from hpt.verifier.formula.tree import Node, NotUnderstood
 from hpt.verifier.formula.units import MULTIPLES, Unit, unit_of
 
 _SETS = {"cup": "union", "cap": "inter", "setminus": "minus"}
+_AFTER_ITEM = ("", ",", ";", "}", ")", "]", "and", "or")
 _CONDITIONS = ("if", "when", "for", "where")
 _DOMAINS = ("R", "Z", "N", "Q", "C")
 
@@ -68,6 +69,10 @@ class _Parser(Expressions):
     def item(self) -> Node:
         if self.skip("ldots"):
             return Node("dots")
+        run = self.token.run
+        if run.isupper() and self.ahead(len(run)).text in _AFTER_ITEM:  # ASA is not AAS
+            self.at += len(run)
+            return Node("sym", run)
         self.skip("=", "approx")
         sides, operators = [self.member()], []
         while (operator := self.relation()) is not None:

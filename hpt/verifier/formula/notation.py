@@ -94,6 +94,7 @@ _SYSTEM = re.compile(
 _FRACTIONS = {"over": "frac", "choose": "binom"}
 # 576\pi\;m^2: a letter is a variable, but this one is set apart.
 _AREA = re.compile(r"(?:\\[,;: ]|~|\\q?quad)\s*m(?=\s*\^\s*\{?\s*[23]\s*\}?\W*(?:right\W*)?$)")
+_SPACED_D = re.compile(r"(?<![a-zA-Z\\])d\s+(?=[a-z](?![a-zA-Z]))")
 _UPRIGHT_D = re.compile(r"\\mathrm\s*\{\s*d\s*\}\s*(?=[a-z])")
 _NOT_EQUAL = re.compile(r"\\not\s*=")
 _DOLLAR = re.compile(r"\\text\s*\{\s*\\\$\s*\}|\\\$\s*")
@@ -126,6 +127,8 @@ def cleaned(text: str) -> str:
         text = inner[2]
     text = _SYSTEM.sub(r"\\begin{cases}\2\\end{cases}", text)
     text = _UPRIGHT_D.sub("d", text)
+    if r"\int" in text:
+        text = _SPACED_D.sub("d", text)
     text = _NOON.sub(r"\1m", text)
     text = _NOT_EQUAL.sub(r"\\ne ", text)
     text = _COMMAND.sub(_same_command, text)

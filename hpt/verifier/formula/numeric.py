@@ -29,12 +29,13 @@ from hpt.verifier.formula.functions import (
 )
 from hpt.verifier.formula.tree import Node, words
 
+_HIDDEN_BITS = 80
 _MAX_TERMS, _MAX_STEPS = 200, 10_000
 # Names of whole numbers, and how large these are: small at most points, for factorials.
 _WHOLE_NAMES = words("i j k l m n p q r s t N M K")
 _SMALL, _LARGE = 10, 400
 # Letters whose brackets hold an argument. Other letters before brackets are factors.
-_FUNCTION_NAMES = words("f g h F G H u v")
+_FUNCTION_NAMES = words("f g h F G H u v phi Gamma zeta")
 
 
 @dataclass
@@ -124,6 +125,8 @@ def _add(parts: Sequence[Any], point: Point) -> Value:
 
 def _total(left: Value, right: Value) -> Value:
     def inexact(a: Any, b: Any) -> Any:
+        if a != 0 and b != 0 and abs(mpmath.mag(a) - mpmath.mag(b)) > _HIDDEN_BITS:
+            raise Undefined("one term is too small to be seen beside the other")
         total = a + b
         cancelled = abs(total) <= mpmath.mpf(10) ** -40 * max(abs(a), abs(b))
         return mpmath.mpf(0) if cancelled else total
@@ -212,7 +215,7 @@ def _indexed(parts: Sequence[Any], point: Point) -> Value:
 def _apply(parts: Sequence[Any], point: Point) -> Value:
     """A letter before brackets: ``c(x + 1)`` is a product, ``f(x + 1)`` the value of a function."""
     name, arguments = parts
-    is_function = name.head == "sub" or name.parts[0] in _FUNCTION_NAMES
+    is_function = name.head != "sym" or name.parts[0] in _FUNCTION_NAMES
     if len(arguments) == 1 and not is_function:
         return _mul((name, arguments[0]), point)
     return point.drawn(repr(name), *(_key(_value(each, point)) for each in arguments))

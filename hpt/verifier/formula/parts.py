@@ -21,7 +21,7 @@ def label_of(node: Node) -> Node | None:
     if node.head != "rel" or node.parts[0][0] not in ("=", "~"):
         return None
     name, *others = node.parts[1]
-    if len(others) > 1 and all(map(is_constant, others)) and not name.has("num", "dec", "neg", "pow"):
+    if len(others) > 1 and all(map(_is_number, others[:-1])) and is_constant(others[-1]) and _is_sum_of_names(name):
         return name  # m + n = 25 + 12 = 37
     if name in _CONSTANT_NAMES or _is_geometric(name):
         return name if all(map(is_constant, others)) else None
@@ -44,6 +44,14 @@ def label_of(node: Node) -> Node | None:
     return name if is_name else None
 
 
+def _is_number(node: Node) -> bool:
+    return is_value(node) and is_constant(node)
+
+
+def _is_sum_of_names(node: Node) -> bool:
+    return not node.has("num", "dec", "neg", "pow", "fn", "quantity", "percent")
+
+
 def _is_measured(node: Node) -> bool:
     return (node.head == "sym" and node not in _UNKNOWNS) or _is_geometric(node)
 
@@ -53,15 +61,22 @@ def _is_geometric(node: Node) -> bool:
     letters = [each.parts[0] for each in node.walk() if each.head == "sym"]
     corners = [letter for letter in letters if letter not in ("angle", "triangle")]
     only_products = all(each.head in ("mul", "sym") for each in node.walk())
-    return only_products and len(corners) > 1 and all(len(each) == 1 and each.isupper() for each in corners)
+    return (
+        only_products
+        and len(letters) > 1
+        and len(corners) > 0
+        and all(len(each) == 1 and each.isupper() for each in corners)
+    )
 
 
 def without_label(node: Node) -> Node:
     if label_of(node) is None:
         return node
     operators, sides = node.parts
-    constants = [side for side in sides[1:] if is_value(side) and is_constant(side)]
-    if len(sides) > 2 and sides[-1] in constants and all(same_value(each, sides[-1]) for each in constants):
+    values = sides[1:]
+    constants = [value for value in values if is_value(value) and is_constant(value)]
+    shortened = len(values) > 1 and values[-1] in constants and all(map(is_value, values))
+    if shortened and all(same_value(each, values[-1]) for each in constants):
         return sides[-1]  # cos A = (b^2 + c^2 - a^2)/2bc = 1/2
     return sides[1] if len(sides) == 2 else Node("rel", operators[1:], sides[1:])
 

@@ -18,7 +18,8 @@ from hpt.verifier.formula.tree import Node
 
 _GRID, _FAR = 60, 1000
 _MAX_ENDS = 40
-_SEEDS = range(4)
+# Values of other symbols; some of them make both sets empty, and say nothing.
+_SEEDS, _LOOKS = range(12), 4
 _INEQUALITIES = {"<", ">", "<=", ">=", "!="}
 _OPERATIONS: dict[str, Callable[[bool, bool], bool]] = {
     "union": lambda a, b: a or b,
@@ -40,17 +41,25 @@ def same_region(left: Node, right: Node) -> bool | None:
         if len(first) == len(second) == 1 and first != second:
             return False
         names = first & second
-        if not (_is_solved(left, names) or _is_solved(right, names)):
-            return None
     else:
         names = (first | second) - {each.parts[0] for each in (right if first else left).walk() if each.head == "sym"}
     if len(names) > 1 or (not names and (first or second)):
         return None
-    try:
-        with mpmath.workdps(DIGITS):
-            return all(_have_same_members(_Region(left, names, seed), _Region(right, names, seed)) for seed in _SEEDS)
-    except (_NoRegion, Undefined):
+    if not (_is_solved(left, names) and _is_solved(right, names)):
         return None
+    looked = 0
+    for seed in _SEEDS:
+        try:
+            with mpmath.workdps(DIGITS):
+                equal = _have_same_members(_Region(left, names, seed), _Region(right, names, seed))
+        except (_NoRegion, Undefined):
+            continue
+        if equal is False:
+            return False
+        looked += equal is True
+        if looked == _LOOKS:
+            break
+    return True if looked else None
 
 
 def _is_region(node: Node) -> bool:
@@ -66,7 +75,9 @@ def _is_region(node: Node) -> bool:
         return member.head == "sym" and _is_region(condition) and (not names or member.parts[0] in names)
     if node.head == "rel":
         operators, sides = node.parts
-        return set(operators) <= _INEQUALITIES or (operators == ("in",) and _is_region(sides[1]))
+        return set(operators) <= _INEQUALITIES or (
+            operators == ("in",) and sides[0].head == "sym" and _is_region(sides[1])
+        )
     if node.head == "list":
         return all(map(_is_only_region, node.parts[0]))
     return node.head == "set" or node == Node("domain", "R")
@@ -93,7 +104,8 @@ def _variables(node: Node) -> set[str]:
     found: list[set[str]] = []
     for relation in _relations(node):
         sides = relation.parts[1]
-        alone = {side.parts[0] for side in (sides if len(sides) == 2 else sides[1:-1]) if side.head == "sym"}
+        inner = map(_inside_bars, sides if len(sides) == 2 else sides[1:-1])
+        alone = {side.parts[0] for side in inner if side.head == "sym"}
         symbols = {each.parts[0] for side in sides for each in side.walk() if each.head == "sym"}
         found.append(alone or (symbols if len(symbols) == 1 else {"", "no variable"}))
     if node.head == "rel" and node.parts[0] == ("in",) and node.parts[1][0].head == "sym":
@@ -102,15 +114,20 @@ def _variables(node: Node) -> set[str]:
 
 
 def _is_solved(node: Node, names: set[str]) -> bool:
-    """Whether the variable stands alone in each inequality, so that all end points are known."""
-    sides = [side for relation in _relations(node) for side in relation.parts[1]]
+    """Whether the variable or its absolute value stands alone in each inequality, so that all end points are known."""
+    sides = [_inside_bars(side) for relation in _relations(node) for side in relation.parts[1]]
     return all(
         side.head == "sym" or not any(each.head == "sym" and each.parts[0] in names for each in side.walk())
         for side in sides
     )
 
 
-def _have_same_members(left: "_Region", right: "_Region") -> bool:
+def _inside_bars(node: Node) -> Node:
+    return node.parts[1][0] if node.head == "fn" and node.parts[0] == "abs" else node
+
+
+def _have_same_members(left: "_Region", right: "_Region") -> bool | None:
+    """None if both are empty."""
     ends = sorted(end for end in {*left.ends(left.node), *right.ends(right.node)} if not mpmath.isinf(end))
     if len(ends) > _MAX_ENDS:
         raise _NoRegion
@@ -118,7 +135,10 @@ def _have_same_members(left: "_Region", right: "_Region") -> bool:
     between = [(a + b) / 2 for a, b in pairwise(ends)]
     grid = [low - 1 + (high - low + 2) / _GRID * index for index in range(_GRID + 1)]
     members = (*ends, *between, *grid, low - _FAR, high + _FAR)
-    return all(left.has(left.node, each) == right.has(right.node, each) for each in members)
+    found = [(left.has(left.node, each), right.has(right.node, each)) for each in members]
+    if any(first != second for first, second in found):
+        return False
+    return True if any(first for first, _ in found) else None
 
 
 @dataclass(frozen=True)
@@ -152,7 +172,9 @@ class _Region:
                 if _is_region(side):
                     yield from self.ends(side)
                 elif not any(each.head == "sym" and each.parts[0] in self.names for each in side.walk()):
-                    yield from (self.value(side, branch=branch) for branch in (1, -1))
+                    for branch in (1, -1):
+                        end = self.value(side, branch=branch)
+                        yield from (end, -end)  # |x| < 3
         elif node.head != "domain":
             for part in node.parts[0] if node.head == "list" else node.parts:
                 yield from self.ends(part) if _is_region(part) else ()
@@ -194,6 +216,8 @@ class _Region:
         if "and" in joints or all(item.head == "rel" and item.parts[0] == ("!=",) for item in items):
             return all(each)
         ends = sorted(self.ends(node))
+        if not ends:
+            return any(each)
         probes = [*ends, *((a + b) / 2 for a, b in pairwise(ends)), ends[0] - 1, ends[-1] + 1]
         overlap = any(all(self.has(item, probe) for item in items) for probe in probes)
         return all(each) if overlap else any(each)

@@ -11,6 +11,14 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def renamed(node: Any, old: str, new: str) -> Any:
+    """A tree with another name for one of its symbols."""
+    if isinstance(node, Node):
+        is_it = node.head in ("sym", "const") and node.parts == (old,)
+        return Node("sym", new) if is_it else Node(node.head, *(renamed(part, old, new) for part in node.parts))
+    return tuple(renamed(part, old, new) for part in node) if type(node) is tuple else node
+
+
 class NotUnderstood(ValueError):
     """A text that is no formula which the grammar reads as a whole."""
 

@@ -76,7 +76,7 @@ _TABLE = """
 1 euro: euro euros eur EUR
 1 gbp: gbp
 1 percent: percent pct percentage
-1: unit units
+1 unit: unit units
 """
 
 
@@ -111,11 +111,13 @@ _BLOCKED = words(
     only also greater smaller larger equal equals into out off up down even odd first fifth last next other another same
     different value values choices one two three four five six seven eight nine ten eleven twelve twenty thirty forty
     fifty sixty seventy eighty ninety zero number numbers halves wrong incorrect false reciprocal inverse opposite
-    negated alpha beta gamma delta epsilon theta lambda mu nu xi pi rho sigma tau phi chi psi omega
+    negated googol myriad tens permille conjugate imaginary cubes binary undefined alpha beta gamma delta epsilon theta
+    lambda mu nu xi pi rho sigma tau phi chi psi omega
     \u500d \u6216 \u548c \u5230 \u81f3 \u4ee5\u4e0a \u4ee5\u4e0b \u5de6\u53f3 \u591a \u534a \u4e0d"""
 )
 # Products as often as units: m times g. They are units after a number and a space only.
 AMBIGUOUS_UNITS = words("mg nm ms hr ha gm mi in mV mA kV min cc")
+_SUFFIXES = ("th", "ths", "illion", "illions", "teen", "fold", "ed")  # tenths, quintillion, doubled
 _JOINTS = ("-", "cdot", "*", "times", "of")
 _AFTER_LETTERS = (",", ";", ")", "]", "}", "/", "=", "<", ">", "le", "ge")
 _MAX_NOUNS, _MAX_POWER = 3, 9
@@ -151,7 +153,8 @@ def unit_of(tokens: Sequence[Token]) -> tuple[Unit | None, int]:
     size, powers, nouns, used, sign = Fraction(1), dict[str, int](), [], 0, 1
     while (found := _single(tokens, used + (used > 0 and _text(tokens, used) in ("/", "per", *_JOINTS)))) is not None:
         if used:
-            sign = -1 if tokens[used].text in ("/", "per") else 1
+            joint = tokens[used].text
+            sign = -1 if joint in ("/", "per") else sign if joint in _JOINTS else 1  # W/m*K
         name, power, used = found
         if name in _UNITS:
             factor, parts = _UNITS[name]
@@ -192,6 +195,8 @@ def _single(tokens: Sequence[Token], at: int) -> tuple[str, int, int] | None:
         if not closed or not digits.isdigit() or int(digits) > _MAX_POWER:
             return None
         power *= -int(digits) if negative else int(digits)
+        if power == 0:
+            return None
         return name, power, at + negative + 1 + braces
     if _text(tokens, at) in _POWERS_AFTER:
         return name, power * _POWERS_AFTER[tokens[at].text], at + 1
@@ -208,7 +213,7 @@ def _text(tokens: Sequence[Token], at: int) -> str:
 def _is_noun(word: str) -> bool:
     if word.lower() in _BLOCKED or word.lower() in MULTIPLES:
         return False
-    if word.lower().endswith(("th", "ths")):  # tenths
+    if word.isascii() and word.lower().endswith(_SUFFIXES):
         return False
     return len(word) >= 3 if word.isascii() else len(word) <= 3
 
