@@ -51,7 +51,7 @@ _SEVERAL = re.compile(
 )
 # After the label in a box: "(A) or B", "(A), C", "A) B" name another choice. "A. I" may be a Roman numeral.
 _ANOTHER = re.compile(
-    r"\W*(?:(?:or|and)\b.*|[A-HJ]\W*|,\s*[A-J]\b.*|[A-J\s,]{2,}|.*\b(?:or|and)\s+\(?[A-J]\)?\W*|.*\b(?:wrong|incorrect|not\s+right)\b.*)",
+    r"\W*(?:(?:or|and)\b.*|[A-HJ]\W*|,\s*[A-J]\b.*|(?:[\s,]*[A-J]){2,}\W*|.*\b(?:or|and)\s+\(?[A-J]\)?\W*|.*\b(?:wrong|incorrect|not\s+right)\b.*)",
     re.DOTALL,
 )
 # Statements stand at the end. Text before these characters is not searched, so that a hostile response costs nothing.
