@@ -42,11 +42,17 @@ def read_pairs(path: Path = PAIRS) -> list[Pair]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def graded(name: str, pairs: Sequence[Pair]) -> list[tuple[float, float]]:
-    """(score, seconds) of each pair, one after the other in a process; a pair that takes too long is refused."""
+Graded = tuple[float, float, bool]
+"""Score, seconds, and whether the grader raised."""
+
+
+def graded(name: str, pairs: Sequence[Pair]) -> list[Graded]:
+    """Each pair's verdict, one after the other in a process; a pair that takes too long is refused."""
     found = []
     with ProcessPool(1, context=get_context("spawn")) as pool:
-        pool.schedule(timed, args=(name, r"\boxed{\frac{1}{2}}", "0.5", "math")).result()  # imports
+        score, _, raised = pool.schedule(timed, args=(name, r"\boxed{\frac{1}{2}}", "0.5", "math")).result()
+        if raised or score != 1.0:  # it cannot be imported, say
+            raise SystemExit(f"error: {name} does not work: it did not accept 1/2 for 0.5")
         for pair in tqdm(pairs, name, unit="pair"):
             future = pool.schedule(
                 timed, args=(name, pair["response"], str(pair["gold"]), pair["verifier"]), timeout=LIMIT_S
@@ -54,14 +60,14 @@ def graded(name: str, pairs: Sequence[Pair]) -> list[tuple[float, float]]:
             try:
                 found.append(future.result())
             except TimedOut:
-                found.append((0.0, LIMIT_S))
+                found.append((0.0, LIMIT_S, False))
     return found
 
 
-def errors(pairs: Sequence[Pair], found: Sequence[tuple[float, float]]) -> Values:
+def errors(pairs: Sequence[Pair], found: Sequence[Graded]) -> Values:
     """False verdicts and times."""
-    wrong = [pair for pair, (score, _) in zip(pairs, found, strict=True) if score != pair["score"]]
-    seconds = [each for _, each in found]
+    wrong = [pair for pair, (score, *_) in zip(pairs, found, strict=True) if score != pair["score"]]
+    seconds = [each for _, each, _ in found]
     return {
         "false acceptances": sum(pair["score"] == 0.0 for pair in wrong),
         "false refusals": sum(pair["score"] == 1.0 for pair in wrong),
@@ -69,13 +75,14 @@ def errors(pairs: Sequence[Pair], found: Sequence[tuple[float, float]]) -> Value
         "median ms": 1e3 * median(seconds),
         "mean ms": 1e3 * sum(seconds) / len(seconds),
         "timeouts": sum(each >= LIMIT_S for each in seconds),
+        "raised": sum(raised for *_, raised in found),
     }
 
 
-def by_kind(pairs: Sequence[Pair], found: Sequence[tuple[float, float]]) -> dict[str, Values]:
+def by_kind(pairs: Sequence[Pair], found: Sequence[Graded]) -> dict[str, Values]:
     """Pairs and false verdicts of each kind."""
     counts: dict[str, Counter[str]] = {}
-    for pair, (score, _) in zip(pairs, found, strict=True):
+    for pair, (score, *_) in zip(pairs, found, strict=True):
         row = counts.setdefault(
             pair["kind"], Counter({"right": 0, "wrong": 0, "false acceptances": 0, "false refusals": 0})
         )

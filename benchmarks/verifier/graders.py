@@ -38,11 +38,11 @@ def mathruler(response: str, gold: str, kind: str) -> float:
 GRADERS: dict[str, Grader] = {"ours": ours, "math-verify": math_verify, "mathruler": mathruler}
 
 
-def timed(name: str, response: str, gold: str, kind: str) -> tuple[float, float]:
-    """(score, seconds) of a grader; a pair on which it raises is refused."""
-    start = time.perf_counter()
+def timed(name: str, response: str, gold: str, kind: str) -> tuple[float, float, bool]:
+    """(score, seconds, whether it raised) of a grader; a pair on which it raises is refused, as a training would."""
+    start, raised = time.perf_counter(), False
     try:
         score = GRADERS[name](response, gold, kind)
     except Exception:
-        score = 0.0
-    return score, time.perf_counter() - start
+        score, raised = 0.0, True
+    return score, time.perf_counter() - start, raised

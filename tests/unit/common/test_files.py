@@ -6,6 +6,7 @@ import pytest
 
 from hpt.common import files
 from hpt.common.files import write_whole
+from tests.helpers.checkpoints import write_checkpoint
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -32,3 +33,10 @@ def test_a_checkpoint_that_vanishes_between_two_looks_is_left_out(tmp_path, monk
 
     monkeypatch.setattr(files, "is_complete", removed)
     assert files.complete_checkpoints(tmp_path) == [2]
+
+
+def test_a_checkpoint_whose_step_is_not_logged_yet_does_not_count(tmp_path):
+    folder = write_checkpoint(tmp_path, 1)
+    assert files.complete_checkpoints(tmp_path) == [1]
+    (folder / files.UNLOGGED).touch()
+    assert files.complete_checkpoints(tmp_path) == []
