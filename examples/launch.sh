@@ -14,7 +14,7 @@
 #   GPUS_PER_NODE   number of GPUs (of 80 GB) of each machine        8
 #   PYTHON          interpreter with hpt and verl                    python
 #   CONFIG          hpt_trainer, or quickstart for a CPU             hpt_trainer
-#   DRY_RUN=1       print the composed configuration, validate it, the data and the paths, start nothing
+#   DRY_RUN=1       make the checks of a run, print the settings that differ from verl, start nothing
 #   CHECK=1         show all that can be known before a GPU hour as a table, start nothing
 #   GPU_MEMORY_GIB  memory of a GPU in GiB, for CHECK=1 on a machine without the run's GPUs
 #

@@ -163,6 +163,12 @@ def check_feedback(feedback: gate.Feedback, rollouts: int) -> None:
         feedback(solved / rollouts)
 
 
+def trains_on_demonstrations(feedback: gate.Feedback, rollouts: int) -> bool:
+    """Whether a question with n rollouts has a term for its demonstration at some P."""
+    every = [feedback(solved / rollouts) for solved in range(rollouts + 1)]
+    return any(coefficients.off or coefficients.sft for coefficients in every)
+
+
 def import_plugins(plugins: Sequence[str], setting: str = "hpt.plugins") -> None:
     """Import the modules that register a user's own algorithms or kinds of answers.
 

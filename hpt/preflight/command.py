@@ -1,29 +1,43 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""All checks of a configuration as a table: ``python -m recipe.hpt.main_hpt --check``. Writes nothing."""
+"""All checks of a launch: as a table (``python -m recipe.hpt.main_hpt --check``), or before a run. Writes nothing."""
 
 import contextlib
 import io
+import sys
 from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
 from hpt.preflight import data_checks, machine_checks, settings_checks
 from hpt.preflight.settings_checks import validated
-from hpt.preflight.table import Check, Context, Step, exit_status, print_checks, run_steps
+from hpt.preflight.table import (
+    Check,
+    Context,
+    Status,
+    Step,
+    exit_status,
+    print_checks,
+    require_steps,
+    run_steps,
+    sentence,
+)
 from hpt.verl_ext.validation import select_platform
 
-SETTINGS = ("section hpt", "settings", "trainer", "demonstrations", "batch", "rollouts")
+SETTINGS = ("section hpt", "settings", "values", "trainer", "demonstrations", "batch", "rollouts")
+# Lines that a run shows though all is well.
+SHOWN = ("data", "gold answers", "resume")
 # Every check of hpt.verl_ext.validation is one of these steps.
 STEPS = (
     Step("versions", machine_checks.versions),
     Step("modules", validated("modules", "those of this version")),
-    Step("section hpt", validated("section hpt", settings_checks.section)),
     Step("settings", validated("settings", "every key is known")),
-    Step("trainer", validated("trainer", "settings fit together")),
+    Step("values", validated("values", "those of verl are in their ranges"), ("settings",)),
+    Step("section hpt", validated("section hpt", settings_checks.section)),
+    Step("trainer", validated("trainer", settings_checks.trainer), ("values", "section hpt")),
     Step("demonstrations", validated("demonstrations", settings_checks.demonstrations)),
-    Step("batch", validated("batch", settings_checks.batch), ("section hpt", "demonstrations")),
-    Step("rollouts", validated("rollouts", settings_checks.rollouts), ("section hpt",)),
+    Step("batch", validated("batch", settings_checks.batch), ("values", "section hpt", "demonstrations")),
+    Step("rollouts", validated("rollouts", settings_checks.rollouts), ("values", "section hpt")),
     Step("prompt template", validated("prompt template", "usable, or the tokenizer's")),
     Step("verl", validated("verl", "accepts the configuration"), SETTINGS),
     Step("GPUs", machine_checks.devices),
@@ -36,6 +50,7 @@ STEPS = (
     Step("other runs", data_checks.lock, ("output folder",)),
     Step("resume", data_checks.resume, ("section hpt", "model", "output folder")),
     Step("data", validated("data", data_checks.data), ("section hpt", "demonstrations")),
+    Step("prompts", data_checks.prompts, ("data", "tokenizer")),
     Step("epochs", settings_checks.epochs, ("batch", "data")),
     Step("template", data_checks.examples, ("data", "tokenizer")),
 )
@@ -48,6 +63,22 @@ def checks(config: DictConfig, steps: Sequence[Step] = STEPS) -> tuple[list[Chec
         select_platform(config)
         lines = run_steps(steps, context)
     return lines, context.notes
+
+
+def require(config: DictConfig) -> None:
+    """Run all checks before a training, and say what it should know; completes the configuration in place.
+
+    A run and a dry run begin with it, so that they refuse what ``--check`` shows as failed.
+
+    Raises:
+        hpt.common.errors.HPTError: the first check that fails.
+    """
+    select_platform(config)
+    for line in require_steps(STEPS, Context(config)):
+        if line.status in (Status.WARN, Status.NOT_CHECKED):
+            print(f"{line.status.value}: {sentence(line)}", file=sys.stderr, flush=True)
+        elif line.name in SHOWN:
+            print(sentence(line), file=sys.stderr, flush=True)
 
 
 def check(config: DictConfig) -> int:

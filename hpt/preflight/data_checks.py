@@ -14,9 +14,9 @@ from hpt.data.checks import iter_rows, solution_text
 from hpt.preflight import model as models
 from hpt.preflight.run_folder import holder_of, in_use
 from hpt.preflight.run_record import compare, describe, finished, folder_of, refusal, without_record
-from hpt.preflight.start import engine_problem
-from hpt.preflight.table import Check, Context, failed, passed, warned
-from hpt.verl_ext import validation
+from hpt.preflight.table import Check, Context, Status, failed, passed, warned
+from hpt.verl_ext import batch_sizes, question_files
+from hpt.verl_ext.cpu.platform import supported_head_sizes
 
 EXAMPLES = 2
 Example = tuple[list[dict[str, str]], str | None]
@@ -30,8 +30,15 @@ def model(context: Context) -> list[Check]:
     config, settings = context.config, context.config.actor_rollout_ref.model
     context.model = models.locate(config)
     if context.model is None:
-        advice = f"download it first: {models.PREPARE} {settings.path} models/NAME"
-        return [failed("model", f"{settings.path} is neither a folder nor in this machine's hub cache", advice)]
+        found = f"{settings.path} is neither a folder nor in this machine's hub cache; the training will download it"
+        return [
+            Check(
+                "model",
+                Status.NOT_CHECKED,
+                found,
+                f"to check it, download it: {models.PREPARE} {settings.path} models/NAME",
+            )
+        ]
     sizes = context.sizes = models.read_sizes(context.model, bool(settings.trust_remote_code))
     found = (
         f"{context.model}: {sizes.parameters:,} parameters, {sizes.layers} layers, width {sizes.hidden}, vocabulary "
@@ -39,11 +46,28 @@ def model(context: Context) -> list[Check]:
     )
     if not files_matching(context.model, WEIGHTS):
         return [failed("model", f"{context.model} has no weights", "expected *.safetensors or *.bin")]
-    longest = validation.longest_row(config)
+    if sign := models.media_of(context.model):
+        advice = "expected a text model: the update does not read images, videos or audio"
+        return [failed("model", f"{context.model} takes more than text ({sign})", advice)]
+    if problem := _sharing_problem(context, sizes):
+        return [failed("model", *problem)]
+    longest = batch_sizes.longest_row(config)
     if sizes.positions is not None and sizes.positions < longest:
         advice = f"{models.PREPARE} --max-position-embeddings, or shorter lengths"
         return [warned("model", f"{found}; the longest row has {longest} tokens", advice)]
     return [passed("model", found)]
+
+
+def _sharing_problem(context: Context, sizes: models.ModelSizes) -> tuple[str, str] | None:
+    """Ranks that share a row's tokens share its attention heads, too."""
+    sharing = batch_sizes.sequence_ranks(context.config)
+    heads, pairs = sizes.heads or 1, sizes.key_value_heads or 1
+    if heads % sharing == 0 and (pairs % sharing == 0 or sharing % pairs == 0):
+        return None
+    return (
+        f"{heads} attention heads and {pairs} key-value heads for {sharing} ranks that share a row",
+        "set actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size to a divisor of the heads",
+    )
 
 
 def tokenizer(context: Context) -> list[Check]:
@@ -66,14 +90,37 @@ def tokenizer(context: Context) -> list[Check]:
 def data(context: Context) -> list[Check]:
     """Count the questions."""
     train, val = (
-        sum(pq.read_metadata(file).num_rows for file in validation.local_files(context.config.data[key]))
+        sum(pq.read_metadata(file).num_rows for file in question_files.local_files(context.config.data[key]))
         for key in ("train_files", "val_files")
     )
     context.questions = train
     return [
         passed("data", f"{train:,} training and {val:,} validation questions, rows and gold answers good"),
-        passed("gold answers", validation.describe_gold_answers(context.config).removeprefix("gold answers: ")),
+        passed("gold answers", question_files.describe_gold_answers(context.config).removeprefix("gold answers: ")),
     ]
+
+
+def prompts(context: Context) -> list[Check]:
+    """Count the training prompts that are longer than ``data.max_prompt_length``."""
+    config, limit, longest, total, over = context.config, context.config.data.max_prompt_length, 0, 0, 0
+    for file in question_files.local_files(config.data.train_files):
+        for _, row in iter_rows(file, [config.data.prompt_key]):
+            text = models.render(config, context.tokenizer, row[config.data.prompt_key])
+            total += 1
+            if len(text.encode()) <= limit:  # a token is a byte at least
+                continue
+            length = len(context.tokenizer(text, add_special_tokens=False)["input_ids"])
+            longest, over = max(longest, length), over + (length > limit)
+    if not over:
+        return [passed("prompts", f"none of {total:,} has more than data.max_prompt_length={limit} tokens")]
+    found = f"{over:,} of {total:,} have more than data.max_prompt_length={limit} tokens, the longest {longest}"
+    if not config.data.filter_overlong_prompts:
+        advice = "raise data.max_prompt_length, or leave them out with data.filter_overlong_prompts=true"
+        return [failed("prompts", found, advice)]
+    context.questions -= over
+    if over == total:
+        return [failed("prompts", found, "raise data.max_prompt_length")]
+    return [warned("prompts", found, "data.filter_overlong_prompts=true leaves them out")]
 
 
 def examples(context: Context) -> list[Check]:
@@ -83,11 +130,6 @@ def examples(context: Context) -> list[Check]:
         prompt = models.render(config, context.tokenizer, messages)
         length = len(context.tokenizer(prompt, add_special_tokens=False)["input_ids"])
         context.notes.append(f"--- example {number}: prompt, {length} tokens\n{_ends(prompt)}")
-        if length > config.data.max_prompt_length:
-            found = f"example {number} has a prompt of {length} tokens"
-            lines.append(
-                warned("template", found, f"data.max_prompt_length={config.data.max_prompt_length} leaves it out")
-            )
         lines += _show_demonstration(context, number, demonstration)
     if not context.notes:
         return [failed("template", "no question to show")]
@@ -99,7 +141,7 @@ def _first_questions(context: Context) -> Iterator[Example]:
     data = context.config.data
 
     def questions() -> Iterator[Example]:
-        for file in validation.local_files(data.train_files):
+        for file in question_files.local_files(data.train_files):
             names = pq.read_schema(os.path.expanduser(file)).names
             columns = [name for name in (data.prompt_key, data.target_key) if name in names]
             for _, row in iter_rows(file, columns):
@@ -142,8 +184,14 @@ def _ends(text: str) -> str:
 def engine(context: Context) -> list[Check]:
     """Whether vLLM computes the model's attention; on a CPU it does so for some widths only."""
     assert context.sizes is not None
-    problem = engine_problem(context.config, context.sizes)
-    return [failed("engine", f"the model, {problem}") if problem else passed("engine", "computes the model")]
+    head, supported = context.sizes.head, supported_head_sizes()
+    if context.on_cpu and head not in supported:
+        found = (
+            f"the model's attention heads have {head} dimensions; vLLM computes {', '.join(map(str, supported))} on a "
+            "CPU"
+        )
+        return [failed("engine", found, "train it on a GPU, or take a model with such heads")]
+    return [passed("engine", "computes the model")]
 
 
 def resume(context: Context) -> list[Check]:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The run's model without its weights: its folder, its sizes and its tokenizer."""
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from hpt.common.tokenizers import load_tokenizer
 from hpt.models.checkpoints import cached_checkpoint, local_checkpoint
 
 PREPARE = "hpt model prepare"
+_PROCESSORS = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class ModelSizes:
         vocabulary: rows of the embedding.
         positions: longest sequence in tokens; None: the configuration does not say.
         head: width of an attention head.
+        heads, key_value_heads: of a layer.
     """
 
     parameters: int
@@ -36,6 +39,8 @@ class ModelSizes:
     vocabulary: int
     positions: int | None = None
     head: int | None = None
+    heads: int | None = None
+    key_value_heads: int | None = None
 
 
 def locate(config: DictConfig) -> Path | None:
@@ -69,7 +74,17 @@ def read_sizes(folder: Path, trust_remote_code: bool = False) -> ModelSizes:
         vocabulary=config.vocab_size,
         positions=getattr(config, "max_position_embeddings", None),
         head=getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
+        heads=config.num_attention_heads,
+        key_value_heads=getattr(config, "num_key_value_heads", None) or config.num_attention_heads,
     )
+
+
+def media_of(folder: Path) -> str | None:
+    """What says that the model takes more than text, so that verl gives it a processor; None: nothing does."""
+    config = json.loads((folder / "config.json").read_text())
+    sections = [f"{key} in config.json" for key in config if key in ("vision_config", "audio_config")]
+    files = [file.name for name in _PROCESSORS for file in folder.glob(name)]
+    return next(iter([*sections, *files]), None)
 
 
 def load_run_tokenizer(config: DictConfig, model: Path) -> Any:

@@ -19,7 +19,18 @@ from hpt.common import lock
 from hpt.common.errors import ConfigError
 from hpt.common.files import write_json
 from hpt.common.training_log import METRICS_FILE
-from hpt.preflight.run_record import RECORD, Comparison, compare, finished, folder_of, refusal, track, without_record
+from hpt.preflight.model import locate
+from hpt.preflight.run_record import (
+    RECORD,
+    Comparison,
+    compare,
+    describe,
+    finished,
+    folder_of,
+    refusal,
+    track,
+    without_record,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +73,26 @@ def claimed(config: DictConfig, now: Mapping[str, Any]) -> Iterator[Comparison]:
                 logger.warning("continues a run with another setting: %s", change)
             write_json(folder / RECORD, now)
         yield found
+
+
+@contextlib.contextmanager
+def admitted(config: DictConfig) -> Iterator[str | None]:
+    """What a run does after its checks and before Ray: lock its folder, write its record, direct its logs there.
+
+    Args:
+        config: as :func:`hpt.preflight.command.require` leaves it.
+
+    Yields:
+        None, or why there is nothing to do: the run is finished.
+
+    Raises:
+        ConfigError: the folder belongs to another run or process. Nothing in it was changed.
+    """
+    with claimed(config, describe(config, locate(config))) as found:
+        nothing_to_do = finished(config, found.checkpoint)
+        if nothing_to_do is None:
+            direct_logs(config)
+        yield nothing_to_do
 
 
 def holder_of(folder: Path) -> str | None:

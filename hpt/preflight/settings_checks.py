@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from hpt.method.config import HPTConfig
 from hpt.preflight.table import Check, Context, failed, passed, warned
-from hpt.verl_ext import validation
+from hpt.verl_ext import batch_sizes, supported, validation
 from hpt.verl_ext.data_settings import demonstration_settings
 from hpt.verl_ext.sampling import is_ours, response_limit
 
@@ -30,10 +30,13 @@ def validated(name: str, describe: str | Callable[[Context], Sequence[Check]]) -
 
 def section(context: Context) -> list[Check]:
     settings = HPTConfig.from_mapping(context.config.hpt)
-    lines = [passed("section hpt", f"{settings.strategy}: {settings.method.summary}")]
-    if settings.normalization == "released":
-        lines.append(warned("section hpt", "hpt.normalization=released: the loss depends on the packing"))
-    return lines
+    return [passed("section hpt", f"{settings.strategy}: {settings.method.summary}")]
+
+
+def trainer(context: Context) -> list[Check]:
+    """That the settings fit together, and which of them have no effect or surprise."""
+    notes = [warned("trainer", each) for each in supported.warnings(context.config)]
+    return [passed("trainer", "settings fit together"), *notes]
 
 
 def demonstrations(context: Context) -> list[Check]:
@@ -50,8 +53,8 @@ def batch(context: Context) -> list[Check]:
     method = HPTConfig.from_mapping(config.hpt).method
     questions, step = config.data.train_batch_size, actor.ppo_mini_batch_size
     per_question = 1 if not method.generates else rollout.n + method.in_group
-    rows = -(-step * per_question // validation.ranks(config))
-    longest = validation.longest_row(config)
+    rows = -(-step * per_question // batch_sizes.data_ranks(config))
+    longest = batch_sizes.longest_row(config)
     if actor.use_dynamic_bsz:
         fitting = max(1, actor.ppo_max_token_len_per_gpu // longest)
     else:
@@ -87,10 +90,7 @@ def epochs(context: Context) -> list[Check]:
         return [failed("epochs", found, "lower data.train_batch_size, or give more questions")]
     possible = per_epoch * trainer.total_epochs
     total = trainer.total_training_steps or possible
-    found = (
-        f"{questions} questions (before overlong ones leave): {per_epoch} steps per epoch; {total} steps are "
-        f"{total / per_epoch:.2f} epochs"
-    )
+    found = f"{questions} questions: {per_epoch} steps per epoch; {total} steps are {total / per_epoch:.2f} epochs"
     if possible < total:
         advice = f"raise trainer.total_epochs to {-(-total // per_epoch)}"
         return [warned("epochs", f"{found}, but trainer.total_epochs ends at step {possible}", advice)]

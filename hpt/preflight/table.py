@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.table import Table
 from rich.text import Text
 
+from hpt.common.errors import ConfigError, HPTError
 from hpt.common.terminal import rendered
 from hpt.preflight.model import ModelSizes
 
@@ -114,6 +115,38 @@ def run_steps(steps: Sequence[Step], context: Context) -> list[Check]:
                 found = [failed(step.name, str(error))]
         if any(line.status in (Status.FAIL, Status.NOT_CHECKED) for line in found):
             broken.add(step.name)
+        lines += found
+    return lines
+
+
+def sentence(line: Check) -> str:
+    """A line of the table as one sentence for the terminal."""
+    text = f"{line.found}; {line.advice}" if line.advice else line.found
+    return text if text.startswith("got ") else f"{line.name}: {text}"
+
+
+def require_steps(steps: Sequence[Step], context: Context) -> list[Check]:
+    """Run the steps until one fails; returns the lines of all. What a table shows as failed is an error here.
+
+    Raises:
+        HPTError: what the step raised, or a ConfigError with the step's failed lines.
+    """
+    lines: list[Check] = []
+    unchecked: set[str] = set()
+    for step in steps:
+        if unchecked.intersection(step.needs):
+            unchecked.add(step.name)
+            continue
+        try:
+            found = step.run(context)
+        except HPTError:
+            raise
+        except (ValueError, OSError, OmegaConfBaseException) as error:
+            raise ConfigError(f"{step.name}: {error}") from error
+        if problems := [sentence(line) for line in found if line.status is Status.FAIL]:
+            raise ConfigError("; ".join(problems))
+        if any(line.status is Status.NOT_CHECKED for line in found):
+            unchecked.add(step.name)
         lines += found
     return lines
 

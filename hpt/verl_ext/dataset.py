@@ -17,7 +17,7 @@ from pathlib import Path
 
 import datasets
 import numpy as np
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 from transformers import PreTrainedTokenizer, ProcessorMixin
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
@@ -29,6 +29,7 @@ from hpt.data.gold_answers import gold_answer_of
 from hpt.data.ids import question_id
 from hpt.verifier.gold import kind_of_gold
 from hpt.verl_ext.data_settings import check_choice_of_rows, demonstration_settings
+from hpt.verl_ext.question_files import as_list
 
 logger = logging.getLogger(__name__)
 
@@ -100,10 +101,10 @@ class HybridDataset(RLHFDataset):
         self.target_key, self.max_target_length, self.target_overlong = demonstration_settings(config)
         if tokenizer.eos_token_id is None:
             raise ValueError("The tokenizer has no EOS token, in which a demonstration must end: set eos_token.")
-        files = _as_list(data_files)
+        files = as_list(data_files)
         # All that verl tells a validation dataset are its files.
-        is_training = files == _as_list(config.get("train_files"))
-        self._is_validation = not is_training and files == _as_list(config.get("val_files"))
+        is_training = files == as_list(config.get("train_files"))
+        self._is_validation = not is_training and files == as_list(config.get("val_files"))
         if not self._is_validation:
             check_choice_of_rows(config, max_samples)
         problems = [Problem(file, None, why) for file in files if (why := format_problem(file))]
@@ -297,9 +298,3 @@ def _progress_bars(wanted: bool) -> Iterator[None]:
         yield
     finally:
         datasets.enable_progress_bars()
-
-
-def _as_list(files: str | list[str] | ListConfig | None) -> list[str]:
-    if files is None:
-        return []
-    return list(files) if isinstance(files, list | ListConfig) else [files]

@@ -36,7 +36,7 @@ def check_modules(config: DictConfig) -> None:
                 raise ConfigError(f"got {key}={value}, which has moved: set {key}={value.replace(old, new)}")
 
 
-def _verl_reference() -> DictConfig:
+def verl_reference() -> DictConfig:
     """verl's own trainer configuration, with every key it reads."""
     import verl.trainer.config
 
@@ -52,16 +52,38 @@ def explain(message: str) -> str:
     section, _, key = found[1].rpartition(".")
     if section == "hpt" and key in RENAMED:
         return renamed(key)
-    ours = {"hpt": HPTConfig.known(), "data": list(DATA_KEYS)}
-    known = OmegaConf.select(_verl_reference(), section) if section else _verl_reference()
+    ours = {"": ["hpt"], "hpt": HPTConfig.known(), "data": list(DATA_KEYS)}
+    reference = verl_reference()
+    while section and not (section in ours or isinstance(OmegaConf.select(reference, section), DictConfig)):
+        section, _, key = section.rpartition(".")  # the section itself is unknown
+    known = OmegaConf.select(reference, section) if section else reference
     keys = [*(known if isinstance(known, DictConfig) else []), *ours.get(section, [])]
     return unknown(section, key, keys)
 
 
 def check_settings(config: DictConfig) -> None:
     """Refuse settings that nobody reads, which a ``+`` before an override lets through Hydra."""
-    known = _verl_reference()
+    known = verl_reference()
     check_keys("", config, [*known, "model_engine", "hpt"])
     check_keys("data", config.data, [*known.data, *DATA_KEYS])
     check_keys("trainer", config.trainer, list(known.trainer))
     check_keys("algorithm", config.algorithm, list(known.algorithm))
+
+
+def changed_settings(config: DictConfig) -> DictConfig:
+    """The section ``hpt``, and the settings that differ from verl's own: what makes this training what it is."""
+    return OmegaConf.create({"hpt": config.hpt, **_changes(config, verl_reference())})
+
+
+def _changes(config: DictConfig, reference: DictConfig) -> dict:
+    found = {}
+    for key in config:
+        value, default = OmegaConf.select(config, str(key)), OmegaConf.select(reference, str(key))
+        if isinstance(value, DictConfig) and isinstance(default, DictConfig):
+            value = _changes(value, default)
+            if not value:
+                continue
+        elif value == default:
+            continue
+        found[key] = value
+    return found

@@ -3,6 +3,7 @@
 """Start Ray or join it, run verl's V1 task runner with the hybrid trainers, and leave nothing behind."""
 
 import contextlib
+import os
 import signal
 import threading
 from typing import Any, cast
@@ -61,8 +62,20 @@ def _batch_replica() -> type[RolloutReplica]:
     return BatchReplica
 
 
+def _set_environment(config: DictConfig) -> None:
+    """Set what verl's launcher sets before Ray; its runtime environment hands the variables on to all processes."""
+    rollout, model = config.actor_rollout_ref.rollout, config.reward.reward_model
+    if rollout.full_determinism or (model.enable and model.rollout.full_determinism):
+        variables = {"VERL_FULL_DETERMINISM": "1", "VLLM_BATCH_INVARIANT": "1", "PYTHONHASHSEED": str(rollout.seed)}
+        os.environ.update(variables)
+    loggers = config.trainer.logger
+    if "rl_insight" in ([loggers] if isinstance(loggers, str) else loggers):
+        os.environ["VERL_RL_INSIGHT_ENABLE"] = "1"
+
+
 def ray_init_arguments(config: DictConfig) -> dict[str, Any]:
     """Return the arguments of ray.init: verl's runtime environment, the CPU platform's, and the user's on top."""
+    _set_environment(config)
     user = cast(dict[str, Any], OmegaConf.to_container(config.ray_kwargs.ray_init, resolve=True))
     runtime_env = get_ppo_ray_runtime_env(config)
     variables = runtime_env.setdefault("env_vars", {})
@@ -109,6 +122,8 @@ def run(config: DictConfig, server: ForkServer | None = None) -> None:
                 imports.join()
         try:
             HybridTaskRunner().run(config)
+            if file := OmegaConf.select(config, "ray_kwargs.timeline_json_file"):
+                ray.timeline(filename=file)
         except RayActorError as error:
             raise RunError(f"a worker process has died: {cause_of(error)}; {KEPT}") from error
         except RayTaskError as error:

@@ -22,6 +22,7 @@ _UNSUPPORTED = {
     "actor_rollout_ref.rollout.disaggregation.enabled": "its servers generate whole batches",
     "actor_rollout_ref.rollout.enable_rollout_routing_replay": "it does not record which experts a token took",
     "actor_rollout_ref.rollout.over_sample_rate": "all samples of a batch are finished",
+    "actor_rollout_ref.rollout.multi_turn.enable": "it asks once",
     "actor_rollout_ref.rollout.trace.backend": "it has no traces",
     "actor_rollout_ref.rollout.router_config_path": "it shares questions out by itself",
     "actor_rollout_ref.model.mtp.enable_rollout": "it keeps no statistics of speculative tokens",

@@ -2,34 +2,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Refuse a configuration that cannot work, and complete one that can, before Ray.
 
-:data:`CHECKS` is the only list of what a configuration must satisfy. A run goes through it in :func:`prepare`, and
-``--check`` (:mod:`hpt.preflight`) shows a line for each. What depends on the machine, on the model's files or on the
+:data:`CHECKS` is the only list of what a configuration must satisfy. :mod:`hpt.preflight.command` makes them all, for a
+run, a dry run and ``--check`` alike. What depends on the machine, on the model's files or on the
 run's folder is checked in :mod:`hpt.preflight`.
 """
 
-import logging
 import os
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
 
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
-from hpt.common.errors import ConfigError, DataError
+from hpt.common.errors import ConfigError
 from hpt.common.prompts import as_chat_template
-from hpt.common.settings import one_of
-from hpt.data import gold_answers
-from hpt.data.checks import check_files
-from hpt.method.config import TRAINER_MODES, HPTConfig
+from hpt.method.config import HPTConfig
 from hpt.method.estimator.composite import composite_of
 from hpt.method.strategies import check_feedback
 from hpt.models.checkpoints import local_checkpoint
-from hpt.verl_ext import names, ray_cluster
+from hpt.verl_ext import names, question_files, supported
+from hpt.verl_ext.batch_sizes import check_batch, whole_positive
 from hpt.verl_ext.cpu import platform as cpu_platform
 from hpt.verl_ext.data_settings import check_choice_of_rows, demonstration_settings
 from hpt.verl_ext.sampling import OUR_REWARD, check_rollouts, is_ours, uses_verifier
-
-logger = logging.getLogger(__name__)
 
 DEFAULT_REWARD_WORKERS = 8
 """verl's own number of reward workers."""
@@ -74,7 +68,7 @@ def check_strategy(config: DictConfig, settings: HPTConfig) -> None:
     actor, rollouts = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
     try:
         composite_of(settings)
-        check_feedback(settings.feedback, _positive(config, "actor_rollout_ref.rollout.n"))
+        check_feedback(settings.feedback, whole_positive(config, "actor_rollout_ref.rollout.n"))
     except ValueError as error:  # a plug-in's own
         raise ConfigError(str(error)) from error
     if method.in_group:
@@ -98,105 +92,12 @@ def check_strategy(config: DictConfig, settings: HPTConfig) -> None:
         )
     if actor.calculate_entropy is None:
         actor.calculate_entropy = method.reweighting is not None
-    if settings.normalization == "released":
-        logger.warning(
-            "hpt.normalization=released: the weight of SFT against RL depends on how rows are packed into "
-            "micro-batches and ranks, as in the released code; hpt.normalization=prompt does not"
-        )
-
-
-def ranks(config: DictConfig) -> int:
-    """Data-parallel ranks of the actor."""
-    return config.trainer.n_gpus_per_node * config.trainer.nnodes
-
-
-def _positive(config: DictConfig, key: str) -> int:
-    value = OmegaConf.select(config, key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConfigError(f"got {key}={value!r}; expected a whole number >= 1")
-    return value
-
-
-def check_batch(config: DictConfig) -> None:
-    """Check that questions, rollouts and rows divide into optimizer steps and ranks, and that the longest row fits."""
-    batch = _positive(config, "data.train_batch_size")
-    step = _positive(config, "actor_rollout_ref.actor.ppo_mini_batch_size")
-    rollouts = _positive(config, "actor_rollout_ref.rollout.n")
-    for key in ("trainer.n_gpus_per_node", "trainer.nnodes", "data.max_response_length"):
-        _positive(config, key)
-    if batch % step:
-        raise ConfigError(
-            f"got data.train_batch_size={batch} and actor_rollout_ref.actor.ppo_mini_batch_size={step}; expected "
-            "whole optimizer steps per batch: choose a ppo_mini_batch_size that divides train_batch_size"
-        )
-    if (step * rollouts) % ranks(config):
-        raise ConfigError(
-            f"got {step} questions x {rollouts} rollouts per optimizer step on {ranks(config)} ranks; expected a "
-            "number of rows that the ranks divide: change actor_rollout_ref.actor.ppo_mini_batch_size, "
-            "actor_rollout_ref.rollout.n or trainer.n_gpus_per_node"
-        )
-    generates = OmegaConf.select(config, "data.gen_batch_size") is not None
-    if generates and batch % (generated := _positive(config, "data.gen_batch_size")):
-        raise ConfigError(
-            f"got data.gen_batch_size={generated} and data.train_batch_size={batch}; expected a divisor of it"
-        )
-    limit, longest = config.actor_rollout_ref.actor.ppo_max_token_len_per_gpu, longest_row(config)
-    if config.actor_rollout_ref.actor.use_dynamic_bsz and limit < longest:
-        raise ConfigError(
-            f"got actor_rollout_ref.actor.ppo_max_token_len_per_gpu={limit}; expected at least the longest row, "
-            f"{longest} tokens (prompt and response or demonstration)"
-        )
 
 
 def check_demonstrations(config: DictConfig) -> None:
     """Check the settings on demonstrations; how long they are is known only once the dataset has tokenised them."""
     demonstration_settings(config.data)
     check_choice_of_rows(config.data, OmegaConf.select(config, "data.train_max_samples") or -1)
-
-
-def longest_row(config: DictConfig) -> int:
-    """Tokens of the longest row: a prompt with a response or a demonstration."""
-    target = OmegaConf.select(config, "data.max_target_length") or 0
-    return config.data.max_prompt_length + max(config.data.max_response_length, target)
-
-
-def check_pairing(config: DictConfig) -> None:
-    """Refuse settings that do not work together, or not at all with the hybrid trainer."""
-    expected = {
-        "actor_rollout_ref.actor.policy_loss.loss_mode": "hpt",
-        "algorithm.adv_estimator": "hpt",
-        "trainer.use_v1": True,
-    }
-    for key, value in expected.items():
-        got = OmegaConf.select(config, key)
-        if got != value:
-            raise ConfigError(f"got {key}={got}; the hybrid trainer works with {key}={value} only")
-    mode = config.trainer.v1.trainer_mode
-    if mode not in TRAINER_MODES:
-        raise ConfigError(f"got trainer.v1.trainer_mode={mode}; expected {' or '.join(TRAINER_MODES)}")
-    if OmegaConf.select(config, "algorithm.use_kl_in_reward"):
-        raise ConfigError(
-            "got algorithm.use_kl_in_reward=True; advantages follow from the verifier's scores: set "
-            "actor_rollout_ref.actor.use_kl_loss=true for a KL term"
-        )
-    if OmegaConf.select(config, "distillation.enabled"):
-        raise ConfigError("got distillation.enabled=True; the hybrid loss has no distillation term: turn it off")
-    if config.trainer.max_actor_ckpt_to_keep == 1:
-        raise ConfigError(
-            "got trainer.max_actor_ckpt_to_keep=1; verl removes the kept checkpoint before the new one is complete: "
-            "set it to 2 or more, or null for all"
-        )
-    if OmegaConf.select(config, "actor_rollout_ref.actor.checkpoint.async_save"):
-        raise ConfigError(
-            "got actor_rollout_ref.actor.checkpoint.async_save=True; half a checkpoint would look like a whole one: "
-            "set it to false"
-        )
-    if config.trainer.device != "cpu" and config.hpt.fork_workers:
-        raise ConfigError(
-            f"got hpt.fork_workers=True and trainer.device={config.trainer.device}; an accelerator's runtime does not "
-            "survive a fork: set hpt.fork_workers=false"
-        )
-    ray_cluster.check_settings(config)
 
 
 def check_reward(config: DictConfig, settings: HPTConfig) -> None:
@@ -248,73 +149,6 @@ def apply_prompt_template(config: DictConfig) -> None:
         config.actor_rollout_ref.model.custom_chat_template = as_chat_template(template)
 
 
-def local_files(value: Any) -> list[str]:
-    """The files that a setting names, be it one or several."""
-    values: Iterable[str] = value if isinstance(value, list | ListConfig) else [value]
-    return [os.path.expanduser(str(item)) for item in values]
-
-
-def check_data(config: DictConfig) -> None:
-    """Open every training and validation file, look at every row, and ask the verifier about every gold answer.
-
-    Gold answers are checked only if the reward function is the verifier's; another one has its own kind of them.
-    """
-    columns = {"prompt_key": config.data.prompt_key, "target_key": config.data.target_key}
-    files = {key: local_files(config.data[key]) for key in ("train_files", "val_files")}
-    for key, paths in files.items():
-        if not paths:
-            raise ConfigError(f"got data.{key}=[]; expected at least one parquet file")
-        if missing := [path for path in paths if not os.path.exists(path)]:
-            raise ConfigError(
-                f"got data.{key}={missing[0]}, which does not exist; expected a parquet file (for the built-in task: "
-                "make quickstart, or python -m recipe.hpt.reproduction.task.base_model --out DIR)"
-            )
-    reports = check_files(files["train_files"], **columns)
-    rows = sum(report.rows for report in reports)
-    lacking = rows - sum(report.with_target for report in reports)
-    settings = HPTConfig.from_mapping(config.hpt)
-    if settings.method.needs_demonstrations and lacking:
-        raise ConfigError(
-            f"got {lacking} of {rows} questions without a demonstration (column '{config.data.target_key}') in "
-            f"data.train_files; hpt.strategy={settings.strategy} needs one for every question: leave these questions "
-            "out"
-        )
-    check_files(files["val_files"], **columns)
-    policy = unverifiable_policy(config)
-    if not _is_our_reward(config):
-        return
-    paths = list(dict.fromkeys([*files["train_files"], *files["val_files"]]))
-    if problems := gold_answers.gold_answer_problems(paths, gold=policy == "fail"):
-        raise DataError(problems, gold_answers.ADVICE)
-
-
-def _is_our_reward(config: DictConfig) -> bool:
-    return OmegaConf.select(config, "reward.custom_reward_function.path") == OUR_REWARD
-
-
-def unverifiable_policy(config: DictConfig) -> str:
-    """What happens to questions whose gold answer is not understood: fail, keep or drop."""
-    policy = config.data.get("unverifiable") or "fail"
-    one_of("data.unverifiable", policy, gold_answers.POLICIES)
-    return policy
-
-
-def describe_gold_answers(config: DictConfig) -> str:
-    """How the gold answers of training and validation are compared, with their counts, for the start of a run."""
-    if not _is_our_reward(config):
-        return "gold answers: for the reward function alone"
-    lines = []
-    for name, key in (("training", "train_files"), ("validation", "val_files")):
-        found = gold_answers.by_comparison(
-            each
-            for path in dict.fromkeys(local_files(config.data[key]))
-            for each in gold_answers.iter_gold_answers(path)
-        )
-        lines.append(f"{name} {gold_answers.described(found)}")
-    policy = {"drop": ", unverifiable ones dropped", "keep": ", unverifiable ones compared as they are written"}
-    return f"gold answers: {'; '.join(lines)}{policy.get(unverifiable_policy(config), '')}"
-
-
 def check_with_verl(config: DictConfig) -> None:
     """Run verl's own validation; its assertions become messages."""
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
@@ -330,15 +164,16 @@ def check_with_verl(config: DictConfig) -> None:
 
 CHECKS: dict[str, Callable[[DictConfig], None]] = {
     "modules": names.check_modules,
-    "section hpt": check_section,
     "settings": names.check_settings,
-    "trainer": check_pairing,
+    "values": supported.check_values,
+    "section hpt": check_section,
+    "trainer": supported.check_pairing,
     "demonstrations": check_demonstrations,
     "batch": check_batch,
     "rollouts": check_rollouts,
     "prompt template": apply_prompt_template,
     "model": check_model,
-    "data": check_data,
+    "data": question_files.check_data,
     "verl": check_with_verl,
 }
 """What a configuration must satisfy, in this order: name of the line that ``--check`` shows -> check."""

@@ -6,7 +6,7 @@
 
 Two ways of checking leave no file behind and start nothing:
 
-- ``DRY_RUN=1`` in the environment validates configuration, data and paths, and prints the composed configuration.
+- ``DRY_RUN=1`` in the environment makes the checks of a run, and prints the settings that differ from verl's own.
 - ``--check``, or ``CHECK=1`` in the environment, shows what can be known before the first GPU hour as a table.
 """
 
@@ -58,28 +58,22 @@ def _train(config: DictConfig) -> None:
 
 
 def _dry_run(config: DictConfig) -> None:
-    _prepare(config)
-    _say_gold_answers(config)
-    print(OmegaConf.to_yaml(config, resolve=True), end="")
-    print("dry run: configuration, data and paths are valid; nothing was started")
+    _require(config)
+    from hpt.verl_ext.names import changed_settings
 
-
-def _say_gold_answers(config: DictConfig) -> None:
-    from hpt.verl_ext.validation import describe_gold_answers
-
-    print(describe_gold_answers(config), file=sys.stderr, flush=True)
+    print(OmegaConf.to_yaml(changed_settings(config), resolve=True), end="")
+    print("dry run: configuration, data and paths are valid; nothing was started (--cfg job shows every setting)")
 
 
 def _run(config: DictConfig) -> None:
     with _fork_server(config) as server:
-        _prepare(config)
-        from hpt.preflight.start import admitted
+        _require(config)
+        from hpt.preflight.run_folder import admitted
 
         with admitted(config) as nothing_to_do:
             if nothing_to_do is not None:
                 print(nothing_to_do)
                 return
-            _say_gold_answers(config)
             from hpt.verl_ext.runner import run
 
             gc.enable()
@@ -94,11 +88,11 @@ def _fork_server(config: DictConfig) -> contextlib.AbstractContextManager[ForkSe
     return contextlib.nullcontext()
 
 
-def _prepare(config: DictConfig) -> None:
-    from hpt.verl_ext.validation import prepare
+def _require(config: DictConfig) -> None:
+    from hpt.preflight.command import require
 
     with contextlib.redirect_stdout(sys.stderr):  # verl reports there; a dry run prints YAML
-        prepare(config)
+        require(config)
 
 
 def _asked(variable: str) -> bool:

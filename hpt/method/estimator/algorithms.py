@@ -3,11 +3,26 @@
 """Algorithms as entries of the unified estimator (arXiv 2509.04419, Table 1): a choice of parts each."""
 
 from dataclasses import dataclass
+from typing import Any
+
+import torch
 
 from hpt.common.settings import one_of
 from hpt.method.estimator import credit, parts
 from hpt.method.estimator.credit import Credit, Length
 from hpt.method.estimator.parts import Part
+from hpt.method.estimator.tokens import Tokens
+
+_ASKED_FOR = "asked_for"
+
+
+class _Watched(Tokens):
+    """Tokens that remember what they were asked for."""
+
+    def __getattribute__(self, name: str) -> Any:
+        vars_of = super().__getattribute__("__dict__")
+        vars_of.setdefault(_ASKED_FOR, set()).add(name)
+        return super().__getattribute__(name)
 
 
 @dataclass(frozen=True)
@@ -43,6 +58,17 @@ class Algorithm:
         chosen = (self.stabilisation, self.reference, self.advantage, self.likelihood)
         every = (*chosen, self.factor, self.constant)
         return tuple(sorted({name for each in every for name in each.settings}))
+
+    @property
+    def reads_old_policy(self) -> bool:
+        """Whether a part looks at log pi_old, which only sampled rows have; it is tried on a token."""
+        one = torch.zeros(1, 1)
+        tokens = _Watched(one, one, one, one == 0)
+        log_scale = self.stabilisation(tokens) - self.reference(tokens)
+        self.likelihood(tokens, log_scale)
+        for each in (self.advantage, self.factor, self.constant):
+            each(tokens)
+        return "old_log_prob" in vars(tokens)[_ASKED_FOR]
 
 
 def _policy_ratio(advantage: str, source: str, credit: Credit | None, length: Length) -> Algorithm:

@@ -13,7 +13,7 @@ import torch
 from hpt.common.errors import ConfigError
 from hpt.common.settings import one_of
 from hpt.method.config import HPTConfig
-from hpt.method.estimator.algorithms import Algorithm, find
+from hpt.method.estimator.algorithms import ALGORITHMS, Algorithm, find
 from hpt.method.estimator.credit import Length, centred, signs
 from hpt.method.estimator.rows import REWEIGHTINGS
 from hpt.method.normalization import Normalization, PromptNormalization
@@ -50,6 +50,7 @@ def composite_of(settings: HPTConfig) -> Composite:
     reweighting = settings.method.reweighting
     if reweighting is not None:
         one_of(f"reweighting of hpt.strategy={settings.strategy}:", reweighting, REWEIGHTINGS)
+    _check_demonstration_entry(settings.demonstration_entry)
     chosen = {"clip_ratio": settings.clip_ratio, "shaping": settings.shaping}
 
     def params(name: str) -> dict[str, Any]:
@@ -84,6 +85,15 @@ def _term(name: str, settings: HPTConfig) -> Term:
         return credit(torch.tensor(scores, dtype=torch.float64)).tolist()
 
     return Term(of_group, str(entry.length))
+
+
+def _check_demonstration_entry(name: str) -> None:
+    if find(name).reads_old_policy:
+        fitting = sorted(key for key, entry in ALGORITHMS.items() if entry.credit and not entry.reads_old_policy)
+        raise ConfigError(
+            f"got hpt.demonstration_algorithm={name}, which weighs tokens by pi_old; a demonstration was not sampled "
+            f"and has none: expected one of {', '.join(fitting)}"
+        )
 
 
 def _trainable(name: str) -> Algorithm:

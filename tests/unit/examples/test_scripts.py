@@ -100,7 +100,7 @@ class Launches:
 def paths(tmp_path_factory) -> dict[str, str]:
     """A model and data in a folder whose name has all the characters that shells and Hydra treat in their own way."""
     folder = tmp_path_factory.mktemp("inputs") / 'it\'s (a) folder, {x}=1 "q"'
-    train, val = write_task(folder, train_size=12, val_per_level=2)
+    train, val = write_task(folder, train_size=128, val_per_level=2)
     model = folder / "model"
     tokenizer = build_tokenizer()
     build_model(BaseModelSettings(hidden_size=32, num_layers=1, num_heads=1), tokenizer).save_pretrained(model)
@@ -534,7 +534,7 @@ def exit_status(command: list[str], monkeypatch) -> int:
         (
             [],
             {"GPUS_PER_NODE": "7"},
-            "error: got 64 questions x 8 rollouts per optimizer step on 7 ranks",
+            "error: got 64 questions x 8 rollouts per optimizer step on 7 data-parallel ranks",
         ),
     ],
     ids=lambda value: str(value)[:40],

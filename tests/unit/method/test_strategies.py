@@ -12,7 +12,7 @@ from hpt.method import strategies as module
 from hpt.method.config import HPTConfig
 from hpt.method.estimator.rows import REWEIGHTINGS
 from hpt.method.gate import Coefficients, constant
-from hpt.method.strategies import STRATEGIES, Strategy, register_strategy
+from hpt.method.strategies import STRATEGIES, Strategy, register_strategy, trains_on_demonstrations
 from hpt.upge import ALGORITHMS
 
 
@@ -96,3 +96,11 @@ def test_feedback_is_tried_at_every_p():
     module.check_feedback(broken, 3)
     with pytest.raises(ValueError, match=r"at 0\.75"):
         module.check_feedback(broken, 4)
+
+
+def test_which_strategies_train_on_demonstrations():
+    using = {name for name in STRATEGIES if trains_on_demonstrations(HPTConfig(strategy=name).feedback, rollouts=4)}
+    assert using == set(STRATEGIES) - {"rl_only"}
+    only_p_one_half = HPTConfig(strategy="soft", schedule=[[0, 1, 0, 0], [0.4, 1, 0, 0], [0.5, 0, 1, 0], [1, 1, 0, 0]])
+    assert trains_on_demonstrations(only_p_one_half.feedback, rollouts=2)
+    assert not trains_on_demonstrations(only_p_one_half.feedback, rollouts=1)

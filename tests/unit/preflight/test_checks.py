@@ -14,9 +14,9 @@ from packaging.specifiers import SpecifierSet
 from transformers import AutoTokenizer
 
 from hpt.common.errors import ConfigError
-from hpt.preflight import command, data_checks, environment, machine_checks, start
+from hpt.preflight import command, data_checks, environment, machine_checks, run_folder
 from hpt.preflight.machine_checks import Room
-from hpt.preflight.model import ModelSizes
+from hpt.preflight.model import ModelSizes, locate
 from hpt.preflight.run_record import describe
 from hpt.preflight.table import Context, Status, Step, exit_status, passed, print_checks, run_steps, warned
 from hpt.verl_ext.dataset import HybridDataset
@@ -115,17 +115,14 @@ def test_steps_need_only_what_stands_before_them():
         ("demonstrations", {"data__target_overlong": "cut"}, "Unknown data.target_overlong 'cut'"),
         ("batch", {"data__train_batch_size": 60}, "choose a ppo_mini_batch_size that divides"),
         ("prompt template", {"data__prompt_template": "no place"}, "'no place'"),
-        ("verl", {"actor_rollout_ref__actor__use_dynamic_bsz": False}, "verl does not accept"),
+        ("values", {"trainer__total_epochs": 0}, "got trainer.total_epochs=0"),
+        ("verl", {"actor_rollout_ref__actor__optim__lr_scheduler_type": "linear"}, "verl does not accept"),
     ],
 )
 def test_settings_that_fail(table, step, changes, part):
     found = line(table, step, **changes)
     assert found.status is FAIL and part in found.found
     assert line(table, step).status is PASS
-
-
-def test_the_released_normalization_warns(table):
-    assert line(table, "section hpt", hpt__normalization="released").status is WARN
 
 
 STEPS = "8 optimizer steps of 16 questions"
@@ -152,7 +149,7 @@ TWO_EPOCHS = {"data__train_batch_size": 32, "trainer__total_epochs": 2}
 @pytest.mark.parametrize(
     ("changes", "status", "part"),
     [
-        ({}, PASS, "96 questions (before overlong ones leave): 1 steps per epoch; 30 steps are 30.00 epochs"),
+        ({}, PASS, "96 questions: 1 steps per epoch; 30 steps are 30.00 epochs"),
         ({"data__train_batch_size": 32}, PASS, "3 steps per epoch; 30 steps are 10.00 epochs"),
         (TWO_EPOCHS, WARN, "ends at step 6"),
         ({**TWO_EPOCHS, "trainer__total_training_steps": None}, PASS, "6 steps are 2.00 epochs"),
@@ -206,10 +203,8 @@ def test_a_tokenizer_that_lacks_something_is_refused(table, configure, altered, 
     found = line(table, "tokenizer", actor_rollout_ref__model__path=path)
     assert found.status is FAIL and found.found.startswith(part) and found.advice
     with pytest.raises(ConfigError) as error:
-        start.check_model(configure(actor_rollout_ref__model__path=path))
-    message = str(error.value)
-    assert message.startswith(f"got actor_rollout_ref.model.path={path}, whose tokenizer cannot be")
-    assert f"{found.found}: {found.advice}" in message
+        command.require(configure(actor_rollout_ref__model__path=path))
+    assert str(error.value) == f"tokenizer: {found.found}; {found.advice}"
 
 
 def test_a_template_in_the_settings_takes_the_place_of_the_tokenizers(table, altered):
@@ -255,14 +250,15 @@ def test_a_missing_model_leaves_what_needs_it_unchecked(table):
         assert found[name].status is NOT_CHECKED
 
 
-def test_a_hub_id_that_is_not_here_has_to_be_downloaded(table, configure, monkeypatch, tmp_path):
+def test_a_hub_id_that_is_not_here_is_left_to_verl_unchecked(table, configure, monkeypatch, capsys):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    found = line(table, "model", actor_rollout_ref__model__path="nobody/no-model")
-    assert found.status is FAIL and "hpt model prepare nobody/no-model" in found.advice
-    # The run leaves it to verl, which downloads it.
+    found, _ = table("model", "tokenizer", "prompts", actor_rollout_ref__model__path="nobody/no-model")
+    assert {each.status for each in found.values()} == {NOT_CHECKED}
+    assert "hpt model prepare nobody/no-model" in found["model"].advice
     config = configure(actor_rollout_ref__model__path="nobody/no-model")
-    folder = start.check_model(config)
-    assert folder is None and describe(config, folder)["model"] == {"hub_id": "nobody/no-model"}
+    command.require(config)
+    assert "not checked: model: nobody/no-model is neither" in capsys.readouterr().err
+    assert describe(config, locate(config))["model"] == {"hub_id": "nobody/no-model"}
 
 
 def test_positions_below_the_longest_row_warn(table):
@@ -377,26 +373,26 @@ def test_a_7b_model_on_gpus(configure, monkeypatch, size, changes, status, part)
     assert bool(found.advice) is (status is not PASS)
 
 
-def test_the_run_refuses_what_certainly_does_not_fit(configure, monkeypatch):
-    config = configure("hpt_trainer", trainer__n_gpus_per_node=1)
+def test_what_certainly_does_not_fit_is_refused_where_the_gpus_are_known(configure, monkeypatch):
+    context = Context(configure("hpt_trainer", trainer__n_gpus_per_node=1), sizes=SEVEN_B)
     monkeypatch.setattr(environment, "gpus", lambda: [H100])
-    with pytest.raises(ConfigError) as error:
-        start.check_memory(config, SEVEN_B)
-    message = str(error.value)
-    assert message.startswith("too little memory: weights, gradients and Adam take 113.5 GiB per rank")
-    assert "this machine's GPUs" in message and "offload_policy=true" in message
-    monkeypatch.setattr(environment, "gpus", lambda: None)
-    start.check_memory(config, SEVEN_B)  # not known
-    monkeypatch.setattr(environment, "gpus", lambda: [H100])
+    (found,) = machine_checks.rank_memory(context)
+    assert found.status is FAIL and "offload_policy=true" in found.advice
+    assert found.found.startswith("weights, gradients and Adam take 113.5 GiB per rank")
+    assert "this machine's GPUs" in found.found
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
-    start.check_memory(config, SEVEN_B)  # elsewhere
+    (elsewhere,) = machine_checks.rank_memory(context)
+    assert elsewhere.status is WARN and elsewhere.found == found.found
+    monkeypatch.setenv("GPU_MEMORY_GIB", "80")
+    (named,) = machine_checks.rank_memory(context)
+    assert named.status is FAIL and "GPU_MEMORY_GIB" in named.found
 
 
 def test_a_cpu_run_is_compared_with_main_memory(table, configure, monkeypatch):
     monkeypatch.setattr(environment, "main_memory", lambda: 8 * GIB)
     assert line(table, "memory per rank").status is PASS
-    with pytest.raises(ConfigError, match="too little memory"):
-        start.check_memory(configure(), SEVEN_B)
+    (found,) = machine_checks.rank_memory(Context(configure(), sizes=SEVEN_B))
+    assert found.status is FAIL and "main memory" in found.found
 
 
 @pytest.mark.parametrize("value", ["x", "0", "-3", "inf", "nan"])
@@ -482,9 +478,7 @@ def test_examples_are_what_the_trainer_will_see(table, configure, inputs):
         assert demonstration.endswith("<|im_end|>")
 
 
-def test_lengths_beyond_the_limits_warn(table):
-    prompts = line(table, "template", data__max_prompt_length=3)
-    assert prompts.status is WARN and "a prompt of 7 tokens" in prompts.found
+def test_demonstrations_beyond_the_limit_warn(table):
     long = line(table, "template", data__max_target_length=10)
     assert long.status is WARN and "more than 10" in long.found and "drop applies" in long.advice  # fmt: skip
 
@@ -492,7 +486,8 @@ def test_lengths_beyond_the_limits_warn(table):
 def test_questions_without_demonstrations_are_shown_as_such(table, inputs, tmp_path):
     rows = pq.read_table(inputs / "train.parquet").drop_columns("target")
     pq.write_table(rows, tmp_path / "plain.parquet")
-    found, notes = table("template", data__train_files=str(tmp_path / "plain.parquet"))
+    plain = {"data__train_files": str(tmp_path / "plain.parquet"), "hpt__strategy": "rl_only"}
+    found, notes = table("template", **plain)
     assert found["template"].status is PASS
     assert "--- example 2: no demonstration" in notes
 
@@ -508,7 +503,7 @@ def test_a_long_text_is_shown_by_its_ends():
 
 
 def begun(configure, tmp_path, step=None):
-    with start.admitted(configure()):
+    with run_folder.admitted(configure()):
         pass
     if step is not None:
         write_checkpoint(tmp_path / "run", step)

@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoTokenizer
 from hpt.common.digests import model_parts
 from hpt.common.errors import ConfigError
 from hpt.common.files import DATA_STATE, TRACKER
-from hpt.preflight import run_folder, start
+from hpt.preflight import run_folder
 from hpt.preflight.run_folder import FolderInUse, claimed
 from hpt.preflight.run_record import describe
 from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
@@ -314,10 +314,10 @@ def test_without_a_complete_checkpoint_a_run_starts_over(now, started):
 def test_a_finished_run_says_so_and_keeps_its_files(now, started):
     config, _ = now(trainer__total_training_steps=4)
     (started / "metrics.jsonl").write_text("{}\n")
-    with start.admitted(config) as nothing_to_do:
+    with run_folder.admitted(config) as nothing_to_do:
         assert nothing_to_do.startswith("nothing to do: the run has made 4 of trainer.total_training_steps=4 steps")
     assert (started / "metrics.jsonl").exists()
-    with start.admitted(now(trainer__total_training_steps=5)[0]) as nothing_to_do:
+    with run_folder.admitted(now(trainer__total_training_steps=5)[0]) as nothing_to_do:
         assert nothing_to_do is None
 
 

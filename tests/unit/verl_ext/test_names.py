@@ -86,6 +86,9 @@ def test_misspelt_keys_are_named_with_their_section(config, key, guess):
             f"{ACTOR}.ppo_minibatch_size",
             f"{ACTOR}.ppo_mini_batch_size",
         ),
+        ("actor_rolout_ref.rollout.n=8", "actor_rolout_ref", "actor_rollout_ref"),
+        ("actor_rollout_ref.rolout.n=8", "actor_rollout_ref.rolout", "actor_rollout_ref.rollout"),
+        ("hppt.gamma=0", "hppt", "hpt"),
     ],
 )
 def test_hydras_own_refusal_of_an_unknown_key_is_explained(override, key, guess):
@@ -111,3 +114,17 @@ def test_a_message_on_something_else_stays_as_it_is():
 def test_shipped_keys_and_our_own_are_known(name):
     names.check_settings(compose([], name))
     names.check_modules(compose([], name))
+
+
+def test_the_settings_that_make_a_training_are_those_that_differ_from_verls():
+    config = compose([f"{ACTOR}.optim.lr=3e-5", "trainer.total_training_steps=7"])
+    changed = names.changed_settings(config)
+    assert changed.hpt == config.hpt
+    assert changed.trainer.total_training_steps == 7 and changed.actor_rollout_ref.actor.optim.lr == 3e-5
+    assert "warmup_style" not in changed.actor_rollout_ref.actor.optim and "global_profiler" not in changed
+    # With verl's own values for all others, it is the whole configuration again.
+    whole = OmegaConf.to_container(OmegaConf.merge(names.verl_reference(), changed), resolve=True)
+    composed = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+    assert {key: whole[key] for key in ("trainer", "algorithm", "hpt")} == {
+        key: composed[key] for key in ("trainer", "algorithm", "hpt")
+    }

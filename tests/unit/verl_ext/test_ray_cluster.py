@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from hpt.common.errors import ConfigError
 from hpt.verl_ext import ray_cluster as cluster
 from hpt.verl_ext.ray_cluster import ClusterError
-from hpt.verl_ext.validation import check_pairing
+from hpt.verl_ext.supported import check_pairing
 from recipe.hpt.configs import compose
 
 

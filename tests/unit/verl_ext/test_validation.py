@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast
 from hpt.common.errors import ConfigError, DataError
 from hpt.method.config import HPTConfig
 from hpt.method.strategies import STRATEGIES
-from hpt.verl_ext import validation
+from hpt.verl_ext import batch_sizes, question_files, supported, validation
 from recipe.hpt.reproduction.task.questions import write_task
 
 CONFIG_DIR = Path(__file__).parents[3] / "recipe" / "hpt" / "config"
@@ -154,13 +154,8 @@ def test_the_gpu_default_is_the_papers_setting(composed):
         ({"actor_rollout_ref__model__path": "/no/such/model"}, "/no/such/model"),
         ({"data__prompt_template": "no place"}, "'no place'"),
         ({"data__val_files": "/no/such.parquet"}, "/no/such.parquet"),
-        (
-            {
-                "actor_rollout_ref__actor__use_dynamic_bsz": False,
-                "actor_rollout_ref__actor__ppo_micro_batch_size_per_gpu": 1,
-            },
-            "verl does not accept this configuration: [actor_rollout_ref.rollout] Please set",
-        ),
+        ({"trainer__total_epochs": 0}, "got trainer.total_epochs=0"),
+        ({"actor_rollout_ref__actor__optim__lr_scheduler_type": "linear"}, "verl does not accept this configuration"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -195,7 +190,7 @@ def test_a_bad_row_is_a_data_error(config, files, tmp_path):
 )
 @pytest.mark.parametrize("value", [0, -4, 1.5, "8", None, True])
 def test_sizes_are_whole_numbers_from_1(config, key, value):
-    message = refused(validation.check_batch, change(config, **{key.replace(".", "__"): value}))
+    message = refused(batch_sizes.check_batch, change(config, **{key.replace(".", "__"): value}))
     assert message == f"got {key}={value!r}; expected a whole number >= 1"
 
 
@@ -212,27 +207,27 @@ def sizes(config, batch=24, step=8, n=4, ranks=1, **more) -> DictConfig:
 
 @pytest.mark.parametrize("ranks", [1, 2, 4, 8, 16, 32])
 def test_whole_steps_on_ranks_that_divide_the_rows_are_accepted(config, ranks):
-    validation.check_batch(sizes(config, ranks=ranks))
+    batch_sizes.check_batch(sizes(config, ranks=ranks))
 
 
 def test_a_batch_is_whole_optimizer_steps(config):
-    message = refused(validation.check_batch, sizes(config, batch=20))
+    message = refused(batch_sizes.check_batch, sizes(config, batch=20))
     assert "data.train_batch_size=20" in message
     assert f"{ACTOR}.ppo_mini_batch_size=8" in message
     assert "choose a ppo_mini_batch_size that divides" in message
 
 
 def test_the_rows_of_a_step_are_a_multiple_of_the_ranks_of_all_nodes(config):
-    validation.check_batch(sizes(config, ranks=4, trainer__nnodes=8))
-    message = refused(validation.check_batch, sizes(config, ranks=3, trainer__nnodes=2))
-    assert message.startswith("got 8 questions x 4 rollouts per optimizer step on 6 ranks; expected")
+    batch_sizes.check_batch(sizes(config, ranks=4, trainer__nnodes=8))
+    message = refused(batch_sizes.check_batch, sizes(config, ranks=3, trainer__nnodes=2))
+    assert message.startswith("got 8 questions x 4 rollouts per optimizer step on 6 data-parallel ranks; expected")
     for key in (f"{ACTOR}.ppo_mini_batch_size", f"{ROLLOUT}.n", "trainer.n_gpus_per_node"):
         assert key in message
 
 
 def test_generation_batches_divide_the_batch(config):
-    validation.check_batch(sizes(config, data__gen_batch_size=12))
-    message = refused(validation.check_batch, sizes(config, data__gen_batch_size=7))
+    batch_sizes.check_batch(sizes(config, data__gen_batch_size=12))
+    message = refused(batch_sizes.check_batch, sizes(config, data__gen_batch_size=7))
     assert "data.gen_batch_size=7 and data.train_batch_size=24" in message
 
 
@@ -245,12 +240,14 @@ def test_the_longest_row_fits_into_a_micro_batch(config, target, longest):
         "actor_rollout_ref__actor__use_dynamic_bsz": True,
     }
     key = "actor_rollout_ref__actor__ppo_max_token_len_per_gpu"
-    validation.check_batch(sizes(config, **lengths, **{key: longest}))
-    message = refused(validation.check_batch, sizes(config, **lengths, **{key: longest - 1}))
+    batch_sizes.check_batch(sizes(config, **lengths, **{key: longest}))
+    message = refused(batch_sizes.check_batch, sizes(config, **lengths, **{key: longest - 1}))
     assert f"ppo_max_token_len_per_gpu={longest - 1}" in message
     assert f"at least the longest row, {longest} tokens" in message
+    fixed = {f"{section}_micro_batch_size_per_gpu": 1 for section in ("actor__ppo", "rollout__log_prob")}
+    lengths |= {f"actor_rollout_ref__{name}": size for name, size in fixed.items()}
     lengths["actor_rollout_ref__actor__use_dynamic_bsz"] = False
-    validation.check_batch(sizes(config, **lengths, **{key: 1}))
+    batch_sizes.check_batch(sizes(config, **lengths, **{key: 1}))
 
 
 # ---- settings that belong together ----
@@ -265,35 +262,35 @@ def test_the_longest_row_fits_into_a_micro_batch(config, target, longest):
     ],
 )
 def test_settings_of_another_trainer_are_refused(config, key, value, expected):
-    message = refused(validation.check_pairing, change(config, **{key.replace(".", "__"): value}))
+    message = refused(supported.check_pairing, change(config, **{key.replace(".", "__"): value}))
     assert message == f"got {key}={value}; the hybrid trainer works with {key}={expected} only"
 
 
 @pytest.mark.parametrize("mode", ["sync", "colocate_async", None])
 def test_verls_own_trainers_are_refused(config, mode):
-    message = refused(validation.check_pairing, change(config, trainer__v1__trainer_mode=mode))
+    message = refused(supported.check_pairing, change(config, trainer__v1__trainer_mode=mode))
     assert message == f"got trainer.v1.trainer_mode={mode}; expected hpt_sync"
 
 
 def test_distillation_is_refused(config):
-    message = refused(validation.check_pairing, change(config, distillation__enabled=True))
-    assert "distillation.enabled=True" in message and "turn it off" in message
+    message = refused(supported.check_pairing, change(config, distillation__enabled=True))
+    assert "distillation.enabled=True" in message and "set it to false" in message
 
 
 def test_a_cpu_run_needs_a_logical_slot_per_rank(config):
-    validation.check_pairing(config)
+    supported.check_pairing(config)
     # The shipped setting follows the number of ranks ...
-    validation.check_pairing(change(config, trainer__n_gpus_per_node=2))
+    supported.check_pairing(change(config, trainer__n_gpus_per_node=2))
     # ... and one of the user's own has to.
-    message = refused(validation.check_pairing, change(config, ray_kwargs__ray_init__num_gpus=1))
+    message = refused(supported.check_pairing, change(config, ray_kwargs__ray_init__num_gpus=1))
     assert "num_gpus=1 on a CPU with 2 ranks" in message
     assert "set ray_kwargs.ray_init.num_gpus=2" in message
-    validation.check_pairing(change(config, trainer__device="cuda", hpt__fork_workers=False))
+    supported.check_pairing(change(config, trainer__device="cuda", hpt__fork_workers=False))
 
 
 def test_workers_are_not_forked_with_an_accelerator(composed):
     config = change(composed["hpt_trainer"], hpt__fork_workers=True)
-    message = refused(validation.check_pairing, config)
+    message = refused(supported.check_pairing, config)
     assert "got hpt.fork_workers=True and trainer.device=cuda" in message
     assert "set hpt.fork_workers=false" in message
 
@@ -387,7 +384,7 @@ def test_a_missing_file_is_named_with_a_way_to_get_one(config, files, tmp_path, 
     good = str(files / "train.parquet")
     config = with_files(config, files, tmp_path)
     change(config, **{f"data__{key}": [good, "~/no such.parquet"]})
-    message = refused(validation.check_data, config)
+    message = refused(question_files.check_data, config)
     missing = os.path.expanduser("~/no such.parquet")
     assert message.startswith(f"got data.{key}={missing}, which does not exist; expected a parquet")
     assert "make quickstart" in message
@@ -395,7 +392,7 @@ def test_a_missing_file_is_named_with_a_way_to_get_one(config, files, tmp_path, 
 
 def test_lists_of_good_files_pass(config, files, tmp_path):
     both = [str(files / "train.parquet"), str(files / "val.parquet")]
-    validation.check_data(change(with_files(config, files, tmp_path), data__train_files=both))
+    question_files.check_data(change(with_files(config, files, tmp_path), data__train_files=both))
 
 
 @pytest.mark.parametrize("key", ["train_files", "val_files"])
@@ -405,7 +402,7 @@ def test_the_rows_of_all_files_are_looked_at(config, files, tmp_path, key):
     config = with_files(config, files, tmp_path)
     change(config, **{f"data__{key}": [str(files / "train.parquet"), str(bad)]})
     with pytest.raises(DataError, match=re.escape(str(bad))):
-        validation.check_data(config)
+        question_files.check_data(config)
 
 
 @pytest.mark.parametrize("key", ["train_files", "val_files"])
@@ -418,10 +415,10 @@ def test_the_configured_columns_are_read(config, files, tmp_path, key):
         renamed = tmp_path / f"{name}.parquet"
         pq.write_table(table.rename_columns([other.get(c, c) for c in table.column_names]), renamed)
         config.data[name] = str(renamed)
-    validation.check_data(config)
+    question_files.check_data(config)
     config.data[key] = str(files / "train.parquet")
     with pytest.raises(DataError, match="question"):
-        validation.check_data(config)
+        question_files.check_data(config)
 
 
 def with_answer(file: Path, row: int, answer: str, folder: Path) -> str:
@@ -436,11 +433,11 @@ def with_answer(file: Path, row: int, answer: str, folder: Path) -> str:
 def test_a_gold_answer_that_cannot_be_verified_is_named_with_its_row(config, files, tmp_path, key):
     name = key.replace("_files", ".parquet")
     config = with_files(config, files, tmp_path)
-    config.data[key] = with_answer(files / name, 3, "{", tmp_path)
+    file = config.data[key] = with_answer(files / name, 3, "{", tmp_path)
     with pytest.raises(DataError) as error:
-        validation.check_data(config)
+        question_files.check_data(config)
     message = str(error.value)
-    assert f"{config.data[key]}, row 3: the gold answer '{{' cannot be verified" in message
+    assert f"{file}, row 3: the gold answer '{{' cannot be verified" in message
     assert message.startswith("1 problem in the data") and "--unverifiable drop" in message
 
 
@@ -449,8 +446,8 @@ def test_a_gold_answer_that_cannot_be_verified_may_be_kept_or_dropped(config, fi
     config = with_files(config, files, tmp_path)
     config.data.train_files = with_answer(files / "train.parquet", 3, "{", tmp_path)
     config.data.unverifiable = policy
-    validation.check_data(config)
-    said = validation.describe_gold_answers(config)
+    question_files.check_data(config)
+    said = question_files.describe_gold_answers(config)
     assert "1 unverifiable; validation" in said
     assert said.endswith({"keep": "compared as they are written", "drop": "dropped"}[policy])
 
@@ -459,20 +456,20 @@ def test_an_unknown_policy_is_refused(config, files, tmp_path):
     config = with_files(config, files, tmp_path)
     config.data.unverifiable = "ignore"
     with pytest.raises(ConfigError, match=r"data\.unverifiable.*ignore.*drop, fail, keep"):
-        validation.check_data(config)
+        question_files.check_data(config)
 
 
 def test_a_reward_function_of_ones_own_knows_its_gold_answers(config, files, tmp_path):
     config = with_files(config, files, tmp_path)
     config.data.train_files = with_answer(files / "train.parquet", 3, "{", tmp_path)
     config.reward.custom_reward_function.path = "my_rewards.py"
-    validation.check_data(config)
+    question_files.check_data(config)
 
 
 def test_gold_answers_in_other_notations_pass(config, files, tmp_path):
     config = with_files(config, files, tmp_path)
     config.data.train_files = with_answer(files / "train.parquet", 3, r"$\frac{\sqrt{2}}{3}$", tmp_path)
-    validation.check_data(config)
+    question_files.check_data(config)
 
 
 def test_the_built_in_tasks_gold_answers_start_no_process(config, files, tmp_path, monkeypatch):
@@ -481,7 +478,7 @@ def test_the_built_in_tasks_gold_answers_start_no_process(config, files, tmp_pat
 
     monkeypatch.setattr("multiprocessing.process.BaseProcess.start", start)
     monkeypatch.setattr("subprocess.Popen.__init__", start)
-    validation.check_data(with_files(config, files, tmp_path))
+    question_files.check_data(with_files(config, files, tmp_path))
 
 
 # ---- strategies ----
@@ -558,12 +555,3 @@ def test_questions_without_a_demonstration_are_counted(config, files, tmp_path, 
 def test_a_strategy_that_cannot_work_is_refused(config, files, tmp_path, changes, part):
     config = change(with_files(config, files, tmp_path), **changes)
     assert part in refused(validation.prepare, config)
-
-
-def test_the_released_normalization_warns_and_names_the_other(config, files, tmp_path, caplog):
-    prepared(config, files, tmp_path)
-    assert not caplog.records
-    prepared(config, files, tmp_path, hpt__normalization="released")
-    (record,) = caplog.records
-    assert "depends on how rows are packed" in record.message
-    assert "hpt.normalization=prompt" in record.message

@@ -6,7 +6,7 @@ import doctest
 import math
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 import torch
@@ -40,6 +40,19 @@ def registry():
 def test_the_entries_and_their_parameters():
     assert {name: entry.settings for name, entry in ALGORITHMS.items()} == EXPECTED
     assert list(ALGORITHMS) == list(EXPECTED)
+
+
+def test_who_reads_pi_old(registry):
+    """Sampled rows have one, demonstrations do not."""
+    reading = {name for name, entry in ALGORITHMS.items() if entry.reads_old_policy}
+    assert reading == {"ppo", "grpo", "dr_grpo", "cispo", "gspo"}
+
+    @parts.part("1 if r < 2 else 0")
+    def not_far_away(tokens, max_ratio=2.0):
+        return parts.log_mask(tokens.log_ratio < math.log(max_ratio), like=tokens.log_prob)
+
+    own = replace(ALGORITHMS["reinforce"], stabilisation=not_far_away)
+    assert own.reads_old_policy and not ALGORITHMS["reinforce"].reads_old_policy
 
 
 def test_an_entry_cannot_be_changed_in_place():

@@ -240,6 +240,15 @@ def test_an_unknown_entry_lists_the_options():
         composite_of(HPTConfig(demonstration_algorithm="luffi"))
 
 
+@pytest.mark.parametrize("name", ["grpo", "cispo", "gspo"])
+def test_an_entry_that_reads_pi_old_is_no_demonstrations(name):
+    with pytest.raises(
+        ConfigError, match=rf"demonstration_algorithm={name}.*pi_old.*expected one of luffy_offline, rei"
+    ):
+        composite_of(HPTConfig(demonstration_algorithm=name))
+    assert composite_of(HPTConfig(rollout_algorithm=name)).rollouts == name
+
+
 @pytest.mark.parametrize("name", ["ppo", "sft"])
 def test_an_entry_whose_advantage_is_not_a_matter_of_scores_is_refused(name):
     with pytest.raises(ConfigError, match=r"an entry whose advantage follows"):
