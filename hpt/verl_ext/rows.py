@@ -282,12 +282,16 @@ def put_numbers(rows: KVBatchMeta, name: str, values: Sequence[float]) -> None:
 def for_update(
     batch: KVBatchMeta, extra_info: Mapping[str, Any], temperature: float, optional: Iterable[str]
 ) -> KVBatchMeta:
-    """Build the request for the update: rows, the fields that it reads, and what goes with the batch as a whole."""
+    """Build the request for the update: rows, the fields that it reads, and what goes with the batch as a whole.
+
+    The names of the fields are part of the latter, because TransferQueue leaves out those that some row lacks.
+    """
     fields, info = [*UPDATE_FIELDS, *optional], dict(extra_info)
     if temperature == 1.0:
         info["temperature"] = 1.0  # one number lets the engine skip a copy of the logits
     else:
         fields.append("temperature")
+    info["fields"] = list(fields)
     return KVBatchMeta(
         keys=batch.keys,
         tags=batch.tags,

@@ -4,6 +4,7 @@
 
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
@@ -45,13 +46,21 @@ class HybridTrainingWorker(TrainingWorker):
         """Make one optimizer step per entry of ``step_rows`` and epoch; step the learning rate schedule once.
 
         Args:
-            data: rows of all steps, in the order of the steps, with non-tensor entries
-                ``step_rows`` (rows of this rank per step, equal on all ranks), ``epochs`` and
-                ``skip_grad_norm`` (None or the norm above which a step is skipped).
+            data: rows of all steps, in the order of the steps, with non-tensor entries ``fields`` (names of the
+                fields that the rows have), ``step_rows`` (rows of this rank per step, equal on all ranks),
+                ``epochs`` and ``skip_grad_norm`` (None or the norm above which a step is skipped).
 
         Returns:
             verl's metrics, one value per optimizer step in each list.
+
+        Raises:
+            RuntimeError: a field is missing. TransferQueue leaves one out where any row lacks it.
         """
+        if missing := sorted(set(tu.pop(data, key="fields")) - set(data.keys())):
+            raise RuntimeError(
+                f"got {len(data)} rows without {missing}; at least one of them lacks these fields, so TransferQueue "
+                "left them out for all: expected every row of an update to have them, write them for all rows"
+            )
         step_rows = tu.pop(data, key="step_rows")
         epochs = tu.pop(data, key="epochs", default=1)
         skip_grad_norm = tu.pop(data, key="skip_grad_norm", default=None)
@@ -65,9 +74,12 @@ class HybridTrainingWorker(TrainingWorker):
                 for step, rows in enumerate(step_rows):
                     batch = tu.index_select_tensor_dict(data, list(range(start, start + rows)))
                     start += rows
-                    last = epoch == epochs - 1 and step == len(step_rows) - 1
-                    with guarded(self.engine, skip_grad_norm):
+                    number = epoch * len(step_rows) + step
+                    last = number == epochs * len(step_rows) - 1
+                    named = torch.profiler.record_function(f"mini_batch{number}")  # as verl names it in a trace
+                    with named, guarded(self.engine, skip_grad_norm):
                         output = self._optimizer_step(batch, update_lr_scheduler=last)
+                    self.profiler.step()
                     if output is not None:
                         append_to_dict(metrics, output)
         if not self.engine.is_mp_src_rank_with_outputs():
@@ -102,7 +114,7 @@ def guarded(engine: Any, limit: float | None) -> Iterator[None]:
     """Skip optimizer steps whose gradient norm before clipping exceeds ``limit`` (None: never).
 
     The norm is over all ranks, so that they skip alike; the parameters and the optimizer's state stay
-    as they are.
+    as they are. A norm that is not finite is left to verl, which skips the step and, in float16, lowers its loss scale.
     """
     if limit is None:
         yield
@@ -110,9 +122,10 @@ def guarded(engine: Any, limit: float | None) -> Iterator[None]:
     step = engine.optimizer_step
 
     def optimizer_step() -> float:
-        norm = gradient_norm(engine.module)
-        if not norm > limit:
-            return step()  # verl's own check is for norms that are not finite
+        # verl takes the loss scale out of the gradients in its own step, which may happen once only.
+        norm = gradient_norm(engine.module) / (engine.scaler.get_scale() if engine.scaler else 1.0)
+        if not limit < norm < math.inf:
+            return step()
         logger.warning(
             "gradient norm %.4g exceeds hpt.skip_grad_norm=%g: the optimizer step is skipped",
             norm,

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Routing against a real TransferQueue over many steps: what enters leaves."""
 
+import asyncio
 import random
 
 import pytest
@@ -116,3 +117,21 @@ def test_nothing_leaks_over_200_steps(queue):
         seen |= train_step(queue, rng, step)
     assert seen == {RowKind.ROLLOUT, RowKind.DEMONSTRATION}
     assert not any((queue.kv_list() or {}).values())
+
+
+def test_a_field_that_one_row_lacks_is_missing_for_all(queue):
+    """So the worker is given the names of the fields, and checks that they are there."""
+    from tensordict import TensorDict
+    from transfer_queue import KVBatchMeta
+    from verl.utils.transferqueue_utils import _async_meta_to_realdata
+
+    from hpt.verl_ext import rows as row_io
+
+    keys = ["a", "b"]
+    for key, fields in zip(keys, (["row_kind", "old_log_probs"], ["row_kind"]), strict=True):
+        values = TensorDict({name: torch.ones(1, dtype=torch.int64) for name in fields}, batch_size=1)
+        queue.kv_batch_put(keys=[key], partition_id=PARTITION, fields=values)
+    request = row_io.for_update(KVBatchMeta(keys, [{}, {}], PARTITION), {}, 1.0, ["old_log_probs"])
+    data = asyncio.run(_async_meta_to_realdata(request))
+    assert "old_log_probs" in data["fields"] and "row_kind" in data and "old_log_probs" not in data
+    row_io.clear(keys, PARTITION)

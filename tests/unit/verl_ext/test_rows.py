@@ -89,7 +89,8 @@ def test_tokens_are_counted_per_kind(rollout):
 def test_the_update_reads_a_temperature_per_row_only_where_they_differ(rollout, temperature, per_row):
     request = row_io.for_update(batch_of(rollout), {"epochs": 2}, temperature, ["old_log_probs"])
     assert ("temperature" in request.fields) is per_row
-    assert request.extra_info == ({"epochs": 2} if per_row else {"epochs": 2, "temperature": 1.0})
+    whole = {"epochs": 2, "fields": request.fields}
+    assert request.extra_info == (whole if per_row else whole | {"temperature": 1.0})
     assert {"advantages", "row_kind", "rl_weight", "sft_weight", "old_log_probs"} <= set(request.fields)
 
 

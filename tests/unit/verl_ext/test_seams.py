@@ -236,6 +236,7 @@ def test_training_worker():
     assert names(TrainingWorker.__init__) == ["self", "config"]
     assert names(TrainingWorker.train_mini_batch) == names(TrainingWorker.train_batch) == ["self", "data"]
     sets(TrainingWorker, "engine", "engine_config")
+    assert "self.profiler.step()" in inspect.getsource(TrainingWorker.train_mini_batch)
 
 
 def test_dispatch_mode():
@@ -254,7 +255,17 @@ def test_engine():
     source = inspect.getsource(FSDPEngine.forward_backward_batch)
     assert "self.forward_step(micro_batch, loss_function=loss_function, forward_only=forward_only)" in source
     assert names(FSDPEngine.optimizer_step) == ["self"]
-    sets(FSDPEngine, "module", "optimizer", "train_mode", "get_data_parallel_group", "is_mp_src_rank_with_outputs")
+    # A second call would be an error, so we divide by the scale where we measure the gradient.
+    assert "scaler.unscale_(self.optimizer)" in inspect.getsource(FSDPEngine.optimizer_step)
+    sets(
+        FSDPEngine,
+        "module",
+        "optimizer",
+        "scaler",
+        "train_mode",
+        "get_data_parallel_group",
+        "is_mp_src_rank_with_outputs",
+    )
 
 
 def test_engine_registry():
