@@ -1,14 +1,14 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
 # Everything happens in .venv beside this file, whatever directory make is called from.
-# PYTHON names the interpreter that .venv is made from; ARGS is passed on to quickstart, study, report, check-run, test and test-fast.
+# PYTHON names the interpreter that .venv is made from; ARGS is passed on to quickstart, study, report, check-run and the tests.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart study report check-run test test-fast lint docs clean
+.PHONY: help install quickstart study report check-run test test-fast test-gpu lint docs clean
 
 SCRIPT ?=
 PYTHON ?= $(firstword $(foreach name,python3.11 python3,$(shell command -v $(name) >/dev/null 2>&1 && echo $(name))))
@@ -28,10 +28,11 @@ help:
 	echo "make check-run    what can be known before a GPU hour, as a table (SCRIPT=examples/run_....sh, ARGS='overrides')"
 	echo "make test         all tests"
 	echo "make test-fast    the tests that do not start Ray or vLLM"
+	echo "make test-gpu     the tests that need one CUDA device, in the active environment (with pytest and pytest-timeout)"
 	echo "make lint         ruff, mypy, the contracts of the layers, licence headers, words and shellcheck"
 	echo "make docs         build the documentation as a site in build/docs"
 	echo "make clean        remove caches; .venv and outputs stay"
-	echo "Variables: PYTHON=python3.12 (for install), ARGS='...' (passed on to quickstart, study, report, check-run, test and test-fast)"
+	echo "Variables: PYTHON=python3.12 (for install), ARGS='...' (passed on to quickstart, study, report, check-run, test, test-fast and test-gpu)"
 
 # The stamp's name holds a hash of what decides the contents of .venv, so a second run is instant, and a changed pin,
 # a moved checkout and an interrupted run all lead back here. pip then leaves alone what is complete; a package whose
@@ -102,6 +103,13 @@ test: install
 test-fast: install
 	$(ENTER)
 	.venv/bin/python -m pytest tests $(FAST) $(ARGS)
+
+# As check-run, it runs in the environment that is active: the torch in .venv is built without CUDA.
+test-gpu:
+	$(ENTER)
+	python=python
+	if [[ -z "$${VIRTUAL_ENV:-}$${CONDA_PREFIX:-}" && -x .venv/bin/python ]]; then python=.venv/bin/python; fi
+	"$$python" -m pytest tests/gpu -rs $(ARGS)
 
 lint: install
 	$(ENTER)

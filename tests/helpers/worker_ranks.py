@@ -32,7 +32,7 @@ from hpt.verl_ext.cpu.environment import is_selected
 
 
 def build_worker(folder: Path, setup: Setup, learning_rate: float) -> Any:
-    """As ActorRolloutRefWorker.init_model does; plain SGD, so that a learning rate of 0 changes nothing."""
+    """As ActorRolloutRefWorker.init_model does."""
     from verl.trainer.config import CheckpointConfig
     from verl.utils.profiler.config import ProfilerConfig, TorchProfilerScheduleConfig, TorchProfilerToolConfig
     from verl.workers.config import FSDPEngineConfig, FSDPOptimizerConfig, HFModelConfig, TrainingWorkerConfig
@@ -64,7 +64,7 @@ def build_worker(folder: Path, setup: Setup, learning_rate: float) -> Any:
                 use_torch_compile=False,
             ),
             optimizer_config=FSDPOptimizerConfig(
-                optimizer="SGD",
+                optimizer=setup.optimizer,
                 lr=learning_rate,
                 weight_decay=0.0,
                 clip_grad=1e9,
@@ -200,6 +200,7 @@ def run_scenario(worker: Any, scenario: Scenario, rank: int, trains: bool) -> di
     ]
     data = tensor_dict(scenario, rank)
     result = {"forwards": forwards, "packed": packed, "layer_inputs": layer_inputs, "gradients": gradients}
+    result["device"] = next(engine.module.parameters()).device.type
     if trains:
         result["before"] = parameters_of(engine)
     if scenario.infer:

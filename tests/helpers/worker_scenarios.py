@@ -27,6 +27,7 @@ class Setup:
         dtype: in which the actor is kept.
         compute_dtype: of the forward and backward pass; another one than ``dtype`` means autocast.
         adapter: LoRA on all linear layers, from the folder ``adapter``.
+        optimizer: SGD, so that a learning rate of 0 changes nothing and 1 subtracts the gradient.
     """
 
     packed: bool = False
@@ -35,6 +36,7 @@ class Setup:
     checkpointing: bool = False
     adapter: bool = False
     attention: str = "sdpa"
+    optimizer: str = "SGD"
     profiled: bool = False  # verl's profiler keeps the second optimizer step of a call
 
 
@@ -167,26 +169,26 @@ class Policy:
 # ---- scenarios ----
 
 
-def make_model(folder: Path) -> Any:
+def make_model(folder: Path, **sizes: int) -> Any:
+    """Save a tiny model, or one of other sizes; returns it in float64."""
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     torch.manual_seed(0)
-    model = Qwen2ForCausalLM(
-        Qwen2Config(
-            vocab_size=VOCAB,
-            hidden_size=16,
-            intermediate_size=24,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            num_key_value_heads=1,
-            max_position_embeddings=32,
-            tie_word_embeddings=False,
-            initializer_range=0.1,
-            bos_token_id=None,
-            eos_token_id=0,
-            pad_token_id=0,
-        )
-    )
+    settings = {
+        "vocab_size": VOCAB,
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "max_position_embeddings": 32,
+        "tie_word_embeddings": False,
+        "initializer_range": 0.1,
+        "bos_token_id": None,
+        "eos_token_id": 0,
+        "pad_token_id": 0,
+    }
+    model = Qwen2ForCausalLM(Qwen2Config(**settings | sizes))
     model.save_pretrained(folder / "model")
     return model.double().eval()
 

@@ -9,16 +9,13 @@ paper's formula in loops over questions; in each of the ways in which a worker m
 import functools
 import gzip
 import json
-import math
-import os
-import subprocess
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from hpt.method.routing import RowKind
-from tests.conftest import ROOT
+from tests.helpers.worker_runs import FLOAT16, TOLERANCE, distance, run_ranks, unchanged
 from tests.helpers.worker_scenarios import (
     SETUPS,
     Policy,
@@ -30,8 +27,7 @@ from tests.helpers.worker_scenarios import (
     reference,
 )
 
-RANKS = ROOT / "tests" / "helpers" / "worker_ranks.py"
-SECONDS = 200  # for the slower of the two worlds; about 40 where the machine is idle
+SECONDS = 270  # for the slower of the two worlds; about 30 where the machine is idle
 
 
 @pytest.fixture(scope="module")
@@ -40,33 +36,13 @@ def runs(interpreter, tmp_path_factory) -> SimpleNamespace:
     folder = tmp_path_factory.mktemp("worker")
     plain, adapted = Policy(make_model(folder)), make_adapter(folder)
     groups = make_groups(make_step(plain.model, 1), make_step(plain.model, 2))
-    for world, of_world in groups.items():
-        torch.save([group.save() for group in of_world], folder / f"groups_{world}.pt")
-    command = [interpreter, str(RANKS), str(folder), *map(str, groups)]
-    environment = {**os.environ, "VERL_PLATFORM": "cpu", "OMP_NUM_THREADS": "1"}
-    log = folder / "log"
-    with (
-        log.open("w") as output,
-        subprocess.Popen(command, env=environment, stdout=output, stderr=output) as launcher,
-    ):
-        try:
-            status = launcher.wait(SECONDS)
-        except subprocess.TimeoutExpired:
-            launcher.terminate()  # takes its ranks along
-            status = f"no end after {SECONDS} s"
-    if status != 0:
-        pytest.fail(f"{status}\n{log.read_text()[-6000:]}")
-    results, scenarios = {}, {}
-    for world, of_world in groups.items():
-        ranks = [torch.load(folder / f"results_{world}_{rank}.pt", weights_only=False) for rank in range(world)]
-        for group in of_world:
-            for name, scenario in group.scenarios.items():
-                key = group.setup, world, name
-                scenarios[key] = scenario
-                results[key] = SimpleNamespace(
-                    **ranks[0][group.setup, name],
-                    forwards_by_rank=[rank[group.setup, name]["forwards"] for rank in ranks],
-                )
+    results = run_ranks(interpreter, folder, groups, SECONDS, {"VERL_PLATFORM": "cpu"})
+    scenarios = {
+        (group.setup, world, name): scenario
+        for world, of_world in groups.items()
+        for group in of_world
+        for name, scenario in group.scenarios.items()
+    }
 
     @functools.cache
     def expected(adapter: bool, world: int, name: str) -> list[tuple[dict, dict]]:
@@ -84,22 +60,8 @@ def runs(interpreter, tmp_path_factory) -> SimpleNamespace:
     )
 
 
-# bfloat16 keeps 8 bits, float16 11: a result is rounded by up to 2**-8 or 2**-11 of itself. A token's way through one
-# layer and back has about 30 roundings, which are independent, so their errors add up like a random walk.
-BFLOAT16, FLOAT16 = (math.sqrt(30) * 2**-bits for bits in (8, 11))
-# Relative to the gradient's norm. In float64 what remains is that the rows' weights travel in float32.
-TOLERANCE = {"float64": 2e-7, "float32": 1e-6, "bfloat16": BFLOAT16}
-
-
 def tolerance(setup: str) -> float:
     return TOLERANCE[SETUPS[setup].compute_dtype]
-
-
-def distance(got: dict, expected: dict) -> float:
-    """Norm of the difference of two gradients, relative to the second."""
-    assert got.keys() == expected.keys()
-    difference = sum(float((got[k].double() - expected[k].double()).square().sum()) for k in got)
-    return (difference / sum(float(x.double().square().sum()) for x in expected.values())) ** 0.5
 
 
 def names(world: int) -> list[str]:
@@ -258,11 +220,6 @@ def test_a_step_above_the_norm_limit_is_skipped_on_both_ranks(runs, setup):
     assert taken.metrics["grad_norm"] == pytest.approx(step.metrics["grad_norm"], rel=tolerance(setup))
     assert distance(taken.gradients[0], step.gradients[0]) < tolerance(setup)
     assert follows_gradient(taken)
-
-
-def unchanged(result: SimpleNamespace) -> bool:
-    """Whether a call left all parameters as they were."""
-    return all(torch.equal(result.parameters[name], start) for name, start in result.before.items())
 
 
 def follows_gradient(result: SimpleNamespace) -> bool:
