@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 import yaml
 
@@ -23,6 +24,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # OmegaConf reads YAML in Python, which takes two thirds of the time of composing a configuration. The tests compose
 # hundreds of them.
 yaml.SafeLoader = yaml.CSafeLoader
+
+# Hypothesis fails an example that takes 200 ms, which a busy machine does at any time.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 # A shell starts background jobs with SIGINT ignored. What the tests start and interrupt would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

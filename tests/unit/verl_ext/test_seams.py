@@ -433,6 +433,12 @@ def test_configuration():
         assert OmegaConf.select(config(), key) is not None, key
 
 
+def test_loggers():
+    from verl.utils.tracking import Tracking
+
+    assert {"console", "file", "tensorboard", "wandb"} <= set(Tracking.supported_backend)
+
+
 def test_small_helpers():
     from verl.utils.debug import marked_timer
     from verl.utils.py_functional import append_to_dict
