@@ -8,7 +8,8 @@ after (FSDP, weight sync, checkpoints, validation) is verl's.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import chain
 
 import torch
 from omegaconf import DictConfig
@@ -23,6 +24,7 @@ from hpt.method.routing import Plan, Question, RowKind
 from hpt.verl_ext import rows as row_io
 from hpt.verl_ext.layout import pad_for_ranks
 from hpt.verl_ext.routed_trainer import RoutedTrainerMixin, place_of
+from hpt.verl_ext.sessions import rows_of_sessions, with_all_rows
 
 
 class HybridTrainerMixin(RoutedTrainerMixin):
@@ -47,55 +49,68 @@ class HybridTrainerMixin(RoutedTrainerMixin):
         """
         partition_id = str(batch.partition_id)
         tags = dict(zip(batch.keys, batch.tags, strict=True))
-        questions = self._questions(batch, tags)
-        plan = self._plan(questions)
-        placed = self._place(questions, plan, tags, partition_id)
+        sessions = rows_of_sessions(batch.keys)
+        questions = self._questions(sessions, partition_id)
+        plan = with_all_rows(self._plan(questions), sessions)
+        prompts = {question.uid: sessions[question.rollouts[0]][0] for question in questions}
+        placed = self._place(questions, plan, prompts, tags, partition_id)
         self._log_questions(questions, plan)
-        scores = [score for question in questions for score in question.scores]
-        rollouts = BatchMetrics(scores=scores, response_lengths=[tag["response_len"] for tag in batch.tags])
+        rollouts = BatchMetrics(
+            scores=[score for question in questions for score in question.scores],
+            response_lengths=[sum(tags[key]["response_len"] for key in rows) for rows in sessions.values()],
+        )
         return self._lay_out(questions, plan, placed, rollouts, batch, metrics)
 
-    def _questions(self, batch: KVBatchMeta, tags: dict[str, dict]) -> list[Question]:
+    def _questions(self, sessions: Mapping[str, list[str]], partition_id: str) -> list[Question]:
         """The batch as questions, in the order in which the sampler drew them: optimizer steps are cut in it.
 
         Rollouts come in the order in which they finish where verl's own manager makes them: short ones first.
+
+        Args:
+            sessions: of :func:`rows_of_sessions`; each is one rollout, with the score of its last row.
         """
-        data = row_io.read(batch.keys, str(batch.partition_id), ["uid", "rm_scores", "demonstration_id"])
-        keys, scores, numbers = defaultdict(list), defaultdict(list), {}
-        for key, uid, score, number in zip(
-            batch.keys,
-            list(data["uid"]),
-            data["rm_scores"].sum(dim=1).tolist(),
-            list(data["demonstration_id"]),
-            strict=True,
-        ):
-            keys[uid].append(key)
-            scores[uid].append(score)
-            numbers[uid] = int(number)
-        uids = sorted(keys, key=place_of)
+        keys = list(chain.from_iterable(sessions.values()))
+        data = row_io.read(keys, partition_id, ["uid", "rm_scores", "demonstration_id", "response_mask"])
+        scores = dict(zip(keys, data["rm_scores"].sum(dim=1).tolist(), strict=True))
+        tokens = dict(zip(keys, data["response_mask"].sum(dim=1).tolist(), strict=True))
+        uids_of_rows = list(data["uid"])
+        numbers = dict(zip(uids_of_rows, map(int, data["demonstration_id"]), strict=True))
+        rollouts = defaultdict(list)
+        for key, uid in zip(keys, uids_of_rows, strict=True):
+            if key in sessions:
+                rollouts[uid].append(key)
+        uids = sorted(rollouts, key=place_of)
         ids = self.train_dataset.question_ids([numbers[uid] for uid in uids])
         return [
             Question(
                 uid=uid,
-                rollouts=keys[uid],
-                scores=scores[uid],
+                rollouts=rollouts[uid],
+                scores=[scores[key] for key in rollouts[uid]],
                 demonstration=self.train_dataset.demonstration(numbers[uid]),
-                lengths=[tags[key]["response_len"] for key in keys[uid]],
+                lengths=[sum(tokens[row] for row in sessions[key]) for key in rollouts[uid]],
                 id=name,
             )
             for uid, name in zip(uids, ids, strict=True)
         ]
 
     def _place(
-        self, questions: Sequence[Question], plan: Plan, tags: dict[str, dict], partition_id: str
+        self,
+        questions: Sequence[Question],
+        plan: Plan,
+        prompts: Mapping[str, str],
+        tags: dict[str, dict],
+        partition_id: str,
     ) -> list[row_io.PlacedRow]:
-        """Write the plan into TransferQueue: marks on rollouts, new demonstration rows, no dropped rollouts."""
+        """Write the plan into TransferQueue: marks on rollouts, new demonstration rows, no dropped rollouts.
+
+        Args:
+            prompts: per uid the key of a row whose prompt is the question alone.
+        """
         temperature = self.config.actor_rollout_ref.rollout.temperature
         kept = [row for row in plan.rows if row.kind == RowKind.ROLLOUT]
         added = [row for row in plan.rows if row.kind == RowKind.DEMONSTRATION]
         by_uid = {question.uid: question for question in questions}
-        first = {row.uid: by_uid[row.uid].rollouts[0] for row in added}
-        sources = row_io.sources_of(first, tags, partition_id)
+        sources = row_io.sources_of({row.uid: prompts[row.uid] for row in added}, tags, partition_id)
         placed = row_io.mark_rollouts(kept, tags, partition_id, temperature)
         placed += row_io.put_demonstrations(added, by_uid, sources, partition_id)
         row_io.clear(plan.dropped, partition_id)
