@@ -38,6 +38,7 @@ from hpt.verl_ext.registration import row_advantages
 from hpt.verl_ext.rollouts import BatchClient
 from hpt.verl_ext.routed_batch import RoutedBatch
 from hpt.verl_ext.sampling import has_our_server, is_ours
+from hpt.verl_ext.watched_wait import WatchedWait
 from hpt.verl_ext.weight_sync import WatchedSync
 from hpt.verl_ext.worker import HybridActorRolloutRefWorker
 
@@ -93,6 +94,7 @@ class RoutedTrainerMixin(PPOTrainer):
         self.actor_rollout_wg.set_loss_fn(loss)
         if has_our_server(self.config.actor_rollout_ref.rollout):
             self.checkpoint_manager = WatchedSync(self.checkpoint_manager, self.settings.stall_timeout)
+            WatchedWait(self.replay_buffer, self.checkpoint_manager, self.settings.stall_timeout)
 
     def _init_dataloader(self):
         super()._init_dataloader()

@@ -52,13 +52,42 @@ class WatchedSync(CheckpointEngineManager):
         """Calls that never return. One of them raises when its server's engine has failed."""
         return [replica.server_handle.failure.remote() for replica in self.replicas]
 
+    @property
+    def _servers(self) -> list[Any]:
+        return [server for replica in self.replicas for server in replica.servers]
+
+    def check(self) -> None:
+        """Look at the engines without waiting.
+
+        Raises:
+            RolloutError: one of them has failed.
+        """
+        failed, _ = ray.wait(self._failures, timeout=0)
+        ray.get(failed)
+
+    def kill(self) -> None:
+        """Kill the engines' processes: one that hangs would outlive the run."""
+        kills = [replica.server_handle.kill_engine.remote() for replica in self.replicas]
+        ray.wait(kills, num_returns=len(kills), timeout=GRACE_S)
+
     def sleep_replicas(self) -> None:
         """Let all engines free their memory.
 
         Raises:
             RolloutError: an engine has failed, or does not answer in time.
         """
-        self._finish([server.sleep.remote() for replica in self.replicas for server in replica.servers], "freed memory")
+        self._finish([server.sleep.remote() for server in self._servers], "freed memory")
+
+    def abort_replicas(self, reject_request: bool = False) -> None:
+        """End all samples that are not finished, and take no new ones; raises as :meth:`sleep_replicas`."""
+        calls = [server.abort_all_requests.remote(reject_request=reject_request) for server in self._servers]
+        self._finish(calls, "ended their samples")
+
+    def resume_generation_replicas(self) -> None:
+        """Go on with samples that were ended; raises as :meth:`sleep_replicas`."""
+        # All engines first: those that share their work must not get samples while one of them waits.
+        self._finish([server.resume_engine_generation.remote() for server in self._servers], "resumed")
+        self._finish([server.open_submission_gate.remote() for server in self._servers], "resumed")
 
     def update_weights(self, global_steps: int | None = None) -> dict:
         """Send the actor's weights to all engines.
@@ -78,8 +107,7 @@ class WatchedSync(CheckpointEngineManager):
             watched = [*pending, *self._failures]
             done, _ = ray.wait(watched, timeout=max(0.0, deadline - time.monotonic()))
             if not done:
-                kills = [replica.server_handle.kill_engine.remote() for replica in self.replicas]
-                ray.wait(kills, num_returns=len(kills), timeout=GRACE_S)
+                self.kill()
                 raise RolloutError(
                     f"the engines of the rollout servers have not {what} for {self.stall_timeout:g} s "
                     "(hpt.stall_timeout)"

@@ -21,7 +21,8 @@ class Server:
 
     def __init__(self, number: int):
         self.number = number
-        self.failed, self.killed = False, False
+        self.failed, self.hangs, self.killed = False, False, False
+        self.done: list[str] = []
 
     async def failure(self):
         while not self.failed:
@@ -33,6 +34,23 @@ class Server:
 
     async def sleep(self):
         return "asleep"
+
+    async def abort_all_requests(self, reject_request: bool):
+        self.done.append("abort")
+        await asyncio.sleep(600 if self.hangs else 0)
+
+    async def resume_engine_generation(self):
+        await asyncio.sleep(0.1 * self.number)
+        self.done.append("resume")
+
+    async def open_submission_gate(self):
+        self.done.append("open")
+
+    async def hang(self):
+        self.hangs = True
+
+    async def what_it_did(self):
+        return self.done
 
     async def kill_engine(self):
         self.killed = True
@@ -86,6 +104,32 @@ def test_it_returns_when_all_have_taken_the_weights_and_when_all_sleep(sync):
     assert made.update_weights(1) == {}
     made.sleep_replicas()
     assert made.update_weights(2) == {}
+
+
+def test_samples_are_ended_and_gone_on_with_on_all_servers(sync):
+    made = sync("send", 0.1)
+    made.abort_replicas()
+    made.resume_generation_replicas()
+    done = ray.get([replica.server_handle.what_it_did.remote() for replica in made.replicas])
+    assert done == [["abort", "resume", "open"]] * 2
+
+
+def test_an_engine_that_does_not_end_its_samples_ends_the_run(sync):
+    made = sync("send", 0.1, stall_timeout=0.5)
+    ray.get(made.replicas[1].server_handle.hang.remote())
+    with pytest.raises(RolloutError, match=r"have not ended their samples for 0.5 s \(hpt.stall_timeout\)"):
+        made.abort_replicas()
+    assert ray.get([replica.server_handle.was_killed.remote() for replica in made.replicas]) == [True, True]
+
+
+def test_a_look_at_the_engines_does_not_wait(sync):
+    made = sync("send", 0.1)
+    made.check()
+    ray.get(made.replicas[1].server_handle.fail.remote())
+    ray.wait(made._failures, timeout=30)
+    with pytest.raises(RayTaskError) as raised:
+        made.check()
+    assert str(raised.value.cause) == "the engine of rollout server 1 has died"
 
 
 def test_the_failure_of_an_engine_ends_the_wait(sync):

@@ -29,7 +29,7 @@ class FakeQueue:
         for number, key in enumerate(keys):
             self.fields.setdefault(key, {}).update({name: rows[number] for name, rows in columns.items()})
             if tags is not None:
-                self.tags[key] = dict(tags[number])
+                self.tags.setdefault(key, {}).update(tags[number])
         return KVBatchMeta(keys=list(keys), tags=[{} for _ in keys], partition_id=partition_id)
 
     def kv_batch_get(self, keys: Sequence[str], partition_id: str, select_fields: Sequence[str]) -> TensorDict:
@@ -39,7 +39,8 @@ class FakeQueue:
     def kv_clear(self, keys: Sequence[str], partition_id: str) -> None:
         assert keys
         for key in keys:
-            del self.fields[key], self.tags[key]
+            self.fields.pop(key, None)  # a question in flight may have a tag alone
+            del self.tags[key]
 
     def kv_list(self, partition_id: str | None = None) -> dict[str, dict[str, Any]]:
         return {"train": dict(self.tags)}
