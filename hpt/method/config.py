@@ -13,7 +13,7 @@ from hpt.method import gate
 from hpt.method.normalization import NORMALIZATIONS, Normalization, PromptNormalization, ReleasedNormalization
 from hpt.method.strategies import STRATEGIES, Strategy, import_plugins, schedule_of
 
-TRAINER_MODES = ("hpt_sync",)
+TRAINER_MODES = ("hpt_sync", "hpt_colocate_async")
 RENAMED = {"offline_algorithm": "demonstration_algorithm"}
 """Former names of settings, and today's."""
 

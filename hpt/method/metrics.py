@@ -73,9 +73,21 @@ DEFINITIONS: dict[str, tuple[str, str]] = {
         "optimizer steps",
         "steps left out: no row to train on, a gradient that is not finite, or a norm above hpt.skip_grad_norm",
     ),
+    "hpt/age_mean": (
+        "steps",
+        "updates of the weights since a rollout was begun, mean over all rollouts of the step, dropped ones too; this "
+        "and the next three in hpt_colocate_async only",
+    ),
+    "hpt/age_max": ("steps", "age of the oldest rollout"),
+    "hpt/stale_share": ("share", "rollouts with an age above 0, of all rollouts of the step"),
+    "hpt/partial_share": ("share", "rollouts begun and ended with different versions of the weights, likewise"),
+    "hpt/questions_in_flight": (
+        "questions",
+        "drawn and not yet trained on when the step ends; not 0 in synchronous training is a leak",
+    ),
     "hpt/leftover_rows": (
         "rows",
-        "in TransferQueue that do not belong to the step; not 0 is a leak",
+        "in TransferQueue that belong neither to the step nor to a question in flight; not 0 is a leak",
     ),
     "timing_s/*": (
         "s",
@@ -166,6 +178,22 @@ class BatchMetrics:
             for statistic, function in (("mean", _mean), ("max", max), ("min", min)):
                 if metrics.pop(f"{prefix}/{statistic}", None) is not None and values:
                     metrics[f"{prefix}/{statistic}"] = function(values)
+
+
+def age_metrics(versions: Sequence[tuple[int, int]], trained: int) -> dict[str, float]:
+    """Return how old rollouts are, in updates of the weights.
+
+    Args:
+        versions: per rollout, the versions of the weights that sampled its first and its last token.
+        trained: the version of the weights that is trained on them.
+    """
+    ages = [trained - first for first, _ in versions]
+    return {
+        "hpt/age_mean": _mean(ages),
+        "hpt/age_max": max(ages, default=0),
+        "hpt/stale_share": _share(sum(age > 0 for age in ages), len(ages)),
+        "hpt/partial_share": _share(sum(first != last for first, last in versions), len(ages)),
+    }
 
 
 def update_metrics(

@@ -6,8 +6,8 @@ A launch continues what the folder holds, or is refused. It is refused
 
 - with another model (architecture, configuration, tokenizer, weights) or another ``hpt.strategy``, once there are
   metrics or checkpoints, because the folder would mix two runs;
-- with another number of ranks, FSDP version, optimizer or LoRA rank, if it would continue a checkpoint, because that
-  could not be loaded.
+- with another number of ranks, FSDP version, optimizer, LoRA rank or trainer mode, if it would continue a checkpoint,
+  because that could not be loaded, or its questions in flight and its position in the data would be lost.
 
 Everything else may change: steps, frequencies, learning rate, gamma, batch, data, paths. Changes of ``SETTINGS``, which
 decide the result, are named. A record of an earlier version is read with today's names of its settings. A folder
@@ -29,6 +29,7 @@ from hpt.common.digests import model_parts
 from hpt.common.errors import ConfigError
 from hpt.common.files import TRACKER, complete_checkpoints, write_whole
 from hpt.method.config import RENAMED
+from hpt.verl_ext.trainer_modes import mode_of
 
 logger = logging.getLogger(__name__)
 
@@ -38,13 +39,14 @@ FORMAT_VERSION = 1
 """Raise it when a record of the same run would differ."""
 # What the run is; what its checkpoints need to be loaded; the parts of a model that a checkpoint has to fit.
 IDENTITY = ("model", "strategy")
-LOADABLE = ("ranks", "fsdp", "optimizer", "lora_rank")
+LOADABLE = ("ranks", "fsdp", "optimizer", "lora_rank", "mode")
 STRUCTURE = ("architecture", "shape", "tokenizer")
 _KEYS = {
     "strategy": "hpt.strategy",
     "fsdp": "actor_rollout_ref.actor.strategy",
     "optimizer": "actor_rollout_ref.actor.optim.optimizer",
     "lora_rank": "actor_rollout_ref.model.lora_rank",
+    "mode": "trainer.v1.trainer_mode",
 }
 _RANKS = "trainer.nnodes x trainer.n_gpus_per_node"
 SETTINGS = (
@@ -154,7 +156,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 
 def record_from(checkpoint: Path) -> dict[str, Any]:
-    """Read from a checkpoint what it tells of its run: the model's structure, ranks and FSDP version."""
+    """Read from a checkpoint what it tells of its run: the model's structure, ranks, FSDP version and trainer mode."""
     found: dict[str, Any] = {}
     actor = checkpoint / "actor"
     with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
@@ -163,7 +165,7 @@ def record_from(checkpoint: Path) -> dict[str, Any]:
     exported = actor / "huggingface"
     if (exported / "config.json").exists():
         found["model"] = model_parts(exported)
-    return found
+    return {**found, "mode": mode_of(checkpoint)}
 
 
 # ---- the comparison ----

@@ -258,7 +258,8 @@ class RoutedTrainerMixin(PPOTrainer):
             metrics.update({"training/global_step": global_steps, "training/epoch": epoch})
             metrics.update({f"timing_s/{name}": seconds for name, seconds in timing_raw.items()})
         self.routed.rollouts.replace_row_metrics(metrics)
-        metrics["hpt/leftover_rows"] = row_io.leftover_rows(batch)
+        questions, rows = row_io.besides(str(batch.partition_id), batch.keys)
+        metrics["hpt/questions_in_flight"], metrics["hpt/leftover_rows"] = len(questions), len(rows)
 
     def _save_checkpoint(self):
         folder = Path(self.config.trainer.default_local_dir, f"global_step_{self.global_steps}")

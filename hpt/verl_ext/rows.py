@@ -317,10 +317,20 @@ def demonstrations_as_padding(batch: KVBatchMeta) -> KVBatchMeta:
     return KVBatchMeta(keys=batch.keys, tags=tags, partition_id=batch.partition_id, extra_info=batch.extra_info)
 
 
-def leftover_rows(batch: KVBatchMeta) -> int:
-    """Count rows in the batch's partition that do not belong to it; in synchronous training there are none."""
-    held = (tq.kv_list(batch.partition_id) or {}).get(batch.partition_id, {})
-    return len(set(held) - set(batch.keys))
+def besides(partition_id: str, keys: Iterable[str] = ()) -> tuple[list[str], list[str]]:
+    """List what a partition holds besides some rows.
+
+    Args:
+        keys: of rows to leave out, such as those of the batch that is trained on.
+
+    Returns:
+        Uids of the questions in flight, which are sampled from or wait to be trained on, and keys of rows that belong
+        to none of them.
+    """
+    held = (tq.kv_list(partition_id) or {}).get(partition_id, {})
+    questions = [key for key, tag in held.items() if tag.get("is_prompt")]
+    theirs = {*questions, *keys}
+    return questions, [key for key in held if key not in theirs and key.split("_")[0] not in theirs]
 
 
 def all_rows() -> list[str]:

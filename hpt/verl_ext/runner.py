@@ -33,7 +33,7 @@ class HybridTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
 
     def run(self, config: DictConfig) -> None:
         """Train; raises what the training raised."""
-        import hpt.verl_ext.trainer  # noqa: F401  (registers)
+        import hpt.verl_ext.colocate_async  # noqa: F401  (registers, as does the trainer that it imports)
         from hpt.verl_ext import plain_sft
 
         if not HPTConfig.from_mapping(config.hpt).method.generates:

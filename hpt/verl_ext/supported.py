@@ -13,9 +13,10 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from hpt.common.errors import ConfigError
 from hpt.common.settings import Positive, expected, one_of, plain
-from hpt.method.config import TRAINER_MODES, HPTConfig
+from hpt.method.config import HPTConfig
 from hpt.verl_ext import ray_cluster
 from hpt.verl_ext.names import verl_reference
+from hpt.verl_ext.trainer_modes import check_trainer_mode
 
 ACTOR, ROLLOUT, MODEL = (f"actor_rollout_ref.{name}" for name in ("actor", "rollout", "model"))
 _AboveZero = Annotated[float, Field(gt=0)]
@@ -133,9 +134,7 @@ def check_pairing(config: DictConfig) -> None:
     for key, value in REQUIRED.items():
         if (got := OmegaConf.select(config, key)) != value:
             raise ConfigError(f"got {key}={got}; the hybrid trainer works with {key}={value} only")
-    mode = config.trainer.v1.trainer_mode
-    if mode not in TRAINER_MODES:
-        raise ConfigError(f"got trainer.v1.trainer_mode={mode}; expected {' or '.join(TRAINER_MODES)}")
+    check_trainer_mode(config)
     for key, why in REFUSED.items():
         if value := OmegaConf.select(config, key):
             raise ConfigError(f"got {key}={value}; {why}: set it to false")

@@ -69,6 +69,23 @@ def test_a_process_that_dies_is_named(launch, tmp_path, victim, message):
     assert message in end_of(run, 90)
 
 
+AHEAD = ("+trainer_mode=colocate_async", "reward.num_workers=1")
+
+
+@pytest.mark.parametrize(
+    ("signal_number", "message"),
+    [
+        (signal.SIGKILL, "error: the engine of rollout server 0 has died"),
+        (signal.SIGSTOP, "for 15 s (hpt.stall_timeout)"),
+    ],
+)
+def test_an_engine_that_fails_while_verls_manager_samples_ahead_ends_the_run(launch, tmp_path, signal_number, message):
+    run = launch(tmp_path / "run", *LONG, *AHEAD, "hpt.stall_timeout=15")
+    run.wait_for_step(1, 300)
+    process(run, "engine").send_signal(signal_number)
+    assert message in end_of(run, 120)
+
+
 def test_an_engine_that_dies_while_it_takes_weights_is_named(launch, tmp_path):
     run = launch(tmp_path / "run", *LONG)
     run.wait_for_step(1, 300)
@@ -106,3 +123,13 @@ def test_a_reward_function_that_raises_is_named(launch, tmp_path):
     run.wait_for_step(1, 300)
     (tmp_path / "raise").touch()
     assert "rewards.py:compute_score raised KeyError: 'no such answer'" in end_of(run, 120)
+
+
+def test_questions_that_fail_again_and_again_end_a_run_that_samples_ahead(launch, tmp_path):
+    (tmp_path / "rewards.py").write_text(REWARDS)
+    rewards = f"reward.custom_reward_function.path={tmp_path / 'rewards.py'}"
+    run = launch(tmp_path / "run", *LONG, *AHEAD, rewards)
+    run.wait_for_step(1, 300)
+    (tmp_path / "raise").touch()
+    end = end_of(run, 120)
+    assert "questions of step" in end and "had to be replaced" in end and "KeyError: 'no such answer'" in run.log

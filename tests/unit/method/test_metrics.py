@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpt.method.gate import RL, SFT, constant, switch
-from hpt.method.metrics import DEFINITIONS, BatchMetrics, update_metrics
+from hpt.method.metrics import DEFINITIONS, BatchMetrics, age_metrics, update_metrics
 from hpt.method.normalization import PromptNormalization
 from hpt.method.routing import Plan, Question, RowKind, route
 from tests.helpers.terms import DR_GRPO, LUFFY
@@ -229,10 +229,18 @@ def test_what_the_workers_reported_is_not_changed():
 def test_every_name_that_is_produced_is_defined():
     names = set(BatchMetrics([1.0], [1]).of_plan(make_plan([1.0, 0.0]), {}))
     names |= {name for name in update_metrics(REPORTED, average) if name.startswith("hpt/")}
+    names |= set(age_metrics([(0, 1)], 1))
     assert names <= set(DEFINITIONS)
-    # The one other is written by the trainer; nothing is defined that nobody writes.
+    # The two others are written by the trainer; nothing is defined that nobody writes.
     ours = {name for name in DEFINITIONS if name.startswith("hpt/")}
-    assert ours - names == {"hpt/leftover_rows"}
+    assert ours - names == {"hpt/leftover_rows", "hpt/questions_in_flight"}
+
+
+def test_a_rollout_is_as_old_as_its_first_token():
+    assert age_metrics([(4, 4), (2, 4), (3, 3), (4, 4)], trained=4) == {
+        "hpt/age_mean": 3 / 4, "hpt/age_max": 2, "hpt/stale_share": 2 / 4, "hpt/partial_share": 1 / 4,
+    }  # fmt: skip
+    assert set(age_metrics([], trained=4).values()) == {0}
 
 
 def test_every_definition_has_a_unit_and_a_meaning():

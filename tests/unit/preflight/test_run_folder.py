@@ -145,6 +145,10 @@ def test_what_decides_the_result_may_change_and_is_named(now, started, caplog):
         ({"actor_rollout_ref__actor__strategy": "fsdp"}, "actor_rollout_ref.actor.strategy is fsdp and was fsdp2"),
         ({"actor_rollout_ref__actor__optim__optimizer": "SGD"}, "optim.optimizer is SGD and was AdamW"),
         ({"actor_rollout_ref__model__lora_rank": 8}, "model.lora_rank is 8 and was 0"),
+        (
+            {"trainer__v1__trainer_mode": "hpt_colocate_async"},
+            "trainer.v1.trainer_mode is hpt_colocate_async and was hpt_sync",
+        ),
     ],
 )  # fmt: skip
 def test_a_checkpoint_of_another_run_is_refused_and_nothing_changes(now, started, changes, part):

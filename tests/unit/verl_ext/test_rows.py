@@ -102,10 +102,13 @@ def test_verls_metrics_leave_demonstrations_out_unless_there_is_nothing_else(rol
     assert row_io.demonstrations_as_padding(alone) is alone
 
 
-def test_rows_that_do_not_belong_to_the_step_are_counted(rollout):
+def test_rows_that_belong_neither_to_the_step_nor_to_a_question_in_flight_are_left_over(rollout):
     batch = batch_of(rollout)
-    assert row_io.leftover_rows(batch) == 0
-    assert row_io.leftover_rows(row_io.select(batch, [RowKind.ROLLOUT])) == 1
+    assert row_io.besides("train", batch.keys) == ([], [])
+    assert row_io.besides("train", row_io.select(batch, [RowKind.ROLLOUT]).keys) == ([], ["a-demonstration_0_0"])
+    rollout.put_rows({"b_0_0": {}, "c_0_0": {}}, {"b_0_0": {}, "c_0_0": {}})
+    rollout.kv_batch_put(["b"], "train", tags=[{"is_prompt": True, "status": "running"}])
+    assert row_io.besides("train", batch.keys) == (["b"], ["c_0_0"])
     row_io.clear([], "train")
-    row_io.clear(batch.keys, "train")
+    row_io.clear(list(rollout.tags), "train")
     assert row_io.all_rows() == []

@@ -68,6 +68,22 @@ def test_trainer_registry():
     assert issubclass(PPOTrainerSync, PPOTrainer)
 
 
+def test_trainer_that_samples_ahead():
+    from verl.trainer.ppo.v1.trainer_base import PPOTrainer, get_trainer_cls
+    from verl.trainer.ppo.v1.trainer_colocate_async import PPOTrainerColocateAsync
+
+    assert get_trainer_cls("colocate_async") is PPOTrainerColocateAsync
+    assert issubclass(PPOTrainerColocateAsync, PPOTrainer)
+    assert "num_warmup_batches" in config().trainer.v1.colocate_async
+    # Rows that wait at a checkpoint are saved with it, before the step's own have left.
+    save, loop = inspect.getsource(PPOTrainer._save_checkpoint), inspect.getsource(PPOTrainer.fit)
+    assert re.search(r'tq.save_checkpoint\(\s*os.path.join\(local_global_step_folder, "transfer_queue"\)', save)
+    assert loop.index("self._save_checkpoint()") < loop.index("tq.kv_clear(keys=batch.keys")
+    # An update ends unfinished samples, and the client goes on with them.
+    assert "abort_replicas()" in inspect.getsource(PPOTrainerColocateAsync.on_sample_end)
+    assert "resume_generation_replicas()" in inspect.getsource(PPOTrainerColocateAsync.on_step_end)
+
+
 def test_trainer_step():
     from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 
@@ -106,6 +122,9 @@ def test_trainer_hooks():
         "fit": ["agent_loop_manager"],
         "_compute_metrics": ["batch", "metrics", "timing_raw", "global_steps", "epoch"],
         "_save_checkpoint": [],
+        "_load_checkpoint": [],
+        "_add_prompts_to_generate": ["num_prompts"],
+        "on_sample_begin": [],
     }
     for method, parameters in expected.items():
         assert names(getattr(PPOTrainer, method)) == ["self", *parameters], method
@@ -144,6 +163,17 @@ def test_replay_buffer_poll_interval():
 
     assert "poll_interval" in names(ReplayBuffer)
     sets(ReplayBuffer, "poll_interval")
+
+
+def test_replay_buffer_wait():
+    from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer, ReplayBufferAsync
+
+    sets(ReplayBuffer, "refill_fn", "partitions", "pending_keys", "running_keys")
+    assert names(ReplayBuffer._wait_for_next_poll) == ["self", "partition_id", "last_debug_time"]
+    for wait in (ReplayBuffer.sample, ReplayBufferAsync.wait_for_sampleable):
+        source = inspect.getsource(wait)
+        assert "last_debug_time = time.time()" in source  # a new wait is known by it
+        assert "last_debug_time = self._wait_for_next_poll(partition_id, last_debug_time)" in source
 
 
 def test_dispatch_info():
@@ -522,6 +552,11 @@ def test_weight_sync():
     assert names(ActorRolloutRefWorker.update_weights) == ["self", "global_steps", "mode"]
     sets(RolloutReplica, "servers", "server_handle")
     assert "server.sleep.remote() for server in self.servers" in inspect.getsource(RolloutReplica.sleep)
+    calls = "server.abort_all_requests.remote(reject_request=reject_request) for server in self.servers"
+    assert calls in inspect.getsource(RolloutReplica.abort_all_requests)
+    server = parsed("vllm_async_server.py")
+    assert server["vLLMHttpServer.resume_engine_generation"] == ["self"]
+    assert server["vLLMHttpServer.open_submission_gate"] == ["self"]
     source = inspect.getsource(CheckpointEngineManager.update_weights)
     assert "ray.get(self.actor_wg.update_weights(global_steps=global_steps, mode=self.backend))" in source
 

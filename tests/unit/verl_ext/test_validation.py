@@ -266,12 +266,6 @@ def test_settings_of_another_trainer_are_refused(config, key, value, expected):
     assert message == f"got {key}={value}; the hybrid trainer works with {key}={expected} only"
 
 
-@pytest.mark.parametrize("mode", ["sync", "colocate_async", None])
-def test_verls_own_trainers_are_refused(config, mode):
-    message = refused(supported.check_pairing, change(config, trainer__v1__trainer_mode=mode))
-    assert message == f"got trainer.v1.trainer_mode={mode}; expected hpt_sync"
-
-
 def test_distillation_is_refused(config):
     message = refused(supported.check_pairing, change(config, distillation__enabled=True))
     assert "distillation.enabled=True" in message and "set it to false" in message
