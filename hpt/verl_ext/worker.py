@@ -22,6 +22,7 @@ from verl.workers.engine_workers import ActorRolloutRefWorker, TrainingWorker
 
 from hpt.method.routing import RowKind, micro_batches
 from hpt.verl_ext import logs
+from hpt.verl_ext.export import use_adapter_checkpoints
 from hpt.verl_ext.sampling import has_our_server
 from hpt.verl_ext.weight_sync import own_socket
 
@@ -41,6 +42,12 @@ class HybridTrainingWorker(TrainingWorker):
         super().__init__(config)
         logs.show()
         self.engine.forward_step = partial(forward_without_padding, self.engine.forward_step)
+
+    @register(dispatch_mode=Dispatch.ONE_TO_ALL)
+    def reset(self) -> None:
+        """verl's; builds the engine, whose checkpoints hold a model with adapters in its merged form, too."""
+        super().reset()
+        use_adapter_checkpoints(self.engine)
 
     def train_mini_batch(self, data: TensorDict) -> TensorDict | None:
         """Make one optimizer step per entry of ``step_rows`` and epoch; step the learning rate schedule once.

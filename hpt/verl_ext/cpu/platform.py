@@ -158,10 +158,9 @@ def prepare_worker() -> None:
     """
     from verl.utils import torch_functional
     from verl.workers.engine.base import EngineRegistry
-    from verl.workers.engine.fsdp.transformer_impl import (
-        FSDPEngineWithLMHead,
-        FSDPEngineWithValueHead,
-    )
+    from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithValueHead
+
+    from hpt.verl_ext.cpu.engine import CPUEngine
 
     if not torch.distributed.is_initialized():
         ranks = int(os.environ.get("WORLD_SIZE", "1"))
@@ -175,7 +174,7 @@ def prepare_worker() -> None:
             store=store,
         )
     torch_functional.logprobs_from_logits_v2 = log_probs_of_labels
-    engines = {"language_model": FSDPEngineWithLMHead, "value_model": FSDPEngineWithValueHead}
+    engines = {"language_model": CPUEngine, "value_model": FSDPEngineWithValueHead}
     for model_type, engine in engines.items():
         for backend in ("fsdp", "fsdp2"):
             if NAME not in EngineRegistry._engines[model_type][backend]:

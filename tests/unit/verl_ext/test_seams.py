@@ -267,6 +267,7 @@ def test_training_worker():
     assert names(TrainingWorker.train_mini_batch) == names(TrainingWorker.train_batch) == ["self", "data"]
     sets(TrainingWorker, "engine", "engine_config")
     assert "self.profiler.step()" in inspect.getsource(TrainingWorker.train_mini_batch)
+    assert "self.engine.initialize()" in inspect.getsource(TrainingWorker.reset)
 
 
 def test_dispatch_mode():
@@ -305,6 +306,33 @@ def test_engine_registry():
     assert {"model_type", "backend", "device"} <= set(names(EngineRegistry.register))
     assert {"fsdp", "fsdp2"} <= set(EngineRegistry._engines["language_model"])
     assert FSDPEngineWithLMHead is not FSDPEngineWithValueHead
+
+
+def test_checkpoint_manager():
+    from verl.utils.checkpoint.fsdp_checkpoint_manager import FSDPCheckpointManager
+    from verl.utils.fsdp_utils import get_fsdp_full_state_dict
+    from verl.workers.engine.fsdp.transformer_impl import FSDPEngine
+
+    parameters = ["self", "local_path", "hdfs_path", "global_step", "max_ckpt_to_keep"]
+    assert names(FSDPCheckpointManager.save_checkpoint) == parameters
+    attributes = ("model", "optimizer", "lr_scheduler", "processing_class", "checkpoint_config", "trust_remote_code")
+    assert set(attributes) <= set(names(FSDPCheckpointManager.__init__))
+    held = "".join(inspect.getsource(each.__init__) for each in FSDPCheckpointManager.__mro__[:2])
+    assert all(f"self.{name} = {name}" in held for name in attributes)
+    assert "if self.should_save_hf_model:" in inspect.getsource(FSDPCheckpointManager.save_checkpoint)
+    assert names(get_fsdp_full_state_dict) == ["model", "offload_to_cpu", "rank0_only"]
+    assert "self.checkpoint_manager = FSDPCheckpointManager(" in inspect.getsource(FSDPEngine.initialize)
+    assert "self.checkpoint_manager.save_checkpoint(" in inspect.getsource(FSDPEngine.save_checkpoint)
+
+
+def test_merged_adapters():
+    from verl.utils.fsdp_utils import merged_lora_context, normalize_peft_param_name
+    from verl.workers.engine.fsdp.transformer_impl import FSDPEngine
+
+    assert "return self._merged_lora_per_tensor_param(), None" in inspect.getsource(FSDPEngine.get_per_tensor_param)
+    assert names(FSDPEngine._merged_lora_per_tensor_param) == ["self"]
+    assert names(merged_lora_context) == ["actor", "backup_adapters"]
+    assert normalize_peft_param_name({"base_model.model.a.base_layer.weight": 1, "a.lora_A.x": 2}) == {"a.weight": 1}
 
 
 def test_tensordict_utils():

@@ -78,7 +78,7 @@ from verl.workers.engine import EngineRegistry
 from verl.workers.engine.fsdp import FSDPEngineWithLMHead
 out["group"] = [torch.distributed.get_backend(), torch.distributed.get_world_size()]
 out["engines"] = [
-    EngineRegistry.get_engine_cls("language_model", name) is FSDPEngineWithLMHead
+    issubclass(EngineRegistry.get_engine_cls("language_model", name), FSDPEngineWithLMHead)
     for name in ("fsdp", "fsdp2")
 ]
 from verl.utils import torch_functional
