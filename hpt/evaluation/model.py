@@ -10,6 +10,7 @@ from typing import Any
 from hpt.common.digests import MODEL_FILES, WEIGHTS, files_matching, model_fingerprint
 from hpt.common.errors import ConfigError
 from hpt.models.checkpoints import download, local_checkpoint
+from hpt.models.weights import check_weights
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def find_model(name: str, progress: bool = True) -> Model:
     """Find a checkpoint, download it if it is a hub id, and take its fingerprint.
 
     Raises:
-        ConfigError: it does not exist, or has no configuration or no weights.
+        ConfigError: it does not exist, has no configuration or no weights, or its weights are not those of the model.
     """
     given = f"model={name}"
     folder = local_checkpoint(name, given) or download(name, given, patterns=MODEL_FILES)
@@ -49,4 +50,5 @@ def find_model(name: str, progress: bool = True) -> Model:
             f"got {given}, a folder without weights ({', '.join(WEIGHTS)}); expected a Hugging Face checkpoint. The "
             "trainer's own are under global_step_*/actor/huggingface"
         )
+    check_weights(folder, given)
     return Model(name, folder, model_fingerprint(folder, progress))

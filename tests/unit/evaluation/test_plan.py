@@ -4,10 +4,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from hpt.common.errors import ConfigError
 from hpt.evaluation.manifest import FolderError, locked, read_manifest
@@ -109,12 +111,23 @@ def test_another_model_is_refused_and_a_moved_one_is_not(settings, model, tmp_pa
     prepare(changed(settings, model=str(copy)))
     for name in ("config.json", "tokenizer.json", "model.safetensors", "chat_template.jinja"):
         whole = (copy / name).read_bytes()
-        (copy / name).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        # Another byte, with which the file can still be read.
+        (copy / name).write_bytes(whole + b" " if name == "config.json" else whole[:-1] + bytes([whole[-1] ^ 1]))
         with pytest.raises(FolderError, match=r"model: .*copy.* instead of"):
             prepare(changed(settings, model=str(copy)))
         (copy / name).write_bytes(whole)
     (copy / "trainer_state.json").write_text("{}")
     prepare(changed(settings, model=str(copy)))
+
+
+def test_weights_that_are_not_the_models_are_refused(settings, model, tmp_path):
+    """As under the names of PEFT, with which transformers would start from random weights."""
+    weights = load_file(model / "model.safetensors")
+    copy = shutil.copytree(model, tmp_path / "copy")
+    save_file({f"base_model.model.{name}": weight for name, weight in weights.items()}, copy / "model.safetensors")
+    with pytest.raises(ConfigError, match=r"got model=.*copy, .* 1[0-9] missing \(.*model.embed_tokens.weight"):
+        prepare(changed(settings, model=str(copy)))
+    assert not (tmp_path / "out").exists()
 
 
 def test_other_questions_under_the_same_name(settings, tmp_path):
