@@ -42,6 +42,8 @@ STEPS = (
     Step("verl", validated("verl", "accepts the configuration"), SETTINGS),
     Step("GPUs", machine_checks.devices),
     Step("model", validated("model", data_checks.model), ("batch",)),
+    Step("weights", validated("weights", "names and shapes are the model's"), ("model",)),
+    Step("adapters", validated("adapters", settings_checks.adapters)),
     Step("tokenizer", data_checks.tokenizer, ("model", "prompt template")),
     Step("engine", data_checks.engine, ("model", "batch")),
     Step("memory per rank", machine_checks.rank_memory, ("model", "batch")),

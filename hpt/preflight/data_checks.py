@@ -17,6 +17,7 @@ from hpt.preflight.run_record import compare, describe, finished, folder_of, ref
 from hpt.preflight.table import Check, Context, Status, failed, passed, warned
 from hpt.verl_ext import batch_sizes, question_files
 from hpt.verl_ext.cpu.platform import supported_head_sizes
+from hpt.verl_ext.model_settings import lora_config
 
 EXAMPLES = 2
 Example = tuple[list[dict[str, str]], str | None]
@@ -39,7 +40,8 @@ def model(context: Context) -> list[Check]:
                 f"to check it, download it: {models.PREPARE} {settings.path} models/NAME",
             )
         ]
-    sizes = context.sizes = models.read_sizes(context.model, bool(settings.trust_remote_code))
+    lora = lora_config(config)
+    sizes = context.sizes = models.read_sizes(context.model, bool(settings.trust_remote_code), lora)
     found = (
         f"{context.model}: {sizes.parameters:,} parameters, {sizes.layers} layers, width {sizes.hidden}, vocabulary "
         f"{sizes.vocabulary:,}, {sizes.positions or 'unknown'} positions"

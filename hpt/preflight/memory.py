@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The memory that a training certainly needs on a rank, and the size of its checkpoints.
 
-P parameters of b bytes (``fsdp_config.model_dtype``) are shared by S ranks (FSDP). An optimizer step then holds,
-whatever the batch:
+P parameters of b bytes (``fsdp_config.model_dtype``), T of them trained, are shared by S ranks (FSDP). An optimizer
+step then holds, whatever the batch:
 
-    weights P b / S,  gradients P b / S,  Adam's two moments 2 P b / S
+    weights P b / S,  gradients T b / S,  Adam's two moments 2 T b / S
 
+LoRA trains the adapters alone, which verl keeps in the precision of the weights.
 ``fsdp_config.offload_policy`` keeps them in main memory, otherwise they are on the rank's device. Everything else
 (whole layers, activations, logits, vLLM's cache) depends on lengths and kernels and is not estimated.
 """
@@ -46,13 +47,13 @@ class Needed:
 
 
 def needed(sizes: ModelSizes, config: DictConfig) -> Needed:
-    """Compute what a rank needs. LoRA trains few of the parameters: then only the weights count."""
+    """Compute what a rank needs."""
     actor, rollout = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
-    share = sizes.parameters * _actor_bytes(config) / shards_of(config)
-    trained = 0.0 if config.actor_rollout_ref.model.lora_rank else share
+    share = _actor_bytes(config) / shards_of(config)
+    trained = _trained(sizes) * share
     moments = 2 if actor.optim.optimizer in _ADAM else 0
     vllm = sizes.parameters * _BYTES.get(str(rollout.dtype), 2) / rollout.tensor_model_parallel_size
-    return Needed(share, trained, moments * trained, vllm, bool(actor.fsdp_config.offload_policy))
+    return Needed(_held(sizes) * share, trained, moments * trained, vllm, bool(actor.fsdp_config.offload_policy))
 
 
 def shards_of(config: DictConfig) -> int:
@@ -65,11 +66,20 @@ def shards_of(config: DictConfig) -> int:
 def checkpoint_bytes(sizes: ModelSizes, config: DictConfig) -> int:
     """Size of one checkpoint of all ranks: weights, Adam's moments and the Hugging Face copy, as far as they are saved.
 
-    verl writes the copy in the precision in which the actor is kept.
+    The copy, with LoRA the merged model and the adapters, is in the precision in which the actor is kept.
     """
-    share = {"model": 1, "optimizer": 2, "hf_model": 1}
-    contents = set(config.actor_rollout_ref.actor.checkpoint.save_contents)
-    return sizes.parameters * _actor_bytes(config) * sum(share.get(content, 0) for content in contents)
+    settings = config.actor_rollout_ref.actor.checkpoint
+    alone = sizes.adapters if settings.get("save_lora_only") else 0
+    numbers = {"model": alone or _held(sizes), "optimizer": 2 * _trained(sizes), "hf_model": _held(sizes)}
+    return _actor_bytes(config) * sum(numbers.get(content, 0) for content in set(settings.save_contents))
+
+
+def _held(sizes: ModelSizes) -> int:
+    return sizes.parameters + sizes.adapters
+
+
+def _trained(sizes: ModelSizes) -> int:
+    return sizes.adapters or sizes.parameters
 
 
 def _actor_bytes(config: DictConfig) -> int:

@@ -31,6 +31,7 @@ class ModelSizes:
         positions: longest sequence in tokens; None: the configuration does not say.
         head: width of an attention head.
         heads, key_value_heads: of a layer.
+        adapters: number of LoRA's parameters; 0 without LoRA.
     """
 
     parameters: int
@@ -41,6 +42,7 @@ class ModelSizes:
     head: int | None = None
     heads: int | None = None
     key_value_heads: int | None = None
+    adapters: int = 0
 
 
 def locate(config: DictConfig) -> Path | None:
@@ -49,11 +51,15 @@ def locate(config: DictConfig) -> Path | None:
     return local_checkpoint(name, f"actor_rollout_ref.model.path={name}") or cached_checkpoint(name)
 
 
-def read_sizes(folder: Path, trust_remote_code: bool = False) -> ModelSizes:
+def read_sizes(folder: Path, trust_remote_code: bool = False, lora: Any = None) -> ModelSizes:
     """Build the model on the meta device, where tensors have shapes and no memory, and count.
 
+    Args:
+        lora: PEFT's configuration of the adapters, or None.
+
     Raises:
-        ConfigError: transformers cannot build a causal language model from the configuration.
+        ConfigError: transformers cannot build a causal language model from the configuration, or the model lacks the
+            modules that the adapters are for.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -69,6 +75,7 @@ def read_sizes(folder: Path, trust_remote_code: bool = False) -> ModelSizes:
         ) from error
     return ModelSizes(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
+        adapters=_count_adapters(model, lora) if lora is not None else 0,
         layers=config.num_hidden_layers,
         hidden=config.hidden_size,
         vocabulary=config.vocab_size,
@@ -85,6 +92,21 @@ def media_of(folder: Path) -> str | None:
     sections = [f"{key} in config.json" for key in config if key in ("vision_config", "audio_config")]
     files = [file.name for name in _PROCESSORS for file in folder.glob(name)]
     return next(iter([*sections, *files]), None)
+
+
+def _count_adapters(model: Any, lora: Any) -> int:
+    """Put the adapters into a model on the meta device, and count what can be trained."""
+    import torch
+    from peft import get_peft_model
+
+    try:
+        with torch.device("meta"):
+            return int(get_peft_model(model, lora).get_nb_trainable_parameters()[0])
+    except ValueError as error:
+        raise ConfigError(
+            f"got actor_rollout_ref.model.target_modules={lora.target_modules}, which PEFT does not put on this model "
+            f"({first_line(error)}); expected all-linear, or names of its linear layers such as [q_proj,v_proj]"
+        ) from error
 
 
 def load_run_tokenizer(config: DictConfig, model: Path) -> Any:

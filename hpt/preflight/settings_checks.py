@@ -78,6 +78,15 @@ def rollouts(context: Context) -> list[Check]:
     return [passed("rollouts", found)]
 
 
+def adapters(context: Context) -> list[Check]:
+    """What LoRA trains, and how it reaches vLLM."""
+    model = context.config.actor_rollout_ref.model
+    if not model.lora_rank:
+        return [passed("adapters", "none: all parameters are trained")]
+    sent = "vLLM gets the merged weights" if model.lora.merge else "vLLM gets the adapters"
+    return [passed("adapters", f"LoRA of rank {model.lora_rank} on {model.target_modules}; {sent}")]
+
+
 def epochs(context: Context) -> list[Check]:
     """Count the steps of an epoch, and the epochs that the run takes."""
     config, trainer = context.config, context.config.trainer

@@ -23,6 +23,7 @@ from hpt.verl_ext import names, question_files, supported
 from hpt.verl_ext.batch_sizes import check_batch, whole_positive
 from hpt.verl_ext.cpu import platform as cpu_platform
 from hpt.verl_ext.data_settings import check_choice_of_rows, demonstration_settings
+from hpt.verl_ext.model_settings import check_adapters, check_model_weights
 from hpt.verl_ext.sampling import OUR_REWARD, check_rollouts, is_ours, uses_verifier
 
 DEFAULT_REWARD_WORKERS = 8
@@ -173,6 +174,8 @@ CHECKS: dict[str, Callable[[DictConfig], None]] = {
     "rollouts": check_rollouts,
     "prompt template": apply_prompt_template,
     "model": check_model,
+    "weights": check_model_weights,
+    "adapters": check_adapters,
     "data": question_files.check_data,
     "verl": check_with_verl,
 }

@@ -2,10 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The certain memory against tensors of a real optimizer step."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from omegaconf import open_dict
+from peft import LoraConfig
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
 
+from hpt.common.errors import ConfigError
 from hpt.preflight import memory
 from hpt.preflight.model import ModelSizes, read_sizes
 
@@ -80,13 +85,45 @@ SIZES = ModelSizes(parameters=1000, layers=2, hidden=10, vocabulary=50)
         ({"actor_rollout_ref__actor__fsdp_config__model_dtype": "bf16"}, (500, 500, 1000, 2000, False)),
         ({"actor_rollout_ref__actor__fsdp_config__offload_policy": True}, (1000, 1000, 2000, 2000, True)),
         ({"actor_rollout_ref__actor__optim__optimizer": "SGD"}, (1000, 1000, 0, 2000, False)),
-        ({"actor_rollout_ref__model__lora_rank": 8}, (1000, 0, 0, 2000, False)),
         ({"actor_rollout_ref__rollout__tensor_model_parallel_size": 2}, (1000, 1000, 2000, 1000, False)),
     ],
 )
 def test_every_part_by_hand(configure, changes, expected):
     config = configure("hpt_trainer", trainer__n_gpus_per_node=4, **changes)
     assert memory.needed(SIZES, config) == memory.Needed(*expected)
+
+
+def test_lora_trains_its_adapters_alone(configure):
+    config = configure("hpt_trainer", trainer__n_gpus_per_node=4)
+    sizes = replace(SIZES, adapters=100)
+    assert memory.needed(sizes, config) == memory.Needed(1100, 100, 200, 2000, False)
+    # Weights and adapters twice (to resume, and the copy with its folder of adapters), the moments of the adapters.
+    assert memory.checkpoint_bytes(sizes, config) == 4 * (1100 + 200 + 1100)
+    with open_dict(config):
+        config.actor_rollout_ref.actor.checkpoint.save_lora_only = True
+    assert memory.checkpoint_bytes(sizes, config) == 4 * (100 + 200 + 1100)
+
+
+@pytest.mark.parametrize(
+    ("modules", "layers"),
+    [
+        ("all-linear", [(64, 64)] * 4 + [(64, 192), (64, 192), (192, 64)]),
+        (["q_proj", "v_proj"], [(64, 64)] * 2),
+    ],
+)
+def test_adapters_are_counted_from_rank_and_modules(inputs, trained, modules, layers):
+    """A layer from a to b values has a x r and r x b of them."""
+    model, _, _ = trained
+    shapes = {tuple(part.weight.shape[::-1]) for part in model.modules() if isinstance(part, torch.nn.Linear)}
+    assert set(layers) <= shapes
+    found = read_sizes(inputs / "model", lora=LoraConfig(r=4, target_modules=modules))
+    assert found.adapters == 3 * 4 * sum(a + b for a, b in layers)
+    assert found.parameters == numbers(model.parameters())
+
+
+def test_modules_that_the_model_lacks_are_refused(inputs):
+    with pytest.raises(ConfigError, match=r"target_modules=.*qq_proj.*expected all-linear"):
+        read_sizes(inputs / "model", lora=LoraConfig(r=4, target_modules=["qq_proj"]))
 
 
 @pytest.mark.parametrize(

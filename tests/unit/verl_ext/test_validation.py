@@ -19,6 +19,7 @@ from hpt.common.errors import ConfigError, DataError
 from hpt.method.config import HPTConfig
 from hpt.method.strategies import STRATEGIES
 from hpt.verl_ext import batch_sizes, question_files, supported, validation
+from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
 from recipe.hpt.reproduction.task.questions import write_task
 
 CONFIG_DIR = Path(__file__).parents[3] / "recipe" / "hpt" / "config"
@@ -72,12 +73,12 @@ def own_environment(monkeypatch):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> Path:
-    """A run's inputs: questions, and a folder that looks like a checkpoint."""
+    """A run's inputs: questions, and a small model."""
     folder = tmp_path_factory.mktemp("inputs")
     write_task(folder, train_size=8, val_per_level=1, seed=0)
-    model = folder / "model"
-    model.mkdir()
-    (model / "config.json").write_text("{}")
+    build_model(BaseModelSettings(hidden_size=32, num_layers=1, num_heads=1), build_tokenizer()).save_pretrained(
+        folder / "model"
+    )
     return folder
 
 
