@@ -14,6 +14,7 @@ import psutil
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from hpt.common.errors import ConfigError
 
@@ -21,6 +22,11 @@ STACK = ("verl", "torch", "vllm", "ray", "transformers", "tensordict")
 FLASH_ATTENTION = "flash-attn"
 BUDGET = "GPU_MEMORY_GIB"
 """Environment variable: a GPU's memory in GiB, for a check on a machine without the run's GPUs."""
+DRIVER = Version("580")
+"""The first driver for CUDA 13, with which the pinned torch and vLLM are built; all of CUDA 13 runs on it.
+
+Source: docs.nvidia.com/deploy/cuda-compatibility, "Minor Version Compatibility".
+"""
 # The extras of verl that setup.py's extra `gpu` takes, and those that they take.
 _GPU_EXTRAS = ("vllm", "fsdp", "verl-core", "flash-attn-cu130torch211")
 REQUIREMENTS = Path(__file__).parents[2] / "requirements"
@@ -29,25 +35,28 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU of this machine, in bytes."""
+    """A GPU of this machine: memory in bytes, and the driver's version."""
 
     name: str
     total: int
     free: int
+    driver: str
 
 
 def pins(on_cpu: bool) -> dict[str, SpecifierSet]:
-    """Read the versions that this project is tested with.
+    """Read the versions of the stack that this project names.
 
-    For a CPU, requirements/cpu.txt pins them all. For a GPU they come from the extras of verl that setup.py names.
+    requirements/cpu.txt and gpu.txt pin them all. Where hpt is installed without the checkout, those for a GPU come
+    from the extras of verl that setup.py names.
 
     Returns:
         distribution -> versions; empty if neither the file nor the metadata is there.
     """
+    file = REQUIREMENTS / ("cpu.txt" if on_cpu else "gpu.txt")
+    if file.exists():
+        return _specifiers(line for line in file.read_text().splitlines() if line and not line.startswith("#"))
     if on_cpu:
-        file = REQUIREMENTS / "cpu.txt"
-        lines = file.read_text().splitlines() if file.exists() else []
-        return _specifiers(line for line in lines if line and not line.startswith("#"))
+        return {}
     try:
         lines = [*(importlib.metadata.requires("hpt") or []), *(importlib.metadata.requires("verl") or [])]
     except importlib.metadata.PackageNotFoundError:
@@ -71,7 +80,7 @@ def gpus() -> list[Gpu] | None:
 
     CUDA itself would take some memory of a GPU for as long as this process lives.
     """
-    command = ["nvidia-smi", "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"]
+    command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total,memory.free", "--format=csv,noheader,nounits"]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and not visible.strip():
         return []
@@ -85,12 +94,12 @@ def gpus() -> list[Gpu] | None:
 
 
 def _parsed(answer: str) -> list[Gpu]:
-    """Parse nvidia-smi's lines "name, total, free", in MiB."""
+    """Parse nvidia-smi's lines "name, driver, total, free", in MiB."""
     found = []
     for line in answer.strip().splitlines():
-        name, total, free = (part.strip() for part in line.rsplit(",", 2))
+        name, driver, total, free = (part.strip() for part in line.rsplit(",", 3))
         if total.isdigit() and free.isdigit():  # [N/A]: it shares the main memory
-            found.append(Gpu(name, int(total) << 20, int(free) << 20))
+            found.append(Gpu(name, int(total) << 20, int(free) << 20, driver))
     return found
 
 

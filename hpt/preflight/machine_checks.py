@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from hpt.common.versions import version_of
 from hpt.preflight import environment, memory
@@ -34,10 +35,12 @@ def gib(size: float) -> str:
 def versions(context: Context) -> list[Check]:
     """Compare the stack with the pinned one: missing packages and another verl fail, other versions warn.
 
-    A training for GPUs will not run on a machine without one, so its packages may be missing there.
+    A training for GPUs will not run on a machine without one, so its packages may be missing there. An old driver warns,
+    as NVIDIA's package cuda-compat lets the GPUs of data centres do with one.
     """
     pins = environment.pins(context.on_cpu)
-    lacking = failed if context.on_cpu or environment.gpus() else warned
+    gpus = [] if context.on_cpu else environment.gpus() or []
+    lacking = failed if context.on_cpu or gpus else warned
     names = [*environment.STACK]
     if needs_flash_attention(context.config):
         names.append(environment.FLASH_ATTENTION)
@@ -53,7 +56,12 @@ def versions(context: Context) -> list[Check]:
         elif name == "verl":  # HPT extends its internals
             lines.append(failed("versions", f"verl {installed}", expected))
         else:
-            lines.append(warned("versions", f"{name} {installed}", f"{expected}; others were not tested"))
+            lines.append(warned("versions", f"{name} {installed}", f"{expected}, as pinned"))
+    if gpus and Version(gpus[0].driver) < environment.DRIVER:
+        advice = f"expected {environment.DRIVER} or newer for CUDA 13, or NVIDIA's package cuda-compat-13-0"
+        lines.append(warned("versions", f"driver {gpus[0].driver}", advice))
+    elif gpus:
+        good.append(f"driver {gpus[0].driver}")
     return [*lines, passed("versions", ", ".join(good))] if good else lines
 
 

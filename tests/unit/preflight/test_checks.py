@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every line of the table in its three colours, on real models, files and folders."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -25,7 +26,7 @@ from tests.helpers.checkpoints import write_checkpoint
 
 GIB = 1 << 30
 PASS, WARN, FAIL, NOT_CHECKED = Status
-H100 = environment.Gpu("NVIDIA H100 80GB HBM3", 80 * GIB, 79 * GIB)
+H100 = environment.Gpu("NVIDIA H100 80GB HBM3", 80 * GIB, 79 * GIB, "580.65.06")
 # Sizes of a 7B model, without the model.
 SEVEN_B = ModelSizes(parameters=7_615_616_512, layers=28, hidden=3584, vocabulary=152064, positions=16384)
 
@@ -291,16 +292,36 @@ def test_versions(configure, monkeypatch, name, version, status):
         assert mine[0].advice.startswith(f"expected {name} {pinned}")
 
 
-def test_a_gpus_stack_is_verls_own_choice(configure, monkeypatch):
+def test_a_gpus_stack_has_pins_of_its_own(configure, monkeypatch):
     pins = environment.pins(on_cpu=False)
-    assert pins["vllm"] == SpecifierSet("==0.24.0") and pins["flash-attn"] == SpecifierSet("==2.8.3")
-    assert pins["verl"] == SpecifierSet("==0.9.1")
+    assert pins["ray"] == SpecifierSet("==2.60.0")  # of which verl names a range
     context = Context(configure("hpt_trainer"))
     for there, status in (([H100], FAIL), (None, WARN)):  # where there is no GPU it will not run
         monkeypatch.setattr(environment, "gpus", lambda there=there: there)
         lacking = {each.found: each for each in machine_checks.versions(context)}
         assert lacking["flash-attn is not installed"].status is status
         assert lacking["flash-attn is not installed"].advice == "expected flash-attn 2.8.3"
+
+
+def test_without_the_checkout_a_gpus_pins_are_verls(monkeypatch, tmp_path):
+    monkeypatch.setattr(environment, "REQUIREMENTS", tmp_path)
+    pins = environment.pins(on_cpu=False)
+    assert pins["vllm"] == SpecifierSet("==0.24.0") and pins["flash-attn"] == SpecifierSet("==2.8.3")
+    assert pins["verl"] == SpecifierSet("==0.9.1") and environment.pins(on_cpu=True) == {}
+
+
+@pytest.mark.parametrize(("driver", "status"), [("570.211.01", WARN), ("580.65.06", PASS), ("1000.5", PASS)])
+def test_the_driver_is_new_enough_for_the_pinned_cuda(configure, monkeypatch, driver, status):
+    monkeypatch.setattr(environment, "gpus", lambda: [dataclasses.replace(H100, driver=driver)])
+    lines = machine_checks.versions(Context(configure("hpt_trainer")))
+    (found,) = [each for each in lines if f"driver {driver}" in each.found]
+    assert found.status is status
+    assert not any("driver" in each.found for each in machine_checks.versions(Context(configure())))
+
+
+def test_the_driver_is_the_first_for_the_cuda_that_is_pinned():
+    # Another major version of CUDA needs another driver.
+    assert str(environment.pins(on_cpu=False)["nvidia-cuda-runtime"]).startswith("==13.")
 
 
 def test_flash_attention_is_needed_for_packing_and_by_default(configure):
@@ -323,7 +344,7 @@ def test_flash_attention_is_needed_for_packing_and_by_default(configure):
         ([H100] * 8, {}, PASS, "8 x NVIDIA H100 80GB HBM3, 80.0 GiB each"),
         ([H100] * 4, {}, FAIL, "4 x NVIDIA"),
         ([H100] * 4, {"trainer__nnodes": 2}, WARN, "4 x NVIDIA"),
-        ([H100] * 7 + [environment.Gpu(H100.name, 80 * GIB, 10 * GIB)], {}, WARN, "1 in use, 10.0 GiB free"),
+        ([H100] * 7 + [dataclasses.replace(H100, free=10 * GIB)], {}, WARN, "1 in use, 10.0 GiB free"),
     ],
 )  # fmt: skip
 def test_gpus(configure, monkeypatch, found, changes, status, part):
@@ -336,11 +357,13 @@ def test_gpus(configure, monkeypatch, found, changes, status, part):
 def test_nvidia_smis_answer_is_read(monkeypatch, tmp_path):
     tool = tmp_path / "nvidia-smi"
     tool.write_text(
-        '#!/bin/sh\necho "$@" >"$0.asked"\necho "NVIDIA H100, NVL, 95830, 95000"\necho "NVIDIA GB10, [N/A], [N/A]"\n'
+        '#!/bin/sh\necho "$@" >"$0.asked"\n'
+        'echo "NVIDIA H100, NVL, 580.65.06, 95830, 95000"\necho "NVIDIA GB10, 580.95.05, [N/A], [N/A]"\n'
     )
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert environment.gpus() == [environment.Gpu("NVIDIA H100, NVL", 95830 << 20, 95000 << 20)]
+    assert environment.gpus() == [environment.Gpu("NVIDIA H100, NVL", 95830 << 20, 95000 << 20, "580.65.06")]
+    assert "name,driver_version,memory.total,memory.free" in (tmp_path / "nvidia-smi.asked").read_text()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3")
     environment.gpus()
     assert (tmp_path / "nvidia-smi.asked").read_text().endswith("-i 0,3\n")
