@@ -53,8 +53,8 @@ CPU = [
 ]
 
 # verl 0.9.1's own choice: vllm 0.24.0, torch 2.11.0, transformers 5.9.0, flash-attn 2.8.3, liger-kernel; both extras
-# include verl-core. requirements/gpu.txt pins all of it. flash-attn compiles against the torch that is installed, so torch
-# comes first; without --no-build-isolation its build does not see it and fails.
+# include verl-core. requirements/gpu.txt pins all of it. flash-attn compiles against the torch that is installed, so
+# torch comes first; without --no-build-isolation its build does not see it and fails.
 GPU = ["verl[vllm,fsdp]==0.9.1"]
 
 DEV = [

@@ -80,7 +80,11 @@ def gpus() -> list[Gpu] | None:
 
     CUDA itself would take some memory of a GPU for as long as this process lives.
     """
-    command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total,memory.free", "--format=csv,noheader,nounits"]
+    command = [
+        "nvidia-smi",
+        "--query-gpu=name,driver_version,memory.total,memory.free",
+        "--format=csv,noheader,nounits",
+    ]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and not visible.strip():
         return []

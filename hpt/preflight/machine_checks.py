@@ -35,8 +35,8 @@ def gib(size: float) -> str:
 def versions(context: Context) -> list[Check]:
     """Compare the stack with the pinned one: missing packages and another verl fail, other versions warn.
 
-    A training for GPUs will not run on a machine without one, so its packages may be missing there. An old driver warns,
-    as NVIDIA's package cuda-compat lets the GPUs of data centres do with one.
+    A training for GPUs will not run on a machine without one, so its packages may be missing there. An old driver
+    warns, as NVIDIA's package cuda-compat lets the GPUs of data centres do with one.
     """
     pins = environment.pins(context.on_cpu)
     gpus = [] if context.on_cpu else environment.gpus() or []
