@@ -6,6 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer, ReplayBufferAsync
 
+from hpt.verl_ext import watched_wait
 from hpt.verl_ext.sampling import RolloutError
 from hpt.verl_ext.watched_wait import WatchedWait
 
@@ -26,12 +27,20 @@ class Engines:
         self.killed = True
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    """[seconds], which only a test moves on."""
+    now = [0.0]
+    monkeypatch.setattr(watched_wait.time, "monotonic", lambda: now[0])
+    return now
+
+
 @pytest.fixture(params=[ReplayBuffer, ReplayBufferAsync])
 def buffer(request, queue):
     """Two questions whose rollouts are waited for."""
     queue.kv_batch_put(["1-0", "1-1"], "train", tags=[{"is_prompt": True, "status": "running", "global_steps": 1}] * 2)
     mode = "sync" if request.param is ReplayBuffer else "colocate_async"
-    return request.param(mode, OmegaConf.create(), None, "drop", OmegaConf.create(), poll_interval=0.02)
+    return request.param(mode, OmegaConf.create(), None, "drop", OmegaConf.create(), poll_interval=0.001)
 
 
 def sample(buffer):
@@ -49,33 +58,33 @@ def test_an_engine_that_fails_ends_the_wait(buffer):
         sample(buffer)
 
 
-def test_a_wait_ends_where_no_rollout_comes(buffer):
-    engines = Engines()
-    WatchedWait(buffer, engines, stall_timeout=0.1)
-    with pytest.raises(RolloutError, match=r"no rollout .* for 0.1 s \(hpt.stall_timeout\), and 2 questions"):
+def test_a_wait_ends_where_no_rollout_comes(buffer, clock):
+    def one_second(look):
+        clock[0] += 1.0
+
+    engines = Engines(at_look=one_second)
+    WatchedWait(buffer, engines, stall_timeout=4.0)
+    with pytest.raises(RolloutError, match=r"no rollout .* for 4 s \(hpt.stall_timeout\), and 2 questions"):
         sample(buffer)
-    assert engines.killed and 3 <= engines.looks <= 7
+    assert engines.killed and engines.looks == 1 + 5
 
 
-def test_a_wait_goes_on_while_rollouts_come(buffer, queue):
-    def one_more(look):
+def test_a_wait_goes_on_while_rollouts_come(buffer, queue, clock):
+    def one_second(look):
+        clock[0] += 1.0
         if look % 3 == 0:
             queue.put_rows({f"1-0_{look}_0": {}}, {f"1-0_{look}_0": {"status": "success"}})
         if look == 20:
             finish(queue, "1-0")
 
-    engines = Engines(at_look=one_more)
-    WatchedWait(buffer, engines, stall_timeout=0.15)  # 20 looks take 0.4 s
+    engines = Engines(at_look=one_second)
+    WatchedWait(buffer, engines, stall_timeout=4.0)
     batch, _ = sample(buffer)
     assert "1-0_18_0" in batch.keys and not engines.killed
 
 
-def test_time_between_two_waits_does_not_count(buffer, queue, monkeypatch):
-    import hpt.verl_ext.watched_wait as module
-
-    now = [0.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+def test_time_between_two_waits_does_not_count(buffer, queue, clock):
     WatchedWait(buffer, Engines(at_look=lambda look: finish(queue, f"1-{look - 1}")), stall_timeout=1.0)
     for _ in range(2):
         sample(buffer)
-        now[0] += 100.0  # an update of the weights
+        clock[0] += 100.0  # an update of the weights
