@@ -38,10 +38,10 @@ def check_trainer_mode(config: DictConfig) -> None:
 
 def _check_colocate_async(config: DictConfig) -> None:
     mode = f"trainer.v1.trainer_mode={COLOCATE_ASYNC}"
-    strategy = HPTConfig.from_mapping(config.hpt).strategy
-    if not HPTConfig.from_mapping(config.hpt).method.generates:
+    settings = HPTConfig.from_mapping(config.hpt)
+    if not settings.method.generates:
         raise ConfigError(
-            f"got {mode} and hpt.strategy={strategy}, which samples no rollouts to be ahead with: set "
+            f"got {mode} and hpt.strategy={settings.strategy}, which samples no rollouts to be ahead with: set "
             f"trainer.v1.trainer_mode={SYNC}"
         )
     if is_ours(config):
