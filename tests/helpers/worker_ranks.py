@@ -62,6 +62,7 @@ def build_worker(folder: Path, setup: Setup, learning_rate: float) -> Any:
                 dtype=setup.dtype,
                 mixed_precision={"param_dtype": setup.compute_dtype, "reduce_dtype": setup.dtype},
                 use_torch_compile=False,
+                ulysses_sequence_parallel_size=setup.sequence_ranks,
             ),
             optimizer_config=FSDPOptimizerConfig(
                 optimizer=setup.optimizer,
@@ -171,7 +172,7 @@ def run_scenario(worker: Any, scenario: Scenario, rank: int, trains: bool) -> di
     from hpt.method.estimator.composite import Composite
     from hpt.verl_ext.loss import actor_loss
 
-    engine, gradients, forwards, packed, layer_inputs = worker.engine, [], [], [], []
+    engine, gradients, forwards, tokens, packed, layer_inputs = worker.engine, [], [], [], [], []
     worker.set_loss_fn(
         partial(actor_loss, config=actor_config(scenario.extra_terms), composite=Composite(), plugins=())
     )
@@ -191,6 +192,7 @@ def run_scenario(worker: Any, scenario: Scenario, rank: int, trains: bool) -> di
 
     def record(_module, _arguments, inputs: dict):
         packed.append(inputs["attention_mask"] is None)
+        tokens.append(inputs["input_ids"].numel())
         # Packed rows lie in one sequence, whose positions begin at 0 for each.
         forwards.append(int((inputs["position_ids"] == 0).sum()) if packed[-1] else len(inputs["input_ids"]))
 
@@ -199,7 +201,13 @@ def run_scenario(worker: Any, scenario: Scenario, rank: int, trains: bool) -> di
         layer.register_forward_pre_hook(lambda _module, inputs: layer_inputs.append(str(inputs[0].dtype))),
     ]
     data = tensor_dict(scenario, rank)
-    result = {"forwards": forwards, "packed": packed, "layer_inputs": layer_inputs, "gradients": gradients}
+    result = {
+        "forwards": forwards,
+        "tokens": tokens,
+        "packed": packed,
+        "layer_inputs": layer_inputs,
+        "gradients": gradients,
+    }
     result["device"] = next(engine.module.parameters()).device.type
     if trains:
         result["before"] = parameters_of(engine)
@@ -216,7 +224,9 @@ def run_scenario(worker: Any, scenario: Scenario, rank: int, trains: bool) -> di
         output = worker.train_mini_batch(data)
         worker.stop_profile()
         del engine.optimizer_step
-        metrics = {name: [float(x) for x in values] for name, values in tu.get(output, "metrics").items()}
+        # Of ranks that share rows, one reports.
+        reported = tu.get(output, "metrics") if output is not None else {}
+        metrics = {name: [float(x) for x in values] for name, values in reported.items()}
         scale = engine.scaler.get_scale() if engine.scaler else None
         result |= {"metrics": metrics, "scale": scale}
     if trains:
@@ -238,6 +248,8 @@ def infer(worker: Any, data: Any, scenario: Scenario) -> dict:
     worker.engine_config.infer_max_token_len_per_gpu = scenario.tokens
     tu.assign_non_tensor(data, calculate_entropy=True, compute_loss=False)
     output = worker.infer_batch(data)
+    if output is None:  # ranks that share rows: one reports
+        return {}
     return {name: [row.clone() for row in output[name].unbind()] for name in ("log_probs", "entropy")}
 
 

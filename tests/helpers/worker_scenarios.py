@@ -28,6 +28,7 @@ class Setup:
         compute_dtype: of the forward and backward pass; another one than ``dtype`` means autocast.
         adapter: LoRA on all linear layers, from the folder ``adapter``.
         optimizer: SGD, so that a learning rate of 0 changes nothing and 1 subtracts the gradient.
+        sequence_ranks: that share the tokens of each row (Ulysses sequence parallelism).
     """
 
     packed: bool = False
@@ -37,6 +38,7 @@ class Setup:
     adapter: bool = False
     attention: str = "sdpa"
     optimizer: str = "SGD"
+    sequence_ranks: int = 1
     profiled: bool = False  # verl's profiler keeps the second optimizer step of a call
 
 
