@@ -6,8 +6,9 @@ A launch continues what the folder holds, or is refused. It is refused
 
 - with another model (architecture, configuration, tokenizer, weights) or another ``hpt.strategy``, once there are
   metrics or checkpoints, because the folder would mix two runs;
-- with another number of ranks, FSDP version, optimizer, LoRA rank or trainer mode, if it would continue a checkpoint,
-  because that could not be loaded, or its questions in flight and its position in the data would be lost.
+- with another number of ranks, FSDP version, optimizer, trainer mode, or LoRA rank, alpha or modules, if it would
+  continue a checkpoint, because that could not be loaded, would be another model, or its questions in flight and its
+  position in the data would be lost.
 
 Everything else may change: steps, frequencies, learning rate, gamma, batch, data, paths. Changes of ``SETTINGS``, which
 decide the result, are named. A record of an earlier version is read with today's names of its settings. A folder
@@ -28,6 +29,7 @@ from omegaconf import DictConfig, OmegaConf
 from hpt.common.digests import model_parts
 from hpt.common.errors import ConfigError
 from hpt.common.files import TRACKER, complete_checkpoints, write_whole
+from hpt.common.settings import plain
 from hpt.method.config import RENAMED
 from hpt.verl_ext.trainer_modes import mode_of
 
@@ -39,13 +41,15 @@ FORMAT_VERSION = 1
 """Raise it when a record of the same run would differ."""
 # What the run is; what its checkpoints need to be loaded; the parts of a model that a checkpoint has to fit.
 IDENTITY = ("model", "strategy")
-LOADABLE = ("ranks", "fsdp", "optimizer", "lora_rank", "mode")
+LOADABLE = ("ranks", "fsdp", "optimizer", "lora_rank", "lora_alpha", "lora_modules", "mode")
 STRUCTURE = ("architecture", "shape", "tokenizer")
 _KEYS = {
     "strategy": "hpt.strategy",
     "fsdp": "actor_rollout_ref.actor.strategy",
     "optimizer": "actor_rollout_ref.actor.optim.optimizer",
     "lora_rank": "actor_rollout_ref.model.lora_rank",
+    "lora_alpha": "actor_rollout_ref.model.lora_alpha",
+    "lora_modules": "actor_rollout_ref.model.target_modules",
     "mode": "trainer.v1.trainer_mode",
 }
 _RANKS = "trainer.nnodes x trainer.n_gpus_per_node"
@@ -72,10 +76,13 @@ def describe(config: DictConfig, model: Path | None) -> dict[str, Any]:
     """
     name = str(config.actor_rollout_ref.model.path)
     settings = {key: OmegaConf.select(config, key) for key in SETTINGS}
+    values = {key: plain(OmegaConf.select(config, path)) for key, path in _KEYS.items()}
+    if not values["lora_rank"]:
+        values |= {"lora_alpha": None, "lora_modules": None}  # they have no meaning
     return {
         "format_version": FORMAT_VERSION,
         "model": model_parts(model) if model is not None else {"hub_id": name},
-        **{key: OmegaConf.select(config, path) for key, path in _KEYS.items()},
+        **values,
         "ranks": config.trainer.nnodes * config.trainer.n_gpus_per_node,
         "settings": OmegaConf.to_container(OmegaConf.create(settings), resolve=True),
     }

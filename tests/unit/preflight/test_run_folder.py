@@ -160,6 +160,29 @@ def test_a_checkpoint_of_another_run_is_refused_and_nothing_changes(now, started
 
 
 @pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"actor_rollout_ref__model__lora_alpha": 64}, "model.lora_alpha is 64 and was 16"),
+        (
+            {"actor_rollout_ref__model__target_modules": ["q_proj"]},
+            "model.target_modules is ['q_proj'] and was all-lin",
+        ),
+    ],
+)
+def test_adapters_keep_their_scale_and_their_modules(now, run, inputs, changes, part):
+    lora = {"actor_rollout_ref__model__lora_rank": 8}
+    launched(now, **lora)
+    checkpoint(run, inputs / "model")
+    assert launched(now, **lora).checkpoint == run / "global_step_4"
+    assert part in refused(now, **lora, **changes)
+
+
+def test_without_adapters_their_settings_do_not_count(now, started):
+    found = launched(now, actor_rollout_ref__model__lora_alpha=64)
+    assert found.checkpoint == started / "global_step_4"
+
+
+@pytest.mark.parametrize(
     ("settings", "part"),
     [
         ({"seed": 1}, "(weights)"),
