@@ -151,7 +151,7 @@ def check_pairing(config: DictConfig) -> None:
         )
     _check_correction(config)
     _check_kernels(config)
-    _check_precision(config)
+    _check_device(config)
     ray_cluster.check_settings(config)
 
 
@@ -203,7 +203,12 @@ def _check_kernels(config: DictConfig) -> None:
         )
 
 
-def _check_precision(config: DictConfig) -> None:
+def _check_device(config: DictConfig) -> None:
+    if config.trainer.device == "cpu" and config.actor_rollout_ref.actor.strategy != "fsdp2":
+        raise ConfigError(
+            f"got {ACTOR}.strategy={config.actor_rollout_ref.actor.strategy} and trainer.device=cpu; the first FSDP "
+            "sends its parameters through a GPU: set it to fsdp2"
+        )
     given = OmegaConf.select(config, f"{ACTOR}.fsdp_config.mixed_precision.param_dtype")
     if str(given) in ("fp16", "float16") and config.trainer.device == "cpu":
         raise ConfigError(

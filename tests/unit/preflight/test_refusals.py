@@ -18,6 +18,7 @@ ACTOR, ROLLOUT, MODEL = (f"actor_rollout_ref__{name}__" for name in ("actor", "r
 REFUSED = [
     ({"model_engine": "megatron"}, ("model_engine='megatron'", "Megatron, VeOmni and TorchTitan are not supported")),
     ({ACTOR + "strategy": "megatron"}, ("actor.strategy='megatron'", "one of fsdp, fsdp2")),
+    ({ACTOR + "strategy": "fsdp"}, ("actor.strategy=fsdp and trainer.device=cpu", "set it to fsdp2")),
     ({ROLLOUT + "name": "hf"}, ("rollout.name='hf'", "vllm")),
     ({MODEL + "path": None}, ("model.path=None", "is a variable of the shell unset?")),
     ({MODEL + "path": ""}, ("model.path=''", "is a variable of the shell unset?")),
