@@ -109,7 +109,7 @@ def prompts(context: Context) -> list[Check]:
         for _, row in iter_rows(file, [config.data.prompt_key]):
             text = models.render(config, context.tokenizer, row[config.data.prompt_key])
             total += 1
-            if len(text.encode()) <= limit:  # a token is a byte at least
+            if len(text.encode()) < limit:  # a token is a byte at least, and some tokenizers put one before the text
                 continue
             length = len(context.tokenizer(text, add_special_tokens=False)["input_ids"])
             longest, over = max(longest, length), over + (length > limit)

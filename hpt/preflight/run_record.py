@@ -71,7 +71,7 @@ def describe(config: DictConfig, model: Path | None) -> dict[str, Any]:
     """Describe the run as plain JSON.
 
     Args:
-        config: as :func:`hpt.verl_ext.validation.prepare` leaves it.
+        config: as :func:`hpt.preflight.command.require` leaves it.
         model: its folder; None: a hub id that is not on this machine, so that only its name is known.
     """
     name = str(config.actor_rollout_ref.model.path)

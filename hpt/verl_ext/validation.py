@@ -39,20 +39,6 @@ def select_platform(config: DictConfig) -> None:
         cpu_platform.select()
 
 
-def prepare(config: DictConfig) -> None:
-    """Validate ``config`` with all of :data:`CHECKS`, complete it in place, and set the environment for Ray.
-
-    Writes nothing to disk.
-
-    Raises:
-        ConfigError: a setting that cannot work.
-        hpt.common.errors.DataError: files with bad rows.
-    """
-    select_platform(config)
-    for check in CHECKS.values():
-        check(config)
-
-
 def check_section(config: DictConfig) -> None:
     """Check the section ``hpt`` and what its strategy and its plugins ask of the others; completes them in place."""
     settings = HPTConfig.from_mapping(config.hpt)

@@ -13,15 +13,15 @@ from hpt.method.estimator.credit import Credit, Length
 from hpt.method.estimator.parts import Part
 from hpt.method.estimator.tokens import Tokens
 
-_ASKED_FOR = "asked_for"
-
 
 class _Watched(Tokens):
-    """Tokens that remember what they were asked for."""
+    """Tokens that remember whether log pi_old was asked for."""
+
+    old_policy_read = False
 
     def __getattribute__(self, name: str) -> Any:
-        vars_of = super().__getattribute__("__dict__")
-        vars_of.setdefault(_ASKED_FOR, set()).add(name)
+        if name == "old_log_prob":
+            object.__setattr__(self, "old_policy_read", True)
         return super().__getattribute__(name)
 
 
@@ -68,7 +68,7 @@ class Algorithm:
         self.likelihood(tokens, log_scale)
         for each in (self.advantage, self.factor, self.constant):
             each(tokens)
-        return "old_log_prob" in vars(tokens)[_ASKED_FOR]
+        return tokens.old_policy_read
 
 
 def _policy_ratio(advantage: str, source: str, credit: Credit | None, length: Length) -> Algorithm:

@@ -18,11 +18,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from hpt.verl_ext import validation as preflight
 from recipe.hpt import configs
 from recipe.hpt.main_hpt import main
 from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
 from recipe.hpt.reproduction.task.questions import write_task
+from tests.helpers.settings import prepare
 from tests.unit.examples.published import BASE_MODELS, LLAMA_TEMPLATE, ROWS, Row, settings_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -159,7 +159,7 @@ def trainings(paths, tmp_path_factory) -> dict[tuple[str, int], tuple[list[str],
         assert len(launches.commands) == len(row.stages)
         for stage, command in enumerate(launches.commands):
             config = compose(command)
-            preflight.prepare(config)
+            prepare(config)
             found[row.name, stage] = command, config
     return found
 

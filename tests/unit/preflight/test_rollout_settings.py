@@ -7,7 +7,7 @@ import pytest
 from hpt.common.errors import ConfigError
 from hpt.verl_ext.logs import first_error
 from hpt.verl_ext.sampling import check_rollouts, response_limit, sampling_params
-from hpt.verl_ext.validation import prepare
+from tests.helpers.settings import prepare
 
 MANAGER = "actor_rollout_ref__rollout__agent__agent_loop_manager_class"
 

@@ -23,10 +23,10 @@ from hpt.method.proof.check import check_entry
 from hpt.method.strategies import STRATEGIES
 from hpt.upge import ALGORITHMS
 from hpt.verifier import Verdict, VerifierPool, kinds
-from hpt.verl_ext import validation as preflight
 from recipe.hpt.configs import compose
 from recipe.hpt.launch import ROOT
 from recipe.hpt.reproduction.task.questions import write_task
+from tests.helpers.settings import prepare
 from tests.unit.evaluation.helpers import row, write
 
 PAGE = (ROOT / "docs" / "guides" / "extending.md").read_text()
@@ -85,7 +85,7 @@ def prepared(arguments, folder, **changes):
     }
     for key, value in own.items():
         OmegaConf.update(config, key, value, force_add=True)
-    preflight.prepare(config)
+    prepare(config)
     return config
 
 

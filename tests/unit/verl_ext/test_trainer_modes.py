@@ -5,8 +5,8 @@
 import pytest
 
 from hpt.common.errors import ConfigError
-from hpt.verl_ext import validation
 from hpt.verl_ext.trainer_modes import PRESET, check_trainer_mode, mode_of
+from tests.helpers.settings import prepare
 from tests.unit.verl_ext.test_validation import change, compose, files, own_environment, with_files  # noqa: F401
 
 MODE = "trainer.v1.trainer_mode=hpt_colocate_async"
@@ -32,7 +32,7 @@ def refused(config) -> str:
 @pytest.mark.parametrize("name", ["quickstart", "hpt_trainer"])
 def test_the_preset_has_all_that_the_mode_asks_for(name, files, tmp_path):  # noqa: F811
     config = with_files(compose(name, PRESET), files, tmp_path / "run")
-    validation.prepare(config)
+    prepare(config)
     assert config.trainer.v1.trainer_mode == "hpt_colocate_async" and config.reward.num_workers > 0
 
 

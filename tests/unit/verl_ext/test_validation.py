@@ -21,6 +21,7 @@ from hpt.method.strategies import STRATEGIES
 from hpt.verl_ext import batch_sizes, question_files, supported, validation
 from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
 from recipe.hpt.reproduction.task.questions import write_task
+from tests.helpers.settings import prepare
 
 CONFIG_DIR = Path(__file__).parents[3] / "recipe" / "hpt" / "config"
 # hybrid is derived from by the others; without Hydra's search path it is no primary config. eval* are no trainings.
@@ -115,7 +116,7 @@ def test_there_are_a_gpu_default_and_a_quickstart():
 
 def test_each_shipped_configuration_passes_all_checks(shipped, files, tmp_path):
     config = with_files(shipped, files, tmp_path / "run")
-    validation.prepare(config)
+    prepare(config)
     assert not (tmp_path / "run").exists()  # checking writes nothing
     assert os.environ.get("VERL_PLATFORM") == ("cpu" if config.trainer.device == "cpu" else None)
 
@@ -162,7 +163,7 @@ def test_the_gpu_default_is_the_papers_setting(composed):
 )
 def test_prepare_makes_every_check(config, files, tmp_path, changes, part):
     config = change(with_files(config, files, tmp_path), **changes)
-    assert part in refused(validation.prepare, config)
+    assert part in refused(prepare, config)
     # Refused before anything was written or moved aside.
     assert list(tmp_path.iterdir()) == []
 
@@ -172,7 +173,7 @@ def test_a_bad_row_is_a_data_error(config, files, tmp_path):
     bad.write_text("not parquet")
     config = change(with_files(config, files, tmp_path / "run"), data__train_files=str(bad))
     with pytest.raises(DataError, match=re.escape(str(bad))):
-        validation.prepare(config)
+        prepare(config)
 
 
 # ---- sizes ----
@@ -481,7 +482,7 @@ def test_the_built_in_tasks_gold_answers_start_no_process(config, files, tmp_pat
 
 def prepared(config, files, folder, **changes):
     config = change(with_files(config, files, folder), **changes)
-    validation.prepare(config)
+    prepare(config)
     return config
 
 
@@ -506,7 +507,7 @@ def test_a_group_of_one_has_no_place_for_a_demonstration(config, strategy):
 def test_srft_without_entropy_is_refused(config, files, tmp_path):
     changes = {"hpt__strategy": "srft", "actor_rollout_ref__actor__calculate_entropy": False}
     config = change(with_files(config, files, tmp_path), **changes)
-    assert "calculate_entropy=False; hpt.strategy=srft" in refused(validation.prepare, config)
+    assert "calculate_entropy=False; hpt.strategy=srft" in refused(prepare, config)
 
 
 @pytest.mark.parametrize("strategy", ["luffy", "srft", "sft_only"])
@@ -517,8 +518,8 @@ def test_questions_without_a_demonstration_are_counted(config, files, tmp_path, 
     column = table.schema.get_field_index("target")
     pq.write_table(table.set_column(column, "target", pa.array(targets, pa.string())), lacking)
     config = change(with_files(config, files, tmp_path), data__train_files=str(lacking))
-    validation.prepare(change(config.copy(), hpt__strategy="switch"))
-    message = refused(validation.prepare, change(config, hpt__strategy=strategy))
+    prepare(change(config.copy(), hpt__strategy="switch"))
+    message = refused(prepare, change(config, hpt__strategy=strategy))
     assert f"got 2 of {len(table)} questions without a demonstration" in message
 
 
@@ -549,4 +550,4 @@ def test_questions_without_a_demonstration_are_counted(config, files, tmp_path, 
 )
 def test_a_strategy_that_cannot_work_is_refused(config, files, tmp_path, changes, part):
     config = change(with_files(config, files, tmp_path), **changes)
-    assert part in refused(validation.prepare, config)
+    assert part in refused(prepare, config)
