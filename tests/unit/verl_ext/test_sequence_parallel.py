@@ -13,7 +13,7 @@ import torch
 from tests.helpers.worker_runs import distance, run_ranks
 from tests.helpers.worker_scenarios import SETUPS, Group, Scenario, make_model, make_step, padding, replace
 
-SECONDS = 200
+SECONDS = 800
 ALONE = SETUPS["packed"]
 SHARED = replace(ALONE, sequence_ranks=2)
 

@@ -27,7 +27,7 @@ from tests.helpers.worker_scenarios import (
     reference,
 )
 
-SECONDS = 270  # for the slower of the two worlds; about 30 where the machine is idle
+SECONDS = 800  # for the slower of the two worlds; about 30 where the machine is idle
 
 
 @pytest.fixture(scope="module")
