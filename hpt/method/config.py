@@ -71,9 +71,14 @@ class HPTConfig(Settings):
     """LUFFY's constant: f(p) = p / (p + shaping)."""
     plugins: Names = ()
     """Modules to import in every process. They may register strategies, algorithms and kinds of answers."""
+    length: Literal["constant", "row", "group", "step"] | None = None
+    """What the RL terms' sums over tokens are divided by; null: as the strategy or the entry says. See
+    :class:`hpt.method.estimator.credit.Length`."""
+    demonstration_score: Literal["one", "verified"] = "one"
+    """Score of a demonstration in a group. one: 1. verified: the verifier's, as of any response."""
     normalization: Literal["prompt", "released"] = "prompt"
     """prompt: means over the questions of an optimizer step, whatever the packing. released: the arithmetic of the
-    released code, which depends on the packing."""
+    released code, which depends on the packing and cuts optimizer steps by rows."""
     skip_grad_norm: Positive | None = None
     """Gradient norm above which an optimizer step is skipped; null: never."""
     old_log_probs: Literal["always", "when_off_policy"] = "when_off_policy"
@@ -114,6 +119,11 @@ class HPTConfig(Settings):
             raise ConfigError(
                 f"got hpt.gamma_off={self.gamma_off!r}; expected null or a mean rollout accuracy in [hpt.gamma, 1] = "
                 f"[{self.gamma}, 1]"
+            )
+        if self.length is not None and self.normalization == "released":
+            raise ConfigError(
+                f"got hpt.length={self.length} and hpt.normalization=released; the released code divides by L_max and "
+                "nothing else: leave hpt.length null, or set hpt.normalization=prompt"
             )
         if self.strategy == "soft":
             try:

@@ -71,7 +71,11 @@ DEFINITIONS: dict[str, tuple[str, str]] = {
     ),
     "hpt/steps_skipped": (
         "optimizer steps",
-        "steps left out: no row to train on, a gradient that is not finite, or a norm above hpt.skip_grad_norm",
+        "steps left out: a gradient that is not finite, or a norm above hpt.skip_grad_norm",
+    ),
+    "hpt/steps_idle": (
+        "optimizer steps",
+        "steps without a row to train on: their gradient is zero, so AdamW moves by its momentum and weight decay",
     ),
     "hpt/age_mean": (
         "steps",

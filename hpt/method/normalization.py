@@ -24,7 +24,8 @@ class Normalization(ABC):
         standardizes: whether entries may divide a group's advantages by their standard deviation.
         demonstration_entry: entry that reinforces demonstrations unless the user names one; None: the strategy's.
         averages_entropy: the entropy term is a mean over all response tokens of a micro-batch and over ranks,
-            instead of a sum over rollout tokens under their RL weight.
+            instead of a sum over rollout tokens under their RL weight. So a demonstration without a weight counts.
+        cuts_rows: an optimizer step has a number of rows, in the batch's order, instead of a number of questions.
 
     Raises:
         ValueError: N below 1.
@@ -36,20 +37,22 @@ class Normalization(ABC):
     standardizes: ClassVar[bool] = True
     demonstration_entry: ClassVar[str | None] = None
     averages_entropy: ClassVar[bool] = False
+    cuts_rows: ClassVar[bool] = False
 
     def __post_init__(self):
         if self.questions_per_step < 1:
             raise ValueError(f"got questions_per_step={self.questions_per_step}; expected at least 1")
 
     @abstractmethod
-    def rl(self, length: str, row_tokens: int, group_rows: int, group_tokens: int) -> float:
+    def rl(self, length: str, row_tokens: int, group_rows: int, group_tokens: int, step_tokens: int) -> float:
         """Denominator of a row's RL term.
 
         Args:
-            length: ``constant``, ``row`` or ``group``; see :class:`hpt.method.estimator.credit.Length`.
+            length: ``constant``, ``row``, ``group`` or ``step``; see :class:`hpt.method.estimator.credit.Length`.
             row_tokens: response tokens of the row.
             group_rows: rows of its group.
             group_tokens: response tokens of its group.
+            step_tokens: response tokens of all groups in the optimizer step.
         """
 
     @abstractmethod
@@ -78,7 +81,9 @@ class PromptNormalization(Normalization):
 
     pooled_sft: bool = False
 
-    def rl(self, length: str, row_tokens: int, group_rows: int, group_tokens: int) -> float:
+    def rl(self, length: str, row_tokens: int, group_rows: int, group_tokens: int, step_tokens: int) -> float:
+        if length == "step":
+            return step_tokens
         if length == "group":
             return self.questions_per_step * group_tokens
         per_row = self.max_response_length if length == "constant" else row_tokens
@@ -104,8 +109,9 @@ class ReleasedNormalization(Normalization):
     standardizes: ClassVar[bool] = False
     demonstration_entry: ClassVar[str | None] = "luffy_offline"
     averages_entropy: ClassVar[bool] = True
+    cuts_rows: ClassVar[bool] = True
 
-    def rl(self, length: str, row_tokens: int, group_rows: int, group_tokens: int) -> float:
+    def rl(self, length: str, row_tokens: int, group_rows: int, group_tokens: int, step_tokens: int) -> float:
         return self.max_response_length * self.ranks
 
     def sft(self, row_tokens: int, tokens_of_step: int) -> float:

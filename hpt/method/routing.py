@@ -15,7 +15,9 @@ SFT coefficient, n the rows in the question's group and L_max the maximal respon
     demonstration token, SFT   lambda * sft / (N * |tau*|) (a mean over the solution's tokens)
 
 A group is what is reinforced of a question: its rollouts where ``on`` is not 0, its demonstration,
-with score 1, where ``off`` is not 0.
+with its own score, where ``off`` is not 0.
+
+The released code cuts optimizer steps by rows instead; :func:`hpt.verl_ext.layout.lay_out_by_rows` does so.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,6 +45,7 @@ class Question:
         rollouts: keys of its rollouts; none where a strategy does not generate.
         scores: their verifier scores, each in [0, 1]; same order.
         demonstration: token ids of its demonstration with EOS; None if there is none.
+        demonstration_score: its score in the group, in [0, 1].
         lengths: tokens of the rollouts; same order. Needed where a term divides by them.
         id: the question's id in its data set, for the question log.
     """
@@ -53,6 +56,7 @@ class Question:
     demonstration: Sequence[int] | None = None
     lengths: Sequence[int] = ()
     id: str = ""
+    demonstration_score: float = 1.0
 
     def __post_init__(self):
         if len(self.rollouts) != len(self.scores):
@@ -72,8 +76,7 @@ class Term:
 
     Attributes:
         credit: a group's scores -> its advantages.
-        length: ``constant`` (L_max), ``row`` (each row's tokens) or ``group`` (the group's mean), by
-            which a group's sum over tokens is divided besides its number of rows.
+        length: what sums over tokens are divided by, one of :class:`hpt.method.estimator.credit.Length`.
     """
 
     credit: Callable[[list[float]], list[float]]
@@ -151,8 +154,8 @@ def route(
         normalization: what the terms are means over.
         sft_coef: lambda, weight of the SFT term, >= 0.
         off_coef: weight of RL on demonstrations, >= 0.
-        keep_idle: keep a question's rollouts where all their advantages are zero. They cannot move
-            the policy, so they are dropped unless an entropy or KL term acts on them.
+        keep_idle: keep rows whose advantages are all zero. Their gradient is zero, so they are dropped unless an
+            entropy or KL term acts on them. On a demonstration only an averaged entropy acts.
 
     Raises:
         ValueError: scores outside [0, 1].
@@ -167,17 +170,19 @@ def route(
                 plan.means.append(mean)
             plan.coefficients.append(feedback(mean))
             of_step.append((question, _effective(plan, question, sft_coef, off_coef)))
-        tokens = sum(question.demonstration_length for question, c in of_step if c.sft)
-        for question, coefficients in of_step:
-            group = _Group(question, coefficients, rollouts, demonstrations, normalization)
+        groups = [_Group(*of, rollouts, demonstrations, normalization) for of in of_step]
+        sft_tokens = sum(question.demonstration_length for question, c in of_step if c.sft)
+        rl_tokens = sum(group.tokens for group in groups)
+        for group in groups:
             step = start // size
-            kept = group.rollout_rows(step)
+            kept = group.rollout_rows(step, rl_tokens)
             if kept and (keep_idle or any(row.advantage for row in kept)):
                 plan.rows += kept
             else:
-                plan.dropped += question.rollouts
-            demonstration = group.demonstration_row(step, tokens)
-            if demonstration.rl_weight or demonstration.sft_weight:
+                plan.dropped += group.question.rollouts
+            demonstration = group.demonstration_row(step, rl_tokens, sft_tokens)
+            acted_on = keep_idle and normalization.averages_entropy and group.trains_on_demonstration
+            if demonstration.rl_weight or demonstration.sft_weight or acted_on:
                 plan.rows.append(demonstration)
     return plan
 
@@ -215,32 +220,35 @@ class _Group:
         if coefficients.on:
             scores, lengths = list(question.scores), list(question.lengths)
         if coefficients.off:
-            scores, lengths = [*scores, 1.0], [*lengths, question.demonstration_length]
+            scores, lengths = [*scores, question.demonstration_score], [*lengths, question.demonstration_length]
         self.scores, self.tokens = scores, sum(lengths)
 
-    def rollout_rows(self, step: int) -> list[Row]:
+    @property
+    def trains_on_demonstration(self) -> bool:
+        return bool(self.coefficients.off or self.coefficients.sft)
+
+    def rollout_rows(self, step: int, step_tokens: int) -> list[Row]:
         on, question = self.coefficients.on, self.question
         if not on:
             return []
         advantages = self.rollouts.credit(self.scores)[: len(question.rollouts)]
         lengths = question.lengths or [0] * len(question.rollouts)
         return [
-            Row(RowKind.ROLLOUT, question.uid, key, step, a, on / self._of_rl(self.rollouts, length))
+            Row(RowKind.ROLLOUT, question.uid, key, step, a, on / self._of_rl(self.rollouts, length, step_tokens))
             for key, a, length in zip(question.rollouts, advantages, lengths, strict=True)
         ]
 
-    def demonstration_row(self, step: int, tokens_of_step: int) -> Row:
+    def demonstration_row(self, step: int, step_tokens: int, sft_tokens: int) -> Row:
         off, sft = self.coefficients.off, self.coefficients.sft
         length = self.question.demonstration_length
-        # Alone in its group it keeps its score, 1, as its advantage.
+        # Alone in its group it keeps its score as its advantage.
         advantage = self.demonstrations.credit(self.scores)[-1] if off else 1.0
-        rl = off / self._of_rl(self.demonstrations, length) if off and advantage else 0.0
-        weight = sft / self.normalization.sft(length, tokens_of_step) if sft else 0.0
+        rl = off / self._of_rl(self.demonstrations, length, step_tokens) if off and advantage else 0.0
+        weight = sft / self.normalization.sft(length, sft_tokens) if sft else 0.0
         return Row(RowKind.DEMONSTRATION, self.question.uid, None, step, advantage, rl, weight)
 
-    def _of_rl(self, term: Term, row_tokens: int) -> float:
-        rows = len(self.scores)
-        return self.normalization.rl(term.length, row_tokens, rows, self.tokens)
+    def _of_rl(self, term: Term, row_tokens: int, step_tokens: int) -> float:
+        return self.normalization.rl(term.length, row_tokens, len(self.scores), self.tokens, step_tokens)
 
 
 def rows_per_rank(num_rows: int, ranks: int, micro_batch_size: int | None = None) -> int:

@@ -14,6 +14,7 @@ import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -139,6 +140,13 @@ class HybridDataset(RLHFDataset):
         if not 0 <= position < len(self):
             raise IndexError(f"demonstration_id {position} is out of range: there are {len(self)} questions.")
         return None if self._demonstrations is None else self._demonstrations[position]["ids"]
+
+    def gold_answers(self, demonstration_ids: Sequence[int]) -> list[tuple[Any, dict | None]]:
+        """Each question's gold answer and `extra_info`, which the verifier scores responses by."""
+        columns = [name for name in ("reward_model", "extra_info") if name in self.dataframe.features]
+        values = self.dataframe.select_columns(columns)[list(demonstration_ids)]
+        extras = values.get("extra_info") or [None] * len(demonstration_ids)
+        return [(gold["ground_truth"], extra) for gold, extra in zip(values["reward_model"], extras, strict=True)]
 
     def question_ids(self, demonstration_ids: Sequence[int]) -> list[str]:
         """Each question's `extra_info.id`; "data_source/demonstration_id" where the file has none."""

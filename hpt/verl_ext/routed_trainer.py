@@ -6,7 +6,6 @@ A mixin over verl's V1 trainer. How questions become a plan is the subclass's: :
 gate about their rollouts, :mod:`hpt.verl_ext.plain_sft` has none.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -32,7 +31,7 @@ from hpt.method.estimator.composite import composite_of, terms_of
 from hpt.method.metrics import BatchMetrics, update_metrics
 from hpt.method.routing import Plan, Question, RowKind, route
 from hpt.verl_ext import rows as row_io
-from hpt.verl_ext.layout import lay_out
+from hpt.verl_ext.layout import lay_out, lay_out_by_rows
 from hpt.verl_ext.loss import actor_loss
 from hpt.verl_ext.registration import row_advantages
 from hpt.verl_ext.rollouts import BatchClient
@@ -41,8 +40,6 @@ from hpt.verl_ext.sampling import has_our_server, is_ours
 from hpt.verl_ext.watched_wait import WatchedWait
 from hpt.verl_ext.weight_sync import WatchedSync
 from hpt.verl_ext.worker import HybridActorRolloutRefWorker
-
-logger = logging.getLogger(__name__)
 
 ACTOR_ROLES = (Role.Actor, Role.ActorRollout, Role.ActorRolloutRef)
 OTHER_KINDS = (RowKind.DEMONSTRATION, RowKind.PADDING)
@@ -160,26 +157,39 @@ class RoutedTrainerMixin(PPOTrainer):
         Args:
             batch: for its partition and what verl has noted beside it.
         """
-        actor, partition_id = self.config.actor_rollout_ref.actor, str(batch.partition_id)
-        num_steps = -(-len(questions) // actor.ppo_mini_batch_size)
-        by_step = [[row for row in placed if row.row.step == step] for step in range(num_steps)]
-        filled = [step for step in by_step if step]
-        layout = lay_out(
-            filled,
-            ranks=self._data_parallel_size(),
-            micro_batch_size=None if actor.use_dynamic_bsz else actor.ppo_micro_batch_size_per_gpu,
-            partition_id=partition_id,
-            eos_token_id=self.tokenizer.eos_token_id,
-        )
+        actor, rollout = self.config.actor_rollout_ref.actor, self.config.actor_rollout_ref.rollout
+        where = {
+            "ranks": self._data_parallel_size(),
+            "partition_id": str(batch.partition_id),
+            "eos_token_id": self.tokenizer.eos_token_id,
+        }
+        if self.settings.normalization_class.cuts_rows and placed:
+            group_rows = rollout.n + self.settings.method.in_group
+            placed, layout = lay_out_by_rows(
+                self._in_released_order(placed),
+                step_size=actor.ppo_mini_batch_size * group_rows // where["ranks"],
+                **where,
+            )
+            idle = 0
+        else:
+            num_steps = -(-len(questions) // actor.ppo_mini_batch_size)
+            by_step = [[row for row in placed if row.row.step == step] for step in range(num_steps)]
+            micro_batch_size = None if actor.use_dynamic_bsz else actor.ppo_micro_batch_size_per_gpu
+            layout = lay_out(by_step, micro_batch_size=micro_batch_size, like=batch.tags[0], **where)
+            idle = by_step.count([])
         self.routed = RoutedBatch(questions, plan, placed, layout, rollouts)
         metrics.update(rollouts.of_plan(plan, row_io.tokens_by_kind(placed)))
         metrics.update(layout.metrics)
-        metrics["hpt/steps_skipped"] = (num_steps - len(filled)) * actor.ppo_epochs
-        if not filled:  # verl clears the batch it gets back, and cannot clear nothing
-            return row_io.put_padding(1, batch.tags[0], partition_id, self.tokenizer.eos_token_id)
+        metrics["hpt/steps_idle"] = idle * actor.ppo_epochs
         return KVBatchMeta(
             keys=layout.keys, tags=layout.tags, partition_id=batch.partition_id, extra_info=batch.extra_info
         )
+
+    def _in_released_order(self, placed: Sequence[row_io.PlacedRow]) -> Sequence[row_io.PlacedRow]:
+        """The released code's order: rollouts, then demonstrations; in a group the demonstration comes first."""
+        if not self.settings.method.in_group:
+            return sorted(placed, key=lambda row: row.row.kind)
+        return sorted(placed, key=lambda row: (place_of(row.row.uid), row.row.kind != RowKind.DEMONSTRATION))
 
     # ---- advantage and update ----
 
@@ -215,23 +225,17 @@ class RoutedTrainerMixin(PPOTrainer):
 
     def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """One optimizer step per N questions, each over its own rows."""
-        step_rows = self.routed.layout.step_rows
-        if not step_rows:
-            logger.warning("step %d: no row to train on, the optimizer steps are skipped", self.global_steps)
-            return batch
         extra_info = {
             "skip_grad_norm": self.settings.skip_grad_norm,
             "calculate_entropy": self._calculates_entropy,
             "epochs": self.config.actor_rollout_ref.actor.ppo_epochs,
-            "step_rows": step_rows,
+            "step_rows": self.routed.layout.step_rows,
         }
         temperature = self.config.actor_rollout_ref.rollout.temperature
         output = self.actor_rollout_wg.update_actor(
             row_io.for_update(batch, extra_info, temperature, self._update_fields())
         )
-        update = update_metrics(output["metrics"], reduce_metrics, self.settings.skip_grad_norm)
-        update["hpt/steps_skipped"] += metrics["hpt/steps_skipped"]
-        metrics.update(update)
+        metrics.update(update_metrics(output["metrics"], reduce_metrics, self.settings.skip_grad_norm))
         return batch
 
     # ---- metrics, checkpoints, the end ----
@@ -252,7 +256,7 @@ class RoutedTrainerMixin(PPOTrainer):
 
     def _compute_metrics(self, batch: KVBatchMeta, metrics: dict, timing_raw: dict, global_steps: int, epoch: int):
         """verl's metrics over the trained rows; scores and lengths over all rollouts, dropped ones too."""
-        if self.routed.layout.step_rows:
+        if self.routed.rows:
             super()._compute_metrics(row_io.demonstrations_as_padding(batch), metrics, timing_raw, global_steps, epoch)
         else:
             metrics.update({"training/global_step": global_steps, "training/epoch": epoch})

@@ -18,9 +18,11 @@ from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.debug import marked_timer
 
+from hpt.common.settings import plain
 from hpt.method import question_log
 from hpt.method.metrics import BatchMetrics
 from hpt.method.routing import Plan, Question, RowKind
+from hpt.verifier.reward import score_many
 from hpt.verl_ext import rows as row_io
 from hpt.verl_ext.layout import pad_for_ranks
 from hpt.verl_ext.routed_trainer import RoutedTrainerMixin, place_of
@@ -81,17 +83,31 @@ class HybridTrainerMixin(RoutedTrainerMixin):
                 rollouts[uid].append(key)
         uids = sorted(rollouts, key=place_of)
         ids = self.train_dataset.question_ids([numbers[uid] for uid in uids])
+        demonstrations = [self.train_dataset.demonstration(numbers[uid]) for uid in uids]
+        verified = self._demonstration_scores([numbers[uid] for uid in uids], demonstrations)
         return [
             Question(
                 uid=uid,
                 rollouts=rollouts[uid],
                 scores=[scores[key] for key in rollouts[uid]],
-                demonstration=self.train_dataset.demonstration(numbers[uid]),
+                demonstration=demonstration,
                 lengths=[sum(tokens[row] for row in sessions[key]) for key in rollouts[uid]],
                 id=name,
+                demonstration_score=score,
             )
-            for uid, name in zip(uids, ids, strict=True)
+            for uid, name, demonstration, score in zip(uids, ids, demonstrations, verified, strict=True)
         ]
+
+    def _demonstration_scores(
+        self, numbers: Sequence[int], demonstrations: Sequence[Sequence[int] | None]
+    ) -> list[float]:
+        """The demonstrations' scores in their groups: 1, or the verifier's, as ``hpt.demonstration_score`` says."""
+        if self.settings.demonstration_score == "one":
+            return [1.0] * len(numbers)
+        texts = self.tokenizer.batch_decode([ids or [] for ids in demonstrations], skip_special_tokens=True)
+        answers, extras = zip(*self.train_dataset.gold_answers(numbers), strict=True)
+        options = plain(self.config.reward.custom_reward_function.get("reward_kwargs") or {})
+        return [float(result["score"]) for result in score_many(texts, answers, extras, **options)]
 
     def _place(
         self,

@@ -59,6 +59,11 @@ def check_strategy(config: DictConfig, settings: HPTConfig) -> None:
         check_feedback(settings.feedback, whole_positive(config, "actor_rollout_ref.rollout.n"))
     except ValueError as error:  # a plug-in's own
         raise ConfigError(str(error)) from error
+    if settings.normalization == "released" and not actor.use_dynamic_bsz:
+        raise ConfigError(
+            "got actor_rollout_ref.actor.use_dynamic_bsz=False and hpt.normalization=released; the released arithmetic "
+            "is that of micro-batches by tokens: set use_dynamic_bsz=true, or hpt.normalization=prompt"
+        )
     if method.in_group:
         if rollouts.n < 2:
             raise ConfigError(
@@ -94,6 +99,11 @@ def check_reward(config: DictConfig, settings: HPTConfig) -> None:
 
     given = config.reward.custom_reward_function
     alone = is_ours(config) and uses_verifier(config)
+    if settings.demonstration_score == "verified" and not uses_verifier(config):
+        raise ConfigError(
+            f"got hpt.demonstration_score=verified and the reward function {given.path}; demonstrations are scored by "
+            "the verifier alone: set hpt.demonstration_score=one, or leave reward.* as it is"
+        )
     if config.reward.num_workers is None:
         config.reward.num_workers = 0 if alone else DEFAULT_REWARD_WORKERS
     if given.path == OUR_REWARD:

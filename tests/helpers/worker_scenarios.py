@@ -289,9 +289,12 @@ def make_groups(a: list[Item], b: list[Item]) -> dict[int, list[Group]]:
         "overflow": replace(guards["guard, not skipped"], scale=2.0**40),
         "after an overflow": replace(guards["guard, not skipped"], scale=2.0**16),
     }
-    profiled = Setup(profiled=True)
+    profiled, adamw = Setup(profiled=True), replace(SETUPS["padded"], optimizer="AdamW")
     groups: dict[int, list[Group]] = {
-        1: [Group("profiled", profiled, 0.0, {"two steps": Scenario([[a], [b[:5]]])})],
+        1: [
+            Group("profiled", profiled, 0.0, {"two steps": Scenario([[a], [b[:5]]])}),
+            Group("AdamW", adamw, 0.01, {"then an idle step": Scenario([[a], [padding(1)]])}),
+        ],
         2: [
             Group("float16", Setup(compute_dtype="float16"), 0.5, half),
             Group(

@@ -81,17 +81,17 @@ def train_step(tq, rng: random.Random, step: int) -> set[RowKind]:
     )
     row_io.clear(plan.dropped, PARTITION)
     layout = lay_out(
-        [group for number in range(2) if (group := [row for row in placed if row.row.step == number])],
+        [[row for row in placed if row.row.step == number] for number in range(2)],
         ranks=RANKS,
         micro_batch_size=rng.choice((None, 3)),
         partition_id=PARTITION,
         eos_token_id=EOS,
+        like=next(iter(tags.values())),
     )
     held = tq.kv_list(PARTITION).get(PARTITION, {})
     assert set(held) == set(layout.keys)
     assert len(layout.keys) == RANKS * sum(layout.step_rows)
-    if layout.keys:
-        check_rows(row_io, layout, placed)
+    check_rows(row_io, layout, placed)
     row_io.clear(layout.keys, PARTITION)
     return {row.row.kind for row in placed}
 

@@ -51,6 +51,9 @@ def composite_of(settings: HPTConfig) -> Composite:
     if reweighting is not None:
         one_of(f"reweighting of hpt.strategy={settings.strategy}:", reweighting, REWEIGHTINGS)
     _check_demonstration_entry(settings.demonstration_entry)
+    if settings.normalization == "released":
+        for setting in ("rollout_algorithm", "demonstration_algorithm"):
+            _check_released_entry(setting, getattr(settings, setting))
     chosen = {"clip_ratio": settings.clip_ratio, "shaping": settings.shaping}
 
     def params(name: str) -> dict[str, Any]:
@@ -74,8 +77,8 @@ def terms_of(settings: HPTConfig) -> tuple[Term, Term]:
 
 def _term(name: str, settings: HPTConfig) -> Term:
     entry = _trainable(name)
-    if settings.method.length is not None:
-        entry = replace(entry, length=Length(settings.method.length))
+    if length := settings.length or settings.method.length:
+        entry = replace(entry, length=Length(length))
     credit = entry.credit
     if not settings.normalization_class.standardizes and credit is not signs:
         credit = centred
@@ -94,6 +97,17 @@ def _check_demonstration_entry(name: str) -> None:
             f"got hpt.demonstration_algorithm={name}, which weighs tokens by pi_old; a demonstration was not sampled "
             f"and has none: expected one of {', '.join(fitting)}"
         )
+
+
+def _check_released_entry(setting: str, name: str | None) -> None:
+    """The released arithmetic has one advantage, R - mean R, and one length, which an entry of the user's may not."""
+    if name is None or (_trainable(name).credit in (centred, signs) and find(name).length == Length.CONSTANT):
+        return
+    raise ConfigError(
+        f"got hpt.{setting}={name} and hpt.normalization=released; the released code divides advantages by no "
+        "deviation and sums by L_max alone, which would make another algorithm of it: set hpt.normalization=prompt, or "
+        f"leave hpt.{setting} null"
+    )
 
 
 def _trainable(name: str) -> Algorithm:

@@ -16,11 +16,12 @@ Credit = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Length(StrEnum):
-    """What a group's sum over tokens is divided by, besides its number of rows n."""
+    """What a sum over tokens is divided by, besides the questions of the optimizer step and the rows n of a group."""
 
     CONSTANT = "constant"  # L_max, the same for all (Dr. GRPO)
     ROW = "row"  # each row's own length (GRPO, GSPO)
-    GROUP = "group"  # the group's mean length, i.e. n L = tokens of the group (DAPO, CISPO)
+    GROUP = "group"  # the group's mean length, i.e. n L = tokens of the group (CISPO; DAPO's formula)
+    STEP = "step"  # all tokens of the optimizer step, and neither questions nor rows (verl's token mean)
 
 
 def centred(scores: torch.Tensor) -> torch.Tensor:

@@ -24,6 +24,8 @@ def test_the_defaults_are_the_papers_settings():
         "clip_ratio": None,
         "shaping": 0.1,
         "plugins": (),
+        "length": None,
+        "demonstration_score": "one",
         "normalization": "prompt",
         "skip_grad_norm": None,
         "old_log_probs": "when_off_policy",
@@ -116,9 +118,9 @@ def test_a_misspelt_key_is_named_with_the_nearest_known_one():
         HPTConfig.from_mapping({"gama": 0.5})
     assert str(error.value) == (
         "Unknown setting 'hpt.gama'. Did you mean hpt.gamma? Available: "
-        "clip_ratio, demonstration_algorithm, fork_workers, gamma, gamma_off, normalization, off_coef, old_log_probs, "
-        "plugins, poll_interval, rollout_algorithm, sampling, schedule, sft_coef, shaping, skip_grad_norm, "
-        "stall_timeout, strategy."
+        "clip_ratio, demonstration_algorithm, demonstration_score, fork_workers, gamma, gamma_off, length, "
+        "normalization, off_coef, old_log_probs, plugins, poll_interval, rollout_algorithm, sampling, schedule, "
+        "sft_coef, shaping, skip_grad_norm, stall_timeout, strategy."
     )
 
 

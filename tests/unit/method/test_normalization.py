@@ -8,13 +8,13 @@ import torch
 from hpt.method.config import HPTConfig
 from hpt.method.normalization import NORMALIZATIONS, PromptNormalization, ReleasedNormalization
 
-# A row of 3 tokens in a group of 2 rows and 8 tokens.
-ROW = {"row_tokens": 3, "group_rows": 2, "group_tokens": 8}
+# A row of 3 tokens in a group of 2 rows and 8 tokens, in a step of 50.
+ROW = {"row_tokens": 3, "group_rows": 2, "group_tokens": 8, "step_tokens": 50}
 
 
 @pytest.mark.parametrize(
     ("length", "expected"),
-    [("constant", 4 * 2 * 10), ("row", 4 * 2 * 3), ("group", 4 * 8)],
+    [("constant", 4 * 2 * 10), ("row", 4 * 2 * 3), ("group", 4 * 8), ("step", 50)],
 )
 def test_prompt_divides_rl_by_questions_and_the_groups_tokens(length, expected):
     assert PromptNormalization(4, 10).rl(length, **ROW) == expected
@@ -26,7 +26,7 @@ def test_prompt_divides_sft_by_questions_and_their_tokens_or_by_all_tokens_of_th
     assert PromptNormalization.sft_in_micro_batch(torch.ones(2, 5)) == 1.0
 
 
-@pytest.mark.parametrize("length", ["constant", "row", "group"])
+@pytest.mark.parametrize("length", ["constant", "row", "group", "step"])
 def test_released_divides_rl_by_length_and_ranks_whatever_the_entry(length):
     assert ReleasedNormalization(4, 10, ranks=8).rl(length, **ROW) == 80
 
@@ -40,6 +40,7 @@ def test_released_divides_sft_in_the_micro_batch():
 def test_what_the_released_code_does_beside_dividing():
     assert not ReleasedNormalization.standardizes and ReleasedNormalization.averages_entropy
     assert ReleasedNormalization.demonstration_entry == "luffy_offline"
+    assert ReleasedNormalization.cuts_rows and not PromptNormalization.cuts_rows
     assert PromptNormalization.standardizes and not PromptNormalization.averages_entropy
 
 

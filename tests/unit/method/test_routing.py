@@ -259,6 +259,14 @@ def test_a_groups_mean_length_makes_a_mean_over_its_tokens():
     assert [row.rl_weight for row in plan.rows] == pytest.approx([1 / (3 * 20)] * 3)
 
 
+def test_a_step_length_makes_a_mean_over_the_tokens_of_all_rollouts_also_dropped_ones():
+    by_step = Term(DR_GRPO.credit, "step")
+    batch = [question("a", 1, 0, lengths=[4, 10]), question("b", 1, 1, lengths=[3, 3]), question("c", 0, 1)]
+    plan = plan_of(batch, rollouts=by_step, feedback=constant(Coefficients(1, 0, 0)), n=2)
+    assert [row.rl_weight for row in plan.rows] == pytest.approx([1 / 20] * 2 + [1 / 14] * 2)
+    assert plan.dropped == ["b_0", "b_1"]
+
+
 def test_plain_sft_is_a_mean_over_the_tokens_of_the_step():
     """Two steps of two questions; every token of a step weighs the same."""
     batch = [question(name, solution=length) for name, length in zip("abcd", (3, 5, 10, 2), strict=True)]

@@ -106,6 +106,23 @@ REFUSED = [
     ),
     ({ACTOR + "use_dynamic_bsz": False}, ("use_dynamic_bsz=False without", "ppo_micro_batch_size_per_gpu")),
     (
+        {
+            "hpt__normalization": "released",
+            ACTOR + "use_dynamic_bsz": False,
+            ACTOR + "ppo_micro_batch_size_per_gpu": 4,
+            ROLLOUT + "log_prob_micro_batch_size_per_gpu": 4,
+        },
+        ("use_dynamic_bsz=False and hpt.normalization=released", "set use_dynamic_bsz=true"),
+    ),
+    (
+        {"hpt__normalization": "released", "hpt__rollout_algorithm": "grpo"},
+        ("hpt.rollout_algorithm=grpo and hpt.normalization=released", "leave hpt.rollout_algorithm null"),
+    ),
+    (
+        {"hpt__demonstration_score": "verified", "reward__custom_reward_function__path": "pkg://my.reward"},
+        ("hpt.demonstration_score=verified", "pkg://my.reward", "set hpt.demonstration_score=one"),
+    ),
+    (
         {ACTOR + "use_dynamic_bsz": False, ACTOR + "ppo_micro_batch_size_per_gpu": 4},
         ("use_dynamic_bsz=False without", "rollout.log_prob_micro_batch_size_per_gpu"),
     ),

@@ -123,6 +123,16 @@ def test_a_question_is_named_by_its_id_else_by_source_and_row(tmp_path, tokenize
     assert dataset.question_ids([0, 1, 2]) == ["a", "sums/1", "7"]
 
 
+def test_the_gold_answer_is_that_of_the_row_whose_demonstration_it_is(tmp_path, tokenizer):
+    rows = make_rows(4)
+    rows[1]["prompt"][0]["content"] = "long " * 100  # verl's filter leaves it out
+    dataset = make(tmp_path, tokenizer, rows)
+    expected = [(rows[index]["reward_model"]["ground_truth"], rows[index]["extra_info"]) for index in (0, 2, 3)]
+    assert dataset.gold_answers([row["demonstration_id"] for row in dataset]) == expected
+    rows = [{k: v for k, v in row.items() if k != "extra_info"} for row in make_rows(2)]
+    assert [extra for _, extra in make(tmp_path, tokenizer, rows).gold_answers([1, 0])] == [None, None]
+
+
 def test_the_name_is_that_of_the_row_whose_demonstration_it_is(tmp_path, tokenizer):
     rows = make_rows(4)
     rows[1]["prompt"][0]["content"] = "long " * 100  # verl's filter leaves it out

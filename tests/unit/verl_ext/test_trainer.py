@@ -38,6 +38,9 @@ class Data:
     def demonstration(self, number):
         return SOLUTIONS[number]
 
+    def gold_answers(self, numbers):
+        return [("1", None) for _ in numbers]
+
     def question_ids(self, numbers):
         return [f"question {number}" for number in numbers]
 
@@ -118,10 +121,13 @@ def test_steps_are_cut_in_the_order_in_which_the_questions_were_drawn(routed):
 
 def test_dropped_rollouts_leave_and_demonstrations_come(routed, queue):
     trainer, batch, metrics = routed
-    assert set(batch.keys) == {f"{EARLY}_0_0", f"{EARLY}_1_0", f"{LATE}-demonstration_0_0"} == set(queue.fields)
+    (padding,) = (key for key in batch.keys if key.startswith("padding"))
+    rows = {f"{EARLY}_0_0", f"{EARLY}_1_0", f"{LATE}-demonstration_0_0"}
+    assert set(batch.keys) == {*rows, padding} == set(queue.fields)
     assert queue.fields[f"{LATE}-demonstration_0_0"]["responses"].tolist() == SOLUTIONS[0]
-    assert trainer.routed.layout.step_rows == [3]
-    assert metrics["hpt/steps_skipped"] == 1  # the second step has no row
+    # The second step has no row: its gradient is zero, and the optimizer makes of that what AdamW makes of a zero.
+    assert trainer.routed.layout.step_rows == [3, 1] and batch.keys[-1] == padding
+    assert metrics["hpt/steps_idle"] == 1
     assert metrics["hpt/rollout_accuracy"] == 3 / 8 and metrics["hpt/demonstrations_skipped"] == 1
     assert metrics["hpt/sft_share_questions"] == metrics["hpt/demonstration_share_questions"] == 1 / 4
 
@@ -136,6 +142,7 @@ def test_verls_advantage_step_writes_what_routing_decided(routed, queue):
     trainer, batch, metrics = routed
     assert trainer._compute_advantage(batch, metrics) is batch
     written = {key: fields["advantages"].tolist() for key, fields in queue.fields.items()}
+    assert [written.pop(key) for key in list(written) if key.startswith("padding")] == [[0.0]]
     assert written == {
         f"{EARLY}_0_0": [0.5, 0.5],
         f"{EARLY}_1_0": [-0.5, -0.5, -0.5],
@@ -173,13 +180,38 @@ def test_a_batch_without_rollouts_to_train_on_has_no_metrics_of_verls_correction
     assert all("rollout_is_weights" in fields for fields in queue.fields.values())
 
 
-def test_a_batch_without_a_single_row_is_one_padding_row(queue, tmp_path):
-    trainer = trainer_of(HybridTrainerSync, config_for(tmp_path), gamma=1.0, sft_coef=0.0)
+def test_a_batch_without_a_single_row_is_a_row_of_padding_per_step_and_rank(queue, tmp_path):
+    trainer = trainer_of(HybridTrainerSync, config_for(tmp_path), ranks=2, gamma=1.0, sft_coef=0.0)
     metrics: dict = {}
     batch = trainer._balance_batch(finished_rollouts(queue), metrics)
-    assert [row_io.kind_of(tag) for tag in batch.tags] == [RowKind.PADDING]
-    assert trainer.routed.layout.step_rows == [] and metrics["hpt/steps_skipped"] == 2
-    assert trainer._update_actor(trainer._compute_advantage(batch, metrics), metrics) is batch
+    assert [row_io.kind_of(tag) for tag in batch.tags] == [RowKind.PADDING] * 4
+    assert trainer.routed.layout.step_rows == [1, 1] and metrics["hpt/steps_idle"] == 2
+    assert trainer._compute_advantage(batch, metrics) is batch
+
+
+def test_the_released_arithmetic_verifies_demonstrations_and_cuts_rows(queue, tmp_path):
+    config = config_for(tmp_path, questions_per_step=1)
+    config.reward = {"custom_reward_function": {"reward_kwargs": {"verifier_workers": 1}}}
+    trainer = trainer_of(
+        HybridTrainerSync, config, strategy="luffy", normalization="released", demonstration_score="verified"
+    )
+    texts = {5: "so \\boxed{1}", 7: "\\boxed{2}", 8: "cut off"}
+    trainer.tokenizer.batch_decode = lambda rows, skip_special_tokens: [texts[ids[0]] if ids else "" for ids in rows]
+    batch = trainer._balance_batch(finished_rollouts(queue), {})
+    scores = {question.uid: question.demonstration_score for question in trainer.routed.questions}
+    # The gold answer of each is 1.
+    assert scores == {UIDS["late"]: 1.0, UIDS["early"]: 0.0, UIDS["solved"]: 0.0, UIDS["without"]: 0.0}
+    advantages = {
+        row.row.uid: row.row.advantage for row in trainer.routed.rows if row.row.kind == RowKind.DEMONSTRATION
+    }
+    assert advantages == {
+        LATE: pytest.approx(2 / 3),
+        EARLY: pytest.approx(-1 / 3),
+        UIDS["solved"]: pytest.approx(-2 / 3),
+    }
+    # One question of 2 rollouts and a demonstration per step: 3 rows, the demonstration first.
+    assert trainer.routed.layout.step_rows == [3, 3, 3]  # with the unanimous question, whose demonstration differs
+    assert batch.keys[:3] == [f"{EARLY}-demonstration_0_0", f"{EARLY}_0_0", f"{EARLY}_1_0"]
 
 
 @pytest.mark.parametrize(
@@ -223,9 +255,9 @@ def test_only_rollouts_of_later_steps_need_a_pass_for_pi_old(tmp_path, changes, 
 def test_two_ranks_hold_equally_many_rows(queue, tmp_path):
     trainer = trainer_of(HybridTrainerSync, config_for(tmp_path), ranks=2)
     batch = trainer._balance_batch(finished_rollouts(queue), {})
-    assert trainer.routed.layout.step_rows == [2] and len(batch) == 4
-    assert sum(row_io.kind_of(tag) == RowKind.PADDING for tag in batch.tags) == 1
-    assert trainer.routed.advantages([key for key in batch.keys if key.startswith("padding")]) == [0.0]
+    assert trainer.routed.layout.step_rows == [2, 1] and len(batch) == 6  # the second step has no row
+    assert sum(row_io.kind_of(tag) == RowKind.PADDING for tag in batch.tags) == 3
+    assert trainer.routed.advantages([key for key in batch.keys if key.startswith("padding")]) == [0.0] * 3
 
 
 @pytest.fixture

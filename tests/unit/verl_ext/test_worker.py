@@ -273,6 +273,23 @@ def test_two_steps_in_one_call_train_as_two_calls(runs, setup):
     assert distance(together.gradients[1], runs.results[setup, 1, "two steps"].gradients[1]) > 1e-2
 
 
+def test_an_optimizer_step_without_rows_ages_adamw_as_a_zero_gradient_does(runs):
+    """AdamW by its formula, over the paper's gradient and then over zeros."""
+    result, scenario = runs.results["AdamW", 1, "then an idle step"], runs.scenarios["AdamW", 1, "then an idle step"]
+    _, gradients = reference(runs.policy("padded"), scenario.steps[0][0], scenario)
+    rate, beta1, beta2, eps = 0.01, 0.9, 0.999, 1e-8
+    for name, gradient in gradients.items():
+        moved, mean, square = result.before[name].double(), torch.zeros_like(gradient), torch.zeros_like(gradient)
+        for step, g in enumerate((gradient, torch.zeros_like(gradient)), start=1):
+            mean, square = beta1 * mean + (1 - beta1) * g, beta2 * square + (1 - beta2) * g**2
+            scaled = mean / (1 - beta1**step) / ((square / (1 - beta2**step)).sqrt() + eps)
+            moved = moved - rate * scaled
+        large = gradient.abs() > 1e-5  # elsewhere eps and the rounding of the weights decide
+        assert torch.allclose(result.parameters[name].double()[large], moved[large], rtol=0, atol=1e-6 * rate)
+        after_one = result.before[name].double() - rate * gradient / (gradient.abs() + eps)
+        assert (moved - after_one)[large].abs().min() > 0.1 * rate
+
+
 @every_setup
 def test_the_learning_rate_schedule_advances_once_per_call(runs, setup):
     assert len(runs.results[setup, 1, "two epochs"].metrics["grad_norm"]) == 4
