@@ -7,11 +7,13 @@
 #
 #   MODEL_PATH      the checkpoint's folder, or a hub id             models/... (hpt model prepare)
 #   TRAIN_FILE      parquet with demonstrations in `target`          data/openr1_math_46k.parquet
-#   RL_TRAIN_FILE   the training file of the second of two stages    TRAIN_FILE
+#   RL_TRAIN_FILE   the training file of the second of two stages    TRAIN_FILE if that is given, else the experiment's
 #   VAL_FILE        parquet file, or [a,b] with absolute paths       data/benchmarks/math500.parquet
 #   OUTPUT_DIR      the run's folder; launched again, it resumes     runs/NAME, NAME from run_NAME.sh
 #   NODES           number of machines                               1
 #   GPUS_PER_NODE   number of GPUs of each machine; 8 of 80 GB, 1 of 24 GB for run_*_lora.sh
+#   ARITHMETIC      released (the code behind the published numbers) or prompt (the paper's text, whatever the packing);
+#                   for the scripts of HPT, LUFFY and SRFT           released
 #   PYTHON          interpreter with hpt and verl                    python
 #   CONFIG          hpt_trainer, or quickstart for a CPU             hpt_trainer
 #   DRY_RUN=1       make the checks of a run, print the settings that differ from verl, start nothing
@@ -50,7 +52,7 @@ template_of() { # MODEL -> the prompt template that its file has, empty without 
     sed -n '/^  prompt_template: |-$/,$ s/^    //p' "recipe/hpt/config/base_model/$1.yaml"
 }
 
-: "${TRAIN_FILE:=$(path_in paper/shared train_files)}" "${RL_TRAIN_FILE:=$TRAIN_FILE}"
+: "${RL_TRAIN_FILE:=${TRAIN_FILE:-}}" "${TRAIN_FILE:=$(path_in paper/shared train_files)}"
 : "${VAL_FILE:=$(path_in paper/shared val_files)}"
 
 hydra_path() { # path with any characters -> absolute and quoted for Hydra; [a,b] stays a list
@@ -94,6 +96,12 @@ command_of() { # experiment, folder, run's name, model, training file, overrides
         command+=(hydra.run.dir=. hydra.output_subdir=null hydra/job_logging=none)
     else # the composed configuration and the overrides of each launch
         command+=("hydra.run.dir=$(hydra_path "$folder/hydra/\${now:%Y-%m-%d_%H-%M-%S}")")
+    fi
+    if [[ -n "${ARITHMETIC:-}" ]]; then
+        case "$experiment" in
+            */hpt_lora | */sft* | */grpo) refuse "got ARITHMETIC=$ARITHMETIC; only HPT, LUFFY and SRFT have two: unset it" ;;
+        esac
+        command+=("arithmetic=$ARITHMETIC")
     fi
     command+=("$@")
 }
@@ -152,11 +160,12 @@ stages_own() { # overrides: refuses what each stage sets for itself
     done
 }
 
-# SFT in OUTPUT_DIR/sft, then GRPO in OUTPUT_DIR/grpo from the last checkpoint of SFT.
-launch_sft_then_grpo() { # MODEL, overrides of both
-    local experiment="$1/sft_then_grpo" sft_overrides rl_overrides start looks=false
-    : "${MODEL_PATH:=$(path_in "base_model/$1" path)}"
-    shift
+# SFT in OUTPUT_DIR/sft, then RL in OUTPUT_DIR/SECOND from the last checkpoint of SFT.
+launch_two_stages() { # MODEL/METHOD, second stage, overrides of both
+    local experiment="$1" second="$2" sft_overrides rl_overrides start rl_file looks=false
+    : "${MODEL_PATH:=$(path_in "base_model/${1%%/*}" path)}"
+    shift 2
+    rl_file="${RL_TRAIN_FILE:-$(path_in "experiment/$experiment/$second" train_files)}"
     read -r -a sft_overrides <<< "${SFT_OVERRIDES:-}"
     read -r -a rl_overrides <<< "${RL_OVERRIDES:-}"
     stages_own "$@" "${sft_overrides[@]}" "${rl_overrides[@]}"
@@ -177,8 +186,12 @@ launch_sft_then_grpo() { # MODEL, overrides of both
         start="$(exported "$OUTPUT_DIR/sft")"
     fi
 
-    command_of "$experiment/grpo" "$OUTPUT_DIR/grpo" "${name}_grpo" "$start" "$RL_TRAIN_FILE" \
+    command_of "$experiment/$second" "$OUTPUT_DIR/$second" "${name}_$second" "$start" "$rl_file" \
         "$@" "${rl_overrides[@]}"
-    ! "$looks" || echo "--- # second stage: GRPO"
+    ! "$looks" || echo "--- # second stage: ${second^^}"
     exec "${command[@]}"
+}
+
+launch_sft_then_grpo() { # MODEL, overrides of both
+    launch_two_stages "$1/sft_then_grpo" grpo "${@:2}"
 }

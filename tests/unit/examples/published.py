@@ -33,15 +33,29 @@ SHARED: dict[str, Any] = {
     "trainer.total_training_steps": 500, "trainer.test_freq": 10, "trainer.save_freq": 50,
     "trainer.val_before_train": True,
     "hpt.gamma_off": None, "hpt.normalization": "prompt", "hpt.skip_grad_norm": None, "hpt.clip_ratio": None,
-    "hpt.rollout_algorithm": None,
+    "hpt.rollout_algorithm": None, "hpt.length": None, "hpt.demonstration_score": "one",
+    f"{_ACTOR}.use_dynamic_bsz": True, f"{_ACTOR}.ppo_max_token_len_per_gpu": 18432,
+}  # fmt: skip
+# The released scripts and code: all of it beside the method's own settings that is arithmetic.
+RELEASED: dict[str, Any] = {
+    "hpt.normalization": "released", "hpt.demonstration_score": "verified",
+    f"{_ACTOR}.ppo_max_token_len_per_gpu": 32768, f"{_ROLLOUT}.log_prob_max_token_len_per_gpu": 32768,
+    f"{_ACTOR}.entropy_coeff": 0.001, f"{_OPTIM}.lr_warmup_steps": 1,
 }  # fmt: skip
 _GROUP_OF_8 = {f"{_OPTIM}.lr": 1e-6, f"{_ROLLOUT}.n": 7}
 METHODS: dict[str, dict[str, Any]] = {
     "sft": {
         "hpt.strategy": "sft_only", "hpt.sft_coef": 1.0,
-        f"{_OPTIM}.lr": 2e-5, f"{_OPTIM}.lr_scheduler_type": "cosine",
+        # arXiv 2604.23747
+        "data.train_batch_size": 64, f"{_ACTOR}.ppo_mini_batch_size": 64,
+        f"{_OPTIM}.lr": 5e-5, f"{_OPTIM}.lr_scheduler_type": "cosine", f"{_OPTIM}.min_lr_ratio": 0.1,
         f"{_OPTIM}.lr_warmup_steps": -1, f"{_OPTIM}.lr_warmup_steps_ratio": 0.1,
         "trainer.total_epochs": 3, "trainer.total_training_steps": None,
+        "trainer.test_freq": 200, "trainer.save_freq": 500,
+    },
+    "rl": {  # arXiv 2604.23747
+        "hpt.strategy": "rl_only", "hpt.rollout_algorithm": "dr_grpo", "hpt.clip_ratio": [0.2, 0.28],
+        "hpt.length": "step", f"{_OPTIM}.lr": 1e-6,
     },
     "grpo": {"hpt.strategy": "rl_only", "hpt.rollout_algorithm": "grpo", "hpt.clip_ratio": 0.2},
     "luffy": {"hpt.strategy": "luffy", "hpt.off_coef": 1.0, "hpt.shaping": 0.1, **_GROUP_OF_8},
@@ -63,6 +77,10 @@ METHODS: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 GATED = ("hpt", "hpt_gamma_1_8", "hpt_gamma_2_8", "off_on", "mix_on")
+RELEASED_METHODS = (*GATED, "luffy", "srft")
+"""Those whose scripts run the released arithmetic by default."""
+RL_STEPS = {"sft_then_rl_50": {f"{_OPTIM}.lr": 5e-6, "trainer.total_training_steps": 50}}
+"""Row -> what its second stage has otherwise."""
 BASE_MODELS = {
     "qwen2.5_math_7b": "models/Qwen2.5-Math-7B-16k",
     "qwen2.5_math_1.5b": "models/Qwen2.5-Math-1.5B-16k",
@@ -70,9 +88,11 @@ BASE_MODELS = {
 }
 
 
-def settings_of(model: str, method: str) -> dict[str, Any]:
+def settings_of(model: str, method: str, arithmetic: str = "released") -> dict[str, Any]:
     """Dotted key -> value of a training."""
     found = {**SHARED, **METHODS[method]}
+    if arithmetic == "released" and method in RELEASED_METHODS:
+        found |= RELEASED
     if model == "llama3.1_8b":
         found["data.prompt_template"] = LLAMA_TEMPLATE
         if method == "hpt":
@@ -108,7 +128,8 @@ class Row:
     @property
     def stages(self) -> tuple[str, ...]:
         """The methods of its trainings, one after the other."""
-        return ("sft", "grpo") if self.method == "sft_then_grpo" else (self.method,)
+        second = self.method.removeprefix("sft_then_").removesuffix("_50")
+        return ("sft", second) if second != self.method else (self.method,)
 
     @property
     def experiments(self) -> tuple[str, ...]:

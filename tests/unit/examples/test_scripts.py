@@ -23,7 +23,15 @@ from recipe.hpt.main_hpt import main
 from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
 from recipe.hpt.reproduction.task.questions import write_task
 from tests.helpers.settings import prepare
-from tests.unit.examples.published import BASE_MODELS, LLAMA_TEMPLATE, ROWS, Row, settings_of
+from tests.unit.examples.published import (
+    BASE_MODELS,
+    LLAMA_TEMPLATE,
+    RELEASED_METHODS,
+    RL_STEPS,
+    ROWS,
+    Row,
+    settings_of,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples"
@@ -180,6 +188,8 @@ def test_each_row_has_a_script_and_each_script_a_row():
 def test_a_launch_has_the_published_settings(trainings, row, stage):
     _, config = trainings[row.name, stage]
     published = settings_of(row.model, row.stages[stage])
+    if stage:
+        published |= RL_STEPS.get(row.method, {})
     got = OmegaConf.to_container(config, resolve=True)
     for key, expected in published.items():
         value = got
@@ -187,6 +197,22 @@ def test_a_launch_has_the_published_settings(trainings, row, stage):
             assert part in value, f"no setting {key}"
             value = value[part]
         assert value == expected, key
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.method in RELEASED_METHODS], ids=ids)
+def test_the_arithmetic_of_the_text_is_a_variable_away(launches, paths, row):
+    assert launches(script_of(row), **paths, ARITHMETIC="prompt").returncode == 0
+    config = compose(launches.commands[0])
+    prepare(config)
+    for key, expected in settings_of(row.model, row.method, "prompt").items():
+        assert OmegaConf.to_container(OmegaConf.create({"value": OmegaConf.select(config, key)}))["value"] == expected
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.method not in RELEASED_METHODS], ids=ids)
+def test_a_method_with_one_arithmetic_refuses_the_variable(launches, paths, row):
+    done = launches(script_of(row), **paths, ARITHMETIC="prompt")
+    assert (done.returncode, done.stdout, launches.commands) == (2, "", [])
+    assert done.stderr == "error: got ARITHMETIC=prompt; only HPT, LUFFY and SRFT have two: unset it\n"
 
 
 @pytest.mark.parametrize(("row", "stage"), STAGES, ids=ids)

@@ -20,9 +20,9 @@ from recipe.hpt.reproduction.methods import STAGES
 from recipe.hpt.reproduction.paper.results import MODELS
 from tests.unit.examples.published import BASE_MODELS, LLAMA_TEMPLATE, ROWS, SHARED
 
-GROUPS = ("experiment", "method", "base_model", "optimization", "paper")
+GROUPS = ("experiment", "method", "base_model", "optimization", "arithmetic", "paper")
 FILES = [f"{group}/{name}" for group in GROUPS for name in choices(group)]
-SOURCES = re.compile(r"# (paper|released code|not published: .+)")
+SOURCES = re.compile(r"# (paper|released code|arXiv 2604.23747, .+|not published: .+)")
 LEAF = re.compile(r"^ *\w+: \S")
 
 
@@ -46,14 +46,15 @@ def _flat(config: dict, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
-def test_every_method_on_every_model_four_ablations_and_lora():
+def test_every_method_on_every_model_four_ablations_lora_and_a_sound_baseline():
     ablations = {"off_on", "mix_on", "hpt_gamma_1_8", "hpt_gamma_2_8"}
     expected = {
         (model, method) for model in MODELS for method in ("sft", "grpo", "sft_then_grpo", "luffy", "srft", "hpt")
     }
     expected |= {("qwen2.5_math_1.5b", method) for method in ablations | {"hpt_lora"}}
+    expected |= {("qwen2.5_math_7b", method) for method in ("sft_then_rl", "sft_then_rl_50")}
     assert {(row.model, row.method) for row in ROWS} == expected
-    assert len(ROWS) == len(expected) == 23
+    assert len(ROWS) == len(expected) == 25
     assert sorted(name for row in ROWS for name in row.experiments) == choices("experiment")
 
 
@@ -70,7 +71,7 @@ def test_every_value_has_its_source_beside_it(name):
 def test_a_row_sets_only_what_it_does_not_share(name):
     assert set(leaves(f"experiment/{name}")) <= {
         "trainer.experiment_name", "trainer.default_local_dir", "actor_rollout_ref.model.path",
-        "hpt.gamma", "hpt.sft_coef",
+        "hpt.gamma", "hpt.sft_coef", "data.train_files",
     }  # fmt: skip
 
 
@@ -89,7 +90,7 @@ def test_a_row_names_its_run_and_its_tables(row):
 
 
 def test_a_method_of_the_study_is_the_method_of_the_rows():
-    assert {stage.method for stage in STAGES.values()} == set(choices("method"))
+    assert {stage.method for stage in STAGES.values()} == set(choices("method")) - {"rl_after_sft"}
     for stage in STAGES.values():
         file = leaves(f"method/{stage.method}")
         given = dict(item.split("=", 1) for item in stage.overrides)
