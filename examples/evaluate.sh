@@ -27,7 +27,10 @@ shift
 : "${EVAL_DIR:=$root/runs/eval/$run}"
 
 trained="$OUTPUT_DIR"
-if [[ "$run" == *_sft_then_grpo* ]]; then trained+=/grpo; fi
+case "$run" in
+    *_sft_then_grpo*) trained+=/grpo ;;
+    *_sft_then_rl*) trained+=/rl ;;
+esac
 if [[ -n "${MODEL_PATH:-}" ]]; then
     # A training's scripts take MODEL_PATH as the base model. If it is exported, it must not pass for the trained model.
     if [[ -s "$trained/latest_checkpointed_iteration.txt" ]]; then

@@ -53,6 +53,8 @@ DEFINITIONS: dict[str, tuple[str, str]] = {
     "hpt/coefficient_sft": ("coefficient", "mean over questions, SFT on demonstrations"),
     "hpt/rows_rollout": ("rows", "rollout rows trained on"),
     "hpt/rows_demonstration": ("rows", "demonstration rows trained on"),
+    "hpt/tokens_trained": ("tokens", "response tokens of the rows trained on, once per epoch over the batch"),
+    "hpt/tokens_sampled": ("tokens", "response tokens of all rollouts of the step, dropped ones too"),
     "hpt/loss_rl": (
         "loss",
         "RL term per optimizer step: sum of weight * surrogate over its rollout tokens",
@@ -130,12 +132,13 @@ class BatchMetrics:
     scores: Sequence[float]
     response_lengths: Sequence[int]
 
-    def of_plan(self, plan: Plan, lengths: Mapping[RowKind, int]) -> dict[str, float]:
+    def of_plan(self, plan: Plan, lengths: Mapping[RowKind, int], epochs: int = 1) -> dict[str, float]:
         """Return the metrics of what the gate decided.
 
         Args:
             plan: the routing plan.
             lengths: response tokens that are trained on, per kind of row.
+            epochs: over the batch.
         """
         questions = len(plan.coefficients)
         kinds = [row.kind for row in plan.rows]
@@ -155,6 +158,8 @@ class BatchMetrics:
             "hpt/demonstrations_skipped": len(plan.skipped),
             "hpt/rows_rollout": kinds.count(RowKind.ROLLOUT),
             "hpt/rows_demonstration": kinds.count(RowKind.DEMONSTRATION),
+            "hpt/tokens_trained": epochs * tokens,
+            "hpt/tokens_sampled": sum(self.response_lengths),
         }
 
     def _of_rollouts(self, plan: Plan) -> dict[str, float]:

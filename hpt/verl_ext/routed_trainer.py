@@ -178,7 +178,7 @@ class RoutedTrainerMixin(PPOTrainer):
             layout = lay_out(by_step, micro_batch_size=micro_batch_size, like=batch.tags[0], **where)
             idle = by_step.count([])
         self.routed = RoutedBatch(questions, plan, placed, layout, rollouts)
-        metrics.update(rollouts.of_plan(plan, row_io.tokens_by_kind(placed)))
+        metrics.update(rollouts.of_plan(plan, row_io.tokens_by_kind(placed), actor.ppo_epochs))
         metrics.update(layout.metrics)
         metrics["hpt/steps_idle"] = idle * actor.ppo_epochs
         return KVBatchMeta(

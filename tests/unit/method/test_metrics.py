@@ -68,6 +68,8 @@ def test_a_batch_by_hand():
         "hpt/demonstrations_skipped": 0,
         "hpt/rows_rollout": 4,
         "hpt/rows_demonstration": 2,
+        "hpt/tokens_trained": 80,
+        "hpt/tokens_sampled": 40,
     }
 
 

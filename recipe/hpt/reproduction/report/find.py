@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make the file of runs for what the scripts in ``examples/`` left, from the names of the folders.
 
-    DIR/MODEL_METHOD[_seedN]             a training (one of two stages has folders sft and grpo)
+    DIR/MODEL_METHOD[_seedN]             a training (one of two stages has folders sft, and grpo or rl)
     DIR/eval/MODEL_METHOD[_seedN]        its evaluation
     DIR/eval/MODEL_METHOD[_seedN]_curve  another evaluation, with more samples for pass@k
 
@@ -21,9 +21,9 @@ from recipe.hpt.reproduction.paper.results import MODELS
 from recipe.hpt.reproduction.report.runs import RunsError
 
 EVALUATIONS, CURVE = "eval", "_curve"
-STAGES = ("sft", "grpo")
+SECOND_STAGES = ("grpo", "rl")
 _NAME = re.compile(rf"^(?P<model>{'|'.join(map(re.escape, MODELS))})_(?P<method>.+?)(?:_seed(?P<seed>\d+))?$")
-_METHODS = {"sft_then_grpo": "sft_grpo"}
+_METHODS = {"sft_then_grpo": "sft_grpo", "sft_then_rl": "sft_rl", "sft_then_rl_50": "sft_rl_50"}
 """Name of a script -> key of its method, where they differ."""
 
 
@@ -85,8 +85,11 @@ def _training(folder: Path) -> list[Path]:
     """The folders of a training's stages; empty if the folder is not a training."""
     if any(folder.glob("metrics*.jsonl")):
         return [folder]
-    stages = [folder / stage for stage in STAGES]
-    return stages if all(any(stage.glob("metrics*.jsonl")) for stage in stages) else []
+    for second in SECOND_STAGES:
+        stages = [folder / "sft", folder / second]
+        if all(any(stage.glob("metrics*.jsonl")) for stage in stages):
+            return stages
+    return []
 
 
 def _relative(paths: list[Path], folder: Path) -> list[str]:

@@ -30,6 +30,8 @@ GATE_PREFIX = "hpt_gamma_"
 _PUBLISHED_ONLY = {
     "hpt_gamma_1_8": "HPT, gamma 1/8",
     "hpt_gamma_2_8": "HPT, gamma 2/8",
+    "sft_rl": "SFT -> RL",
+    "sft_rl_50": "SFT -> RL, 50 steps",
 }
 _ORDER = (*METHODS, *_PUBLISHED_ONLY)
 

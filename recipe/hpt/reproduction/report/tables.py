@@ -3,6 +3,7 @@
 """Tables 2, 3, 5 and 6 of arXiv 2509.04419, measured values beside published ones; other models get a small version."""
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from tqdm import tqdm
@@ -25,6 +26,8 @@ from recipe.hpt.reproduction.paper.results import (
     Published,
     published_row,
 )
+from recipe.hpt.reproduction.paper.sft_then_rl import PARAMETERS, RERUNS, columns_of, rerun_of, training_flops
+from recipe.hpt.reproduction.paper.sft_then_rl import SOURCE as RERUN_SOURCE
 from recipe.hpt.reproduction.report import measured
 from recipe.hpt.reproduction.report.exclusive import exclusive_table
 from recipe.hpt.reproduction.report.formats import MISSING, NONE, ReportTable
@@ -41,6 +44,7 @@ from recipe.hpt.reproduction.report.runs import (
     slug,
     unknown_note,
 )
+from recipe.hpt.reproduction.report.series import series_of
 
 GATED_ON = {"off_on": "OFF/ON", "mix_on": "Mix/ON", "hpt": "SFT/ON (HPT)"}
 SMALL_GATES = tuple(name for name in ABLATIONS if name.startswith(GATE_PREFIX))
@@ -49,6 +53,11 @@ ERROR_NOTE = (
     "one seed."
 )
 PUBLISHED_NOTE = f"Published: {SOURCE}. A star marks values that it quotes from other papers."
+RERUN_NOTE = (
+    f"{RERUN_SOURCE}: its own trainings, ± the standard deviation over three seeds. FLOPs are of a training, by its "
+    "formula: 6 N per trained and 2 N per sampled response token; measured ones are the mean over seeds."
+)
+FLOPS = "FLOPs / 1e19"
 AVERAGE_LABELS = {AVERAGE: "Avg", AVERAGE_OOD: "Avg OOD"}
 Runs = Mapping[str, Sequence[Evaluated]]
 """Method -> its evaluated runs, one per seed."""
@@ -122,8 +131,9 @@ def _comparison(key: str, number: str, model: str, found: Runs, published: Seque
     groups = columns(model, found)
     quoted_only = [row.method for row in published if row.model == model]
     own = [name for name in found if name not in (*ABLATIONS, *TABLE_5, *TABLE_6)]
-    order = [*COMPARED, *own, *quoted_only]
-    expected = {*quoted_only, *own, *(() if published else COMPARED), *({"hpt"} & {*found})}
+    reruns = [row.method for row in RERUNS if row.model == model]
+    order = [*COMPARED, *reruns, *own, *quoted_only]
+    expected = {*quoted_only, *own, *reruns, *(() if published else COMPARED), *({"hpt"} & {*found})}
     methods = [name for name in dict.fromkeys(order) if name in expected]
     rows: list[list[str]] = []
     records: list[dict[str, Any]] = []
@@ -132,9 +142,12 @@ def _comparison(key: str, number: str, model: str, found: Runs, published: Seque
         rows += lines
         records += numbers
     header = ["method", "", *(name for group in groups for name in _group_labels(group, groups))]
+    if model in PARAMETERS:
+        header.append(FLOPS)
     benchmarks = [name for members in groups.values() for name in members]
     shown = {method: found[method] for method in methods if method in found}
     notes = [ERROR_NOTE, *([PUBLISHED_NOTE] if published else [NO_PUBLISHED])]
+    notes += [RERUN_NOTE] if model in PARAMETERS else []
     notes += _seed_notes(shown) + measured.notes_on(shown, benchmarks)
     return ReportTable(key, f"{number}: {model_label(model)}", tuple(header), rows, records, notes)
 
@@ -169,7 +182,42 @@ def _method_rows(
         lines = [[label, *lines[1][1:]]]
     quoted = bool(row and row.quoted)
     records = [record(model, method, name, cell, known, quoted) for name, cell, known in pairs]
+    if rerun := rerun_of(model, method):
+        numbers = columns_of(rerun)
+        lines.append(["", RERUN_SOURCE, *(_with_deviation(numbers.get(name)) for name, _, _ in pairs)])
+        records += [
+            {**record(model, method, name, None, numbers[name][0]), "quantity": f"percent, {RERUN_SOURCE}"}
+            for name, _, _ in pairs
+            if name in numbers
+        ]
+    if model in PARAMETERS:
+        flops = _flops_of(model, runs)
+        by_source = {"measured": flops, RERUN_SOURCE: rerun.flops if rerun else None}
+        lines = [[*line, NONE if (n := by_source.get(line[1])) is None else f"{n / 1e19:.2f}"] for line in lines]
+        records += [
+            {**record(model, method, "training", None, known), "measured": flops, "quantity": "FLOPs"}
+            for known in [by_source[RERUN_SOURCE]]
+            if known is not None or flops is not None
+        ]
     return lines, records
+
+
+def _with_deviation(value: tuple[float, float | None] | None) -> str:
+    if value is None:
+        return NONE
+    mean, deviation = value
+    return f"{mean:.1f}" if deviation is None else f"{mean:.1f} ± {deviation:.1f}"
+
+
+def _flops_of(model: str, runs: Sequence[Evaluated]) -> float | None:
+    """Mean over seeds of what the trainings took; None where a run has no training that counted its tokens."""
+    found = []
+    for run in runs:
+        trained, sampled = (series_of(run.entry, f"hpt/tokens_{what}") for what in ("trained", "sampled"))
+        if not trained.values:
+            return None
+        found.append(training_flops(PARAMETERS[model], sum(trained.values.values()), sum(sampled.values.values())))
+    return fmean(found) if found else None
 
 
 def shown(cell: Cell | None) -> str:

@@ -295,3 +295,29 @@ def test_markdown_of_a_table_is_one_table(tmp_path):
         lines = [line for line in markdown(table).splitlines() if line.startswith("|")]
         assert len(lines) == len(table.rows) + 2
         assert {line.count("|") for line in lines} == {len(table.header) + 1}
+
+
+def test_a_sound_baseline_and_flops_are_beside_the_papers_rows(tmp_path):
+    """FLOPs of two seeds of an SFT -> RL run by hand: N = 7e9, 6 N per trained token and 2 N per sampled one."""
+    runs = []
+    for seed, sampled in enumerate((300, 500)):
+        folders = []
+        for stage, (trained, drawn) in {"sft": (1000, 0), "rl": (400, sampled)}.items():
+            folder = tmp_path / f"{seed}-{stage}"
+            folder.mkdir()
+            line = {"step": 1, "data": {"hpt/tokens_trained": trained, "hpt/tokens_sampled": drawn}}
+            (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+            folders.append(folder)
+        out = evaluation(tmp_path / f"eval-{seed}", {name: [1, 0, 1] for name in PAPER})
+        runs.append(RunEntry("qwen2.5_math_7b", "sft_rl", seed, tuple(folders), (out,)))
+    table = tables_of(*runs)["table2"]
+    rows = rows_of(table)
+    assert table.header[-1] == "FLOPs / 1e19"
+    assert rows["SFT -> RL", "arXiv 2604.23747"]["Avg"] == "57.0 ± 0.3"
+    assert rows["SFT -> RL", "arXiv 2604.23747"]["FLOPs / 1e19"] == "14.48"
+    assert rows["SFT", "arXiv 2604.23747"]["AIME24"] == "33.6 ± 1.4"
+    assert rows["LUFFY", "arXiv 2604.23747"]["Avg"] == "46.3" and rows["LUFFY", "published"]["Avg"] == "49.8"
+    assert rows["HPT", "published"]["FLOPs / 1e19"] == "-"
+    (flops,) = [float(r["measured"]) for r in records_of(table) if r["quantity"] == "FLOPs" and r["measured"]]
+    assert flops == pytest.approx(mean(7e9 * (6 * 1400 + 2 * sampled) for sampled in (300, 500)))
+    assert any("three seeds" in note for note in table.notes)
