@@ -59,8 +59,8 @@ class Launch:
     def _add_requests(self, part: Part) -> None:
         name = part.benchmark.name
         prompts = {}
-        for question, prompt in zip(part.benchmark.questions, part.prompts, strict=True):
-            self.questions[name, question.id], prompts[question.id] = question, prompt
+        for question, prompt, opening in zip(part.benchmark.questions, part.prompts, part.openings, strict=True):
+            self.questions[name, question.id], prompts[question.id] = (question, opening), prompt
         for key in part.store.missing(part.n):
             seed = sample_seed(self.plan.settings.seed, name, *key)
             self.requests.append(Request(len(self.origin), prompts[key.question], seed))
@@ -81,8 +81,8 @@ class Launch:
         self._submit(part, sample)
 
     def _submit(self, part: Part, sample: Sample) -> None:
-        question = self.questions[part.benchmark.name, sample.question]
-        self.verification.submit((part, sample.key), sample.text, question.answer, question.kind)
+        question, opening = self.questions[part.benchmark.name, sample.question]
+        self.verification.submit((part, sample.key), opening + sample.text, question.answer, question.kind)
 
     def take_verdicts(self, wait_s: float = 0.0) -> None:
         for (part, key), verdict in self.verification.verdicts(wait_s):

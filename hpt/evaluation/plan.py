@@ -15,6 +15,7 @@ from hpt.evaluation.questions import Benchmark, load_benchmarks
 from hpt.evaluation.settings import EvaluationSettings
 from hpt.evaluation.store import SampleStore
 from hpt.method.strategies import import_plugins
+from hpt.verifier.extract import opening_of
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Part:
 
     Attributes:
         prompts: token ids of its questions.
+        openings: per question the tag with which its prompt opens the reasoning, or nothing.
         n: samples per question: as the settings say, or more if the folder has more already.
         entry: its entry in the manifest.
         store: its samples.
@@ -30,6 +32,7 @@ class Part:
 
     benchmark: Benchmark
     prompts: list[list[int]]
+    openings: list[str]
     n: int
     entry: dict[str, Any]
     store: SampleStore
@@ -95,7 +98,8 @@ def prepare(settings: EvaluationSettings, check_gold: bool = True) -> Plan:
         manifest.benchmarks[benchmark.name] = entry
         names = [question.id for question in benchmark.questions]
         store = SampleStore(out, benchmark.name, names, settings.seed)
-        parts.append(Part(benchmark, ids, n, entry, store))
+        openings = [opening_of(prompt, tokenizer) for prompt in ids]
+        parts.append(Part(benchmark, ids, openings, n, entry, store))
     return Plan(settings, out, model, length, manifest, tuple(parts))
 
 

@@ -56,9 +56,15 @@ class Benchmark:
     file: str
     questions: tuple[Question, ...]
 
+    @property
+    def repeats(self) -> int:
+        """Questions whose prompt and answer an earlier one has, too."""
+        return len(self.questions) - len({json.dumps([each.messages, each.answer]) for each in self.questions})
+
     def comparison(self) -> str:
-        """How the gold answers are compared, with counts."""
-        return described(by_comparison((question.answer, question.kind) for question in self.questions))
+        """How the gold answers are compared, with counts, and how many questions repeat an earlier one."""
+        text = described(by_comparison((question.answer, question.kind) for question in self.questions))
+        return f"{text}; {self.repeats} questions repeat an earlier one" if self.repeats else text
 
     def without_unverifiable(self) -> "Benchmark":
         """The benchmark without questions whose gold answer is not understood."""
@@ -80,7 +86,7 @@ def load_benchmarks(files: Sequence[str], policy: str = "fail") -> list[Benchmar
     Raises:
         DataError: a file is empty or cannot be read; a benchmark is spread over several files; or a row has no prompt,
             no answer, an answer that cannot be verified (under ``fail``), an unknown kind of answer, or another
-            question's id.
+            question's id; or half of a benchmark's rows or more repeat an earlier question.
     """
     files = list(dict.fromkeys(os.path.expanduser(str(file)) for file in files))
     check_files(files)
@@ -92,6 +98,12 @@ def load_benchmarks(files: Sequence[str], policy: str = "fail") -> list[Benchmar
                 reason = f"has questions of {name!r}, as {found[name].file}; expected a benchmark in one file"
                 problems.append(Problem(file, None, reason))
             found[name] = Benchmark(name, file, tuple(questions))
+            if (repeats := found[name].repeats) * 2 >= len(questions):
+                reason = (
+                    f"{repeats} of {len(questions)} rows of {name!r} repeat an earlier question; they would count as "
+                    f"questions of their own: expected each question once, and n.{name} for its samples"
+                )
+                problems.append(Problem(file, None, reason))
     if problems:
         raise DataError(problems, ADVICE)
     return [each.without_unverifiable() if policy == "drop" else each for each in found.values()]

@@ -3,8 +3,12 @@
 r"""Find the answer in a response, and the bare gold answer, in time linear in the text."""
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 THINKING, END_OF_THINKING = "<think>", "</think>"
+_TOKENS_OF_TAG = 16
+"""More than a tag and the line breaks after it have, in any tokenizer."""
 _BOXED = re.compile(r"\\boxed\s*\{")
 # What may stand between the boxes of one answer: "$\\boxed{5}$ or $x = \\boxed{6}$".
 _JOINT = re.compile(
@@ -34,6 +38,18 @@ def answer_part(response: str) -> str:
     An open ``<think>`` starts reasoning that was cut off, and an answer in reasoning does not count.
     """
     return response.rpartition(END_OF_THINKING)[2].partition(THINKING)[0]
+
+
+def opening_of(prompt: Sequence[int], tokenizer: Any) -> str:
+    """The tag with which the prompt opens the reasoning, to be put before the response; empty where it does not.
+
+    Without it a response that was cut off in such reasoning would look like an answer.
+
+    Args:
+        prompt: token ids.
+    """
+    end = tokenizer.decode(list(prompt[-_TOKENS_OF_TAG:]), skip_special_tokens=False)
+    return THINKING if end.rstrip().endswith(THINKING) else ""
 
 
 def normalize_gold(answer: str) -> str:

@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 from verl import DataProto
 
 from hpt.common.settings import plain
+from hpt.verifier.extract import opening_of
 from hpt.verifier.reward import score_many
 from hpt.verl_ext.sampling import RolloutError
 
@@ -75,6 +76,8 @@ class Scorer:
 
     def _by_verifier(self, answers: Sequence[Answer]) -> list[dict[str, Any]]:
         texts = self.tokenizer.batch_decode([answer.response for answer in answers], skip_special_tokens=True)
+        openings = [opening_of(answer.prompt, self.tokenizer) for answer in answers]
+        texts = [opening + text for opening, text in zip(openings, texts, strict=True)]
         extras = [answer.fields.get("extra_info") for answer in answers]
         gold_answers = [answer.fields["reward_model"]["ground_truth"] for answer in answers]
         results = score_many(texts, gold_answers, extras, **self.reward_kwargs)

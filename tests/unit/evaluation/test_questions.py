@@ -40,6 +40,17 @@ def test_unverifiable_gold_answers_are_kept_or_dropped(tmp_path):
     assert [question.id for question in dropped.questions] == ["q0"]
 
 
+def test_rows_that_repeat_questions_are_counted_and_half_of_them_refused(tmp_path):
+    def again(number, times):
+        return [{**row(number), "extra_info": info(number, id=f"{number} again {time}")} for time in range(times)]
+
+    (benchmark,) = load_benchmarks([str(write(tmp_path / "a.parquet", [row(0), row(1), row(2), *again(1, 1)]))])
+    assert benchmark.repeats == 1 and benchmark.comparison().endswith("; 1 questions repeat an earlier one")
+    file = str(write(tmp_path / "b.parquet", [row(0), row(1), *again(0, 31), *again(1, 31)]))
+    with pytest.raises(DataError, match=r"62 of 64 rows of 'tiny' repeat an earlier question.*n\.tiny for its samples"):
+        load_benchmarks([file])
+
+
 def test_digest_follows_the_questions_alone(tmp_path):
     rows = [row(1), row(2)]
     (first,) = load_benchmarks([str(write(tmp_path / "a.parquet", rows))])
