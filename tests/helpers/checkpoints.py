@@ -61,11 +61,10 @@ def write_model(
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token=eos, pad_token=pad, chat_template=template)
     sizes = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     ids = {"eos_token_id": ends, "bos_token_id": None, "pad_token_id": None}
-    settings = {**sizes, "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 256, **ids, **config}
+    further = {"num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 256, "vocab_size": len(tokenizer)}
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(
-        AutoConfig.for_model(architecture, vocab_size=len(tokenizer), **settings), dtype=torch.float32
-    )
+    settings = AutoConfig.for_model(architecture, **{**sizes, **further, **ids, **config})
+    model = AutoModelForCausalLM.from_config(settings, dtype=torch.float32)
     model.generation_config = GenerationConfig(eos_token_id=ends if generation is None else generation)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
