@@ -33,14 +33,16 @@ def prepare(
     rope_theta: float | None = typer.Option(None, help="base of the rotary embeddings"),
     max_position_embeddings: int | None = typer.Option(None, min=1, help="longest sequence in tokens"),
     chat_template: str | None = typer.Option(None, help=f"a file, or one of {', '.join(TEMPLATES)}"),
-    pad_token: str | None = typer.Option(None, help="a token of the vocabulary"),
+    eos_token: str | None = typer.Option(None, help="token of the vocabulary with which the model ends its answers"),
+    pad_token: str | None = typer.Option(None, help="a token of the vocabulary that ends nothing"),
     link: bool = typer.Option(False, "--link", help="make hard links to the weights instead of copies"),
     no_progress: bool = NO_PROGRESS,
 ) -> int:
-    """Copy a checkpoint with other positions, chat template or padding token.
+    """Copy a checkpoint with other positions, chat template, EOS or padding token.
 
     The source is never written to, an existing folder is not touched, and weights are copied byte for byte. A tokenizer
-    without a padding token gets a known one of its vocabulary, never EOS.
+    without a padding token gets a known one of its vocabulary, never EOS. A tokenizer whose EOS neither config.json nor
+    generation_config.json names is refused; --eos-token sets it in all of them.
     """
     if preset is not None:
         one_of("--preset", preset, PRESETS)
@@ -48,6 +50,7 @@ def prepare(
         "rope_theta": rope_theta,
         "max_position_embeddings": max_position_embeddings,
         "chat_template": chat_template,
+        "eos_token": eos_token,
         "pad_token": pad_token,
     }
     chosen = {name: value for name, value in given.items() if value is not None}

@@ -42,6 +42,14 @@ def complete_checkpoints(folder: Path) -> list[int]:
     return [step for _, step in sorted(written)]
 
 
+def what_is_kept(folder: Path) -> str:
+    """What a run that has ended early leaves in its folder ``folder``, and what to do, in words."""
+    steps = complete_checkpoints(folder)
+    if not steps:
+        return "there is no complete checkpoint, so the same command begins anew"
+    return f"the last complete checkpoint is kept (global_step_{steps[-1]}), and the same command continues from it"
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write that becomes ``path`` in one step, at the end of the block.

@@ -44,6 +44,11 @@ DEFINITIONS: dict[str, tuple[str, str]] = {
         "tokens",
         "mean length of all rollouts of the step, dropped ones too",
     ),
+    "hpt/truncated_share": (
+        "share",
+        "rollouts that were cut off before their end, of all rollouts of the step; with verl's own manager, which does "
+        "not say why a rollout ends, those of the greatest length",
+    ),
     "hpt/demonstrations_skipped": (
         "questions",
         "questions that the gate sends to their demonstration, but that have none",
@@ -99,7 +104,46 @@ DEFINITIONS: dict[str, tuple[str, str]] = {
         "s",
         "seconds per phase: gen, old_log_prob, adv, update_actor, update_weights, testing, step",
     ),
+    "timing_per_token_ms/gen": (
+        "ms",
+        "per sampled token of all rollouts; not in hpt_colocate_async, which samples during the other phases, too",
+    ),
+    "timing_per_token_ms/ref": ("ms", "per token, prompts too, of the rollouts trained on"),
+    "timing_per_token_ms/update_actor": ("ms", "per token, prompts too, of all rows in the update, padding too"),
+    "critic/score/*": (
+        "score",
+        "mean, maximum and minimum over all rollouts of the step, dropped ones too; so are critic/rewards/* and the "
+        "next five. A step without rollouts has none of them",
+    ),
+    "response_length/*": ("tokens", "of the responses"),
+    "response_length/clip_ratio": (
+        "share",
+        "rollouts of the greatest length (data.max_response_length, hpt.sampling.max_tokens, or what "
+        "rollout.max_model_len leaves), which may have ended there",
+    ),
+    "response_length_non_aborted/*": (
+        "tokens",
+        "both without the empty responses, whose share is response/aborted_ratio",
+    ),
+    "prompt_length/*": ("tokens", "of the prompts"),
+    "prompt_length/clip_ratio": ("share", "rollouts whose prompt has data.max_prompt_length tokens"),
+    "critic/advantages/*": (
+        "advantage",
+        "over the rollouts trained on, as are critic/returns/*, num_turns/* and training/off_policy/trajectory_*. A "
+        "step that trains on no rollout has none of them, nor rollout_corr/* and training/rollout_probs_diff_*",
+    ),
+    "perf/throughput": (
+        "tokens/s",
+        "per GPU and second of the step: perf/total_num_tokens, the tokens of all rows in the update, prompts too",
+    ),
 }
+
+# verl's metrics of rows that it takes for rollouts. The first are replaced by those of all rollouts.
+_OF_ALL_ROLLOUTS = ("critic/score/", "critic/rewards/", "response", "prompt_length/", "timing_per_token_ms/gen")
+_OF_TRAINED_ROLLOUTS = (
+    "critic/advantages/", "critic/returns/", "num_turns/", "training/num_turns/", "training/off_policy/trajectory_",
+    "timing_per_token_ms/ref",
+)  # fmt: skip
 
 
 def _class_of(mean: float) -> str:
@@ -122,15 +166,22 @@ def _share(part: int, whole: int) -> float:
 
 @dataclass(frozen=True)
 class BatchMetrics:
-    """Metrics of one batch that are known before the update.
+    """Metrics of one batch that are known before the update. Sequences have an item per rollout, dropped ones too.
 
     Attributes:
-        scores: verifier scores of all rollouts.
-        response_lengths: their lengths in tokens.
+        scores: of the verifier.
+        response_lengths, prompt_lengths: in tokens.
+        at_limit: whether the response has all tokens that it may have.
+        truncated: whether it was cut off there.
+        sampled: tokens that the phase "gen" has sampled, of all rollouts; 0: other phases have, too.
     """
 
-    scores: Sequence[float]
-    response_lengths: Sequence[int]
+    scores: Sequence[float] = ()
+    response_lengths: Sequence[int] = ()
+    prompt_lengths: Sequence[int] = ()
+    at_limit: Sequence[bool] = ()
+    truncated: Sequence[bool] = ()
+    sampled: int = 0
 
     def of_plan(self, plan: Plan, lengths: Mapping[RowKind, int], epochs: int = 1) -> dict[str, float]:
         """Return the metrics of what the gate decided.
@@ -172,21 +223,52 @@ class BatchMetrics:
             "hpt/questions_all_solved": classes.count("all"),
             "hpt/rollout_accuracy": _mean(self.scores),
             "hpt/response_length_rollout": _mean(self.response_lengths),
+            "hpt/truncated_share": _mean(self.truncated),
         }
 
-    def replace_row_metrics(self, metrics: dict[str, Any]) -> None:
-        """Replace verl's own scores and lengths, which cover the trained rows, by those of all rollouts.
+    def replace_row_metrics(
+        self, metrics: dict[str, Any], seconds: Mapping[str, float], max_prompt_length: int, trained_tokens: int
+    ) -> None:
+        """Replace verl's metrics of rollouts, which cover the rows trained on, by those of all rollouts.
 
-        Without rollouts these metrics are left out.
+        Args:
+            metrics: of the step; those of rollouts that there are none of leave.
+            seconds: per phase.
+            max_prompt_length: in tokens.
+            trained_tokens: prompt and response tokens of the rollouts that are trained on.
         """
-        for prefix, values in (
-            ("critic/score", self.scores),
-            ("critic/rewards", self.scores),
-            ("response_length", self.response_lengths),
-        ):
-            for statistic, function in (("mean", _mean), ("max", max), ("min", min)):
-                if metrics.pop(f"{prefix}/{statistic}", None) is not None and values:
-                    metrics[f"{prefix}/{statistic}"] = function(values)
+        left_out = _OF_ALL_ROLLOUTS + (_OF_TRAINED_ROLLOUTS if not trained_tokens else ())
+        # The phase "adv" sees rollouts only, on the driver, and verl divides it by the tokens of the update.
+        for name in [name for name in metrics if name.startswith((*left_out, "timing_per_token_ms/adv"))]:
+            del metrics[name]
+        if trained_tokens and "ref" in seconds:
+            metrics["timing_per_token_ms/ref"] = seconds["ref"] * 1000 / trained_tokens
+        if self.sampled:
+            metrics["timing_per_token_ms/gen"] = seconds["gen"] * 1000 / self.sampled
+        if self.scores:
+            metrics.update(self._row_metrics(max_prompt_length))
+
+    def _row_metrics(self, max_prompt_length: int) -> dict[str, float]:
+        """verl's names for scores and lengths, over all rollouts."""
+        kept = [(length, cut) for length, cut in zip(self.response_lengths, self.at_limit, strict=True) if length]
+        families = {
+            "critic/score": self.scores,
+            "critic/rewards": self.scores,
+            "response_length": self.response_lengths,
+            "response_length_non_aborted": [length for length, _ in kept],
+            "prompt_length": self.prompt_lengths,
+        }
+        return {
+            f"{family}/{statistic}": function(values)
+            for family, values in families.items()
+            for statistic, function in (("mean", _mean), ("max", max), ("min", min))
+            if values
+        } | {
+            "response_length/clip_ratio": _mean(self.at_limit),
+            "response_length_non_aborted/clip_ratio": _mean([cut for _, cut in kept]),
+            "response/aborted_ratio": 1 - len(kept) / len(self.scores),
+            "prompt_length/clip_ratio": _mean([length >= max_prompt_length for length in self.prompt_lengths]),
+        }
 
 
 def age_metrics(versions: Sequence[tuple[int, int]], trained: int) -> dict[str, float]:

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Prepares a checkpoint for training: a copy with other positions, chat template or padding token.
+"""Prepares a checkpoint for training: a copy with other positions, chat template, EOS or padding token.
 
 The source stays as it is. The new folder appears in one step, complete and checked: transformers has loaded its
 configuration and tokenizer and read the requested values. The weights are copied byte for byte.
@@ -17,11 +17,13 @@ import jinja2
 from hpt.common.errors import ConfigError
 from hpt.common.files import write_json
 from hpt.common.tokenizers import load_tokenizer
+from hpt.data.thinking import OPEN
 from hpt.models.checkpoints import download, local_checkpoint
 from hpt.models.copying import copy_links, link_checkpoint
 from hpt.models.edits import Edits, Settings, load_config
+from hpt.models.endings import Endings, read_endings
 from hpt.models.rope import check_window, rope_theta_of
-from hpt.models.templates import EXAMPLES
+from hpt.models.templates import EXAMPLES, opened_thinking, system_prompt
 
 RECORD = "preparation.json"
 PRESETS = {
@@ -96,13 +98,14 @@ def check_result(folder: Path, settings: Settings, edits: Edits) -> Prepared:
     """Load configuration and tokenizer as a training does; returns what was changed and found.
 
     Raises:
-        ValueError: they do not load, or they do not have the requested values.
+        ValueError: they do not load, they do not have the requested values, or a training would refuse them.
     """
     config, tokenizer = load_config(folder), load_tokenizer(folder, f"the checkpoint {folder}")
     done = Prepared(list(edits.changes))
     read = {
         "rope_theta": rope_theta_of(config),
         "max_position_embeddings": getattr(config, "max_position_embeddings", None),
+        "eos_token": tokenizer.eos_token,
     }
     for name, got in read.items():
         wanted = getattr(settings, name)
@@ -114,16 +117,35 @@ def check_result(folder: Path, settings: Settings, edits: Edits) -> Prepared:
         raise ValueError(
             f"the tokenizer would have {len(tokenizer)} tokens instead of {len(edits.tokenizer)}; expected no new ones"
         )
-    _note_tokens(tokenizer, done)
+    endings = read_endings(folder, tokenizer)
+    if endings.refuted:
+        raise ValueError(
+            f"the tokenizer would not end responses as the model does: {endings.disagreement}; expected one token in "
+            f"all: name the model's with --eos-token '{endings.remedy}'"
+        )
+    if settings.pad_token is not None or tokenizer.pad_token != edits.tokenizer.pad_token:
+        _check_pad(tokenizer, endings)
+    _note_tokens(tokenizer, endings, done)
     _render_examples(tokenizer, done)
     return done
 
 
-def _note_tokens(tokenizer: Any, done: Prepared) -> None:
+def _check_pad(tokenizer: Any, endings: Endings) -> None:
+    ends = {endings.turn: "the token with which the chat template ends an answer", tokenizer.eos_token_id: "EOS"}
+    if (end := ends.get(tokenizer.pad_token_id)) is not None:
+        raise ValueError(
+            f"got padding token {tokenizer.pad_token!r}, which is {end}; expected a token that ends nothing, because "
+            "programs that leave out padding by its id would not learn to stop: name another with --pad-token"
+        )
+
+
+def _note_tokens(tokenizer: Any, endings: Endings, done: Prepared) -> None:
     done.notes.append(
         f"EOS is {tokenizer.eos_token} ({tokenizer.eos_token_id}), "
         f"padding {tokenizer.pad_token} ({tokenizer.pad_token_id})"
     )
+    if endings.disagreement is not None:
+        done.notes.append(f"{endings.disagreement}; {endings.advice}: --eos-token '{endings.remedy}'")
     if tokenizer.pad_token_id == tokenizer.eos_token_id:
         done.notes.append(
             "the padding token is EOS; programs that mask by token id, and not by position, would not learn to stop: "
@@ -137,9 +159,13 @@ def _render_examples(tokenizer: Any, done: Prepared) -> None:
             "there is no chat template: name one with --chat-template, or set data.prompt_template in the training"
         )
         return
+
+    def render(messages: list[dict[str, str]]) -> str:
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+
     for messages in EXAMPLES:
         try:
-            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            text = render(messages)
         except jinja2.TemplateError as error:
             roles = " and ".join(message["role"] for message in messages)
             if len(messages) == 1:
@@ -149,3 +175,10 @@ def _render_examples(tokenizer: Any, done: Prepared) -> None:
             done.examples.append(text)
     if not any(EXAMPLES[0][0]["content"] in text for text in done.examples[:1]):
         raise ValueError(f"the chat template leaves out the question: it renders {done.examples[0]!r}")
+    if added := system_prompt(render):
+        done.notes.append(f"the chat template adds a system message to questions without one: {added!r}")
+    if opened_thinking(done.examples[0]) == OPEN:
+        done.notes.append(
+            f"the chat template opens {OPEN} in the prompt: demonstrations have to go on from there, with "
+            "the reasoning; else name another template"
+        )

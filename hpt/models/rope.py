@@ -13,11 +13,8 @@ from typing import Any
 Config = dict[str, Any]
 
 
-def set_rope_theta(config: Config, theta: float) -> list[str]:
+def set_rope_theta(config: Config, theta: float) -> None:
     """Change the base of the frequencies wherever the config states it.
-
-    Returns:
-        What was changed, in words.
 
     Raises:
         ValueError: the number is not positive, the embeddings are scaled or per layer, or there is no base to change.
@@ -31,21 +28,15 @@ def set_rope_theta(config: Config, theta: float) -> list[str]:
         raise ValueError(
             "config.json has neither rope_theta nor rope_parameters; expected a model with rotary embeddings"
         )
-    before = (parameters or {}).get("rope_theta", config.get("rope_theta"))
     sections = (parameters, config.get("rope_scaling"))
     places = [config, *(section for section in sections if section)]
-    if all(place.get("rope_theta") == value for place in places):
-        return []
     for place in places:
-        place["rope_theta"] = value
-    return [f"rope_theta: {before} -> {value}"]
+        if place.get("rope_theta") != value:
+            place["rope_theta"] = value
 
 
-def set_max_positions(config: Config, positions: int) -> list[str]:
+def set_max_positions(config: Config, positions: int) -> None:
     """Change the length of the longest sequence.
-
-    Returns:
-        What was changed, in words.
 
     Raises:
         ValueError: the number is no positive whole number, the config has no such setting, or the embeddings are
@@ -55,12 +46,9 @@ def set_max_positions(config: Config, positions: int) -> list[str]:
         raise ValueError(f"got max_position_embeddings={positions!r}; expected a whole number >= 1")
     if "max_position_embeddings" not in config:
         raise ValueError("config.json has no max_position_embeddings; expected one to change")
-    before = config["max_position_embeddings"]
-    if before == positions:
-        return []
-    _check_unscaled(config, "max_position_embeddings")
-    config["max_position_embeddings"] = positions
-    return [f"max_position_embeddings: {before} -> {positions}"]
+    if config["max_position_embeddings"] != positions:
+        _check_unscaled(config, "max_position_embeddings")
+        config["max_position_embeddings"] = positions
 
 
 def _check_unscaled(config: Config, setting: str) -> None:

@@ -26,7 +26,7 @@ from hpt.verl_ext.validation import select_platform
 
 SETTINGS = ("section hpt", "settings", "values", "trainer", "demonstrations", "batch", "rollouts")
 # Lines that a run shows though all is well.
-SHOWN = ("data", "gold answers", "resume")
+SHOWN = ("data", "gold answers", "system message", "resume")
 # Every check of hpt.verl_ext.validation is one of these steps.
 STEPS = (
     Step("versions", machine_checks.versions),

@@ -11,6 +11,10 @@ import pyarrow.parquet as pq
 from hpt.common.digests import WEIGHTS, files_matching
 from hpt.common.tokenizers import with_eos
 from hpt.data.checks import iter_rows, solution_text
+from hpt.data.thinking import CLOSE, OPEN
+from hpt.method.config import HPTConfig
+from hpt.method.strategies import trains_on_demonstrations
+from hpt.models.templates import opened_thinking, system_prompt
 from hpt.preflight import model as models
 from hpt.preflight.run_folder import holder_of, in_use
 from hpt.preflight.run_record import compare, describe, finished, folder_of, refusal, without_record
@@ -73,17 +77,20 @@ def _sharing_problem(context: Context, sizes: models.ModelSizes) -> tuple[str, s
 
 
 def tokenizer(context: Context) -> list[Check]:
-    """Check the template, the EOS and padding tokens and the number of tokens."""
+    """Check the template, the EOS and padding tokens and the ids of the tokens."""
     assert context.model is not None
     settings = context.config.actor_rollout_ref.model
     context.tokenizer = models.load_run_tokenizer(context.config, context.model)
     vocabulary = context.sizes.vocabulary if context.sizes else None
-    problems = models.tokenizer_problems(context.config, context.tokenizer, vocabulary)
-    if problems:
-        return [failed("tokenizer", problem.partition(": ")[0], problem.partition(": ")[2]) for problem in problems]
+    endings = models.endings_of(context.config, context.tokenizer, context.model)
+    problems = models.tokenizer_problems(context.config, context.tokenizer, vocabulary, endings)
+    if problems or endings is None:
+        return [failed("tokenizer", *problem) for problem in problems]
     own = "data.prompt_template" if settings.custom_chat_template else "the tokenizer's template"
     it = context.tokenizer
-    return [passed("tokenizer", f"{len(it):,} tokens, EOS {it.eos_token}, padding {it.pad_token}, {own}")]
+    found = f"{len(it):,} tokens, EOS {it.eos_token}, padding {it.pad_token}, {own}"
+    notes = [warned("tokenizer", *warning) for warning in models.tokenizer_warnings(it, endings)]
+    return [passed("tokenizer", found), *notes]
 
 
 # ---- questions ----
@@ -103,26 +110,71 @@ def data(context: Context) -> list[Check]:
 
 
 def prompts(context: Context) -> list[Check]:
-    """Count the training prompts that are longer than ``data.max_prompt_length``."""
+    """Count the training prompts that are too long, and say what the template adds to questions."""
     config, limit, longest, total, over = context.config, context.config.data.max_prompt_length, 0, 0, 0
+    bare, opened = 0, 0
     for file in question_files.local_files(config.data.train_files):
         for _, row in iter_rows(file, [config.data.prompt_key]):
-            text = models.render(config, context.tokenizer, row[config.data.prompt_key])
+            messages = row[config.data.prompt_key]
+            text = models.render(config, context.tokenizer, messages)
             total += 1
+            bare += all(message["role"] != "system" for message in messages)
+            opened += opened_thinking(text) is not None
             if len(text.encode()) < limit:  # a token is a byte at least, and some tokenizers put one before the text
                 continue
             length = len(context.tokenizer(text, add_special_tokens=False)["input_ids"])
             longest, over = max(longest, length), over + (length > limit)
+    lines = [_prompt_lengths(context, total, over, longest)]
+    added = system_prompt(lambda messages: models.render(config, context.tokenizer, messages))
+    if added and bare:
+        found = f"the template adds {added!r} to {bare:,} of {total:,} questions, which have no system message"
+        lines.append(passed("system message", found))
+    return lines + (_thinking(context) if opened else [])
+
+
+def _prompt_lengths(context: Context, total: int, over: int, longest: int) -> Check:
+    data = context.config.data
     if not over:
-        return [passed("prompts", f"none of {total:,} has more than data.max_prompt_length={limit} tokens")]
-    found = f"{over:,} of {total:,} have more than data.max_prompt_length={limit} tokens, the longest {longest}"
-    if not config.data.filter_overlong_prompts:
+        return passed(
+            "prompts", f"none of {total:,} has more than data.max_prompt_length={data.max_prompt_length} tokens"
+        )
+    found = (
+        f"{over:,} of {total:,} have more than data.max_prompt_length={data.max_prompt_length} tokens, the longest "
+        f"{longest}"
+    )
+    if not data.filter_overlong_prompts:
         advice = "raise data.max_prompt_length, or leave them out with data.filter_overlong_prompts=true"
-        return [failed("prompts", found, advice)]
+        return failed("prompts", found, advice)
     context.questions -= over
     if over == total:
-        return [failed("prompts", found, "raise data.max_prompt_length")]
-    return [warned("prompts", found, "data.filter_overlong_prompts=true leaves them out")]
+        return failed("prompts", found, "raise data.max_prompt_length")
+    return warned("prompts", found, "data.filter_overlong_prompts=true leaves them out")
+
+
+def _thinking(context: Context) -> list[Check]:
+    """Whether demonstrations go on where the template has written ``<think>`` into the prompt."""
+    settings, rollouts = HPTConfig.from_mapping(context.config.hpt), context.config.actor_rollout_ref.rollout.n
+    if not trains_on_demonstrations(settings.feedback, rollouts):
+        return []
+    total = doubled = unclosed = 0
+    tag = None
+    for messages, demonstration in _questions(context):
+        if demonstration is None:
+            continue
+        tag = opened_thinking(models.render(context.config, context.tokenizer, messages))
+        total += 1
+        doubled += tag is not None and demonstration.lstrip().startswith(OPEN)
+        unclosed += tag == OPEN and CLOSE not in demonstration
+    way_out = f"take a template that does not write it: data.prompt_template, or {models.PREPARE} --chat-template"
+    if doubled:
+        found = f"{doubled:,} of {total:,} demonstrations begin with {OPEN}, which the template has written already"
+        strip = "" if tag == OPEN else "take it out with hpt data prepare --think strip, or "
+        return [failed("thinking", found, f"{strip}{way_out}")]
+    if unclosed:
+        found = f"{unclosed:,} of {total:,} demonstrations do not close the {OPEN} that the template opens"
+        line = failed if unclosed == total else warned
+        return [line("thinking", f"{found}: the model would learn to answer within its reasoning", way_out)]
+    return [passed("thinking", f"{total:,} demonstrations go on after the {tag} that the template writes")]
 
 
 def examples(context: Context) -> list[Check]:
@@ -138,19 +190,21 @@ def examples(context: Context) -> list[Check]:
     return lines or [passed("template", "rendered below: prompts end where the model's answer begins")]
 
 
-def _first_questions(context: Context) -> Iterator[Example]:
-    """Yield (messages, demonstration) of the first questions that have one, or else of the first questions."""
+def _questions(context: Context) -> Iterator[Example]:
+    """Yield (messages, demonstration) of the training questions."""
     data = context.config.data
+    for file in question_files.local_files(data.train_files):
+        names = pq.read_schema(os.path.expanduser(file)).names
+        columns = [name for name in (data.prompt_key, data.target_key) if name in names]
+        for _, row in iter_rows(file, columns):
+            yield row[data.prompt_key], solution_text(row.get(data.target_key))
 
-    def questions() -> Iterator[Example]:
-        for file in question_files.local_files(data.train_files):
-            names = pq.read_schema(os.path.expanduser(file)).names
-            columns = [name for name in (data.prompt_key, data.target_key) if name in names]
-            for _, row in iter_rows(file, columns):
-                yield row[data.prompt_key], solution_text(row.get(data.target_key))
 
-    demonstrated = list(itertools.islice((item for item in questions() if item[1] is not None), EXAMPLES))
-    yield from demonstrated or itertools.islice(questions(), EXAMPLES)
+def _first_questions(context: Context) -> Iterator[Example]:
+    """Yield the first questions that have a demonstration, or else the first questions."""
+    questions = (item for item in _questions(context) if item[1] is not None)
+    demonstrated = list(itertools.islice(questions, EXAMPLES))
+    yield from demonstrated or itertools.islice(_questions(context), EXAMPLES)
 
 
 def _show_demonstration(context: Context, number: int, text: str | None) -> list[Check]:

@@ -15,6 +15,7 @@ from hpt.common.errors import ConfigError, first_line
 from hpt.common.settings import plain
 from hpt.common.tokenizers import load_tokenizer
 from hpt.models.checkpoints import cached_checkpoint, local_checkpoint
+from hpt.models.endings import Endings, read_endings
 
 PREPARE = "hpt model prepare"
 _PROCESSORS = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
@@ -137,32 +138,51 @@ def render(config: DictConfig, tokenizer: Any, messages: list[dict[str, str]]) -
     )
 
 
-def tokenizer_problems(config: DictConfig, tokenizer: Any, vocabulary: int | None) -> list[str]:
-    """List what the tokenizer lacks that the template, the demonstrations or the batches need.
+def endings_of(config: DictConfig, tokenizer: Any, folder: Path) -> Endings | None:
+    """What ends a response in a run; None for a tokenizer without EOS."""
+    if tokenizer.eos_token_id is None:
+        return None
+    return read_endings(folder, tokenizer, OmegaConf.select(config, "actor_rollout_ref.model.custom_chat_template"))
+
+
+def tokenizer_problems(
+    config: DictConfig, tokenizer: Any, vocabulary: int | None, endings: Endings | None
+) -> list[tuple[str, str]]:
+    """List what the tokenizer lacks that the template, the demonstrations or the batches need, and what to do.
 
     Args:
         vocabulary: number of rows of the model's embedding; None: not known.
+        endings: of :func:`endings_of`.
     """
     problems = []
     own = OmegaConf.select(config, "actor_rollout_ref.model.custom_chat_template")
     if own is None and not tokenizer.chat_template:
-        problems.append(
-            f"it has no chat template: give it one ({PREPARE} --chat-template), or set data.prompt_template"
-        )
+        advice = f"give it one ({PREPARE} --chat-template), or set data.prompt_template"
+        problems.append(("it has no chat template", advice))
     elif (why := _rendering_problem(config, tokenizer)) is not None:
-        problems.append(f"the template cannot be rendered: {why}")
-    if tokenizer.eos_token_id is None:
-        problems.append(
-            "it has no EOS token, which ends every response and demonstration: set eos_token in tokenizer_config.json"
-        )
+        problems.append(("the template cannot be rendered", why))
+    if endings is None:
+        found = "it has no EOS token, which ends every response and demonstration"
+        problems.append((found, f"name the model's ({PREPARE} --eos-token)"))
+    elif endings.refuted:
+        problems.append((str(endings.disagreement), f"name the model's ({PREPARE} --eos-token '{endings.remedy}')"))
     if tokenizer.pad_token_id is None:
-        problems.append(f"it has no padding token: name one ({PREPARE} --pad-token)")
-    if vocabulary is not None and len(tokenizer) > vocabulary:
-        problems.append(
-            f"it has {len(tokenizer)} tokens and the model's embedding {vocabulary} rows: take the tokenizer of this "
-            "model"
-        )
+        problems.append(("it has no padding token", f"name one ({PREPARE} --pad-token)"))
+    if vocabulary is not None and (last := max(tokenizer.get_vocab().values())) >= vocabulary:
+        found = f"its last token is number {last + 1} and the model's embedding has {vocabulary} rows"
+        problems.append((found, "take the tokenizer of this model"))
     return problems
+
+
+def tokenizer_warnings(tokenizer: Any, endings: Endings) -> list[tuple[str, str]]:
+    """List what a user should know of a tokenizer with which a training is possible, and what to do."""
+    warnings = []
+    if endings.disagreement is not None:
+        warnings.append((endings.disagreement, f"{endings.advice}: {PREPARE} --eos-token '{endings.remedy}'"))
+    if tokenizer.pad_token_id == tokenizer.eos_token_id:
+        found = f"its padding token is its EOS {tokenizer.eos_token}"
+        warnings.append((found, f"right here, where masks go by position; for other programs: {PREPARE} --pad-token"))
+    return warnings
 
 
 def _rendering_problem(config: DictConfig, tokenizer: Any) -> str | None:

@@ -50,7 +50,7 @@ class PlainSFTTrainer(RoutedTrainerMixin, PPOTrainerSync):
             partition_id=PARTITION,
             extra_info={},
         )
-        rows = self._lay_out(questions, plan, placed, BatchMetrics([], []), rows, metrics)
+        rows = self._lay_out(questions, plan, placed, BatchMetrics(), rows, metrics)
         rows = self._compute_advantage(rows, metrics)
         with marked_timer("update_actor", timing_raw, color="red"):
             return self._update_actor(rows, metrics)

@@ -34,6 +34,7 @@ class Answer:
         prompt, response: token ids; ``prefix_length`` of the response were given.
         log_probs: per response token under the server's policy; None unless asked for.
         version: training step that made the server's weights.
+        truncated: whether the response was cut off before its end.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Answer:
     prefix_length: int
     log_probs: list[float] | None
     version: int | None
+    truncated: bool
 
 
 class Scorer:

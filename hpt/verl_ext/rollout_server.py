@@ -177,7 +177,7 @@ class BatchServer(vLLMHttpServer):
         log_probs = None
         if response.logprobs is not None:
             log_probs = [of_token[token].logprob for token, of_token in zip(tokens, response.logprobs, strict=True)]
-        return Sample(tokens, log_probs)
+        return Sample(tokens, log_probs, truncated=response.finish_reason == "length")
 
     async def _lora_request(self) -> LoRARequest | None:
         if not self.lora_as_adapter or VLLM_LORA_INT_ID not in await self.engine.list_loras():

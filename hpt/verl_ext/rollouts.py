@@ -267,6 +267,7 @@ class RolloutManager:
                 # The prefix was not sampled.
                 log_probs=None if sample.log_probs is None else [0.0] * len(prefix) + sample.log_probs,
                 version=question.version,
+                truncated=sample.truncated,
             )
             for number, (prefix, sample) in enumerate(zip(question.prefixes, question.samples, strict=True))
         ]
@@ -341,6 +342,7 @@ def _tag(answer: Answer, step: int) -> dict[str, Any]:
         "status": "success",
         **row_io.length_tags(len(answer.prompt), len(answer.response)),
         "prefix_len": answer.prefix_length,
+        "truncated": answer.truncated,
         "global_steps": step,
         "min_global_steps": answer.version,
         "max_global_steps": answer.version,

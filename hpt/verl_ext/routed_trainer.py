@@ -261,7 +261,8 @@ class RoutedTrainerMixin(PPOTrainer):
         else:
             metrics.update({"training/global_step": global_steps, "training/epoch": epoch})
             metrics.update({f"timing_s/{name}": seconds for name, seconds in timing_raw.items()})
-        self.routed.rollouts.replace_row_metrics(metrics)
+        trained = sum(tag["seq_len"] for tag in row_io.select(batch, [RowKind.ROLLOUT]).tags)
+        self.routed.rollouts.replace_row_metrics(metrics, timing_raw, self.config.data.max_prompt_length, trained)
         questions, rows = row_io.besides(str(batch.partition_id), batch.keys)
         metrics["hpt/questions_in_flight"], metrics["hpt/leftover_rows"] = len(questions), len(rows)
 

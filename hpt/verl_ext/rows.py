@@ -304,8 +304,8 @@ def for_update(
 def demonstrations_as_padding(batch: KVBatchMeta) -> KVBatchMeta:
     """Return the batch as verl's metrics should see it: they leave out rows that are tagged as padding.
 
-    verl's scores, rewards and response lengths are about rollouts. A batch without any keeps its
-    demonstrations, because those metrics fail on nothing at all; they are replaced afterwards.
+    verl's metrics of advantages, turns and ages are about rollouts. A batch without any keeps its
+    demonstrations, because those metrics fail on nothing at all; they are taken out afterwards.
     """
     kinds = [kind_of(tag) for tag in batch.tags]
     if RowKind.ROLLOUT not in kinds:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import threading
+from pathlib import Path
 from typing import Any, cast
 
 import ray
@@ -16,12 +17,11 @@ from verl.trainer.main_ppo import TaskRunnerV1
 from verl.workers.rollout.replica import RolloutReplica, RolloutReplicaRegistry
 
 from hpt.common.errors import RunError
+from hpt.common.files import what_is_kept
 from hpt.method.config import HPTConfig
 from hpt.verl_ext import logs, ray_cluster
 from hpt.verl_ext.cpu.forkserver import ForkServer
 from hpt.verl_ext.sampling import RolloutError
-
-KEPT = "the last complete checkpoint is kept, and the same command continues from it"
 
 
 class HybridTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
@@ -107,7 +107,11 @@ def run(config: DictConfig, server: ForkServer | None = None) -> None:
     A TERM signal (a scheduler's) ends the run as Ctrl-C does: workers are shut down, and a checkpoint
     that is being written is never taken for a finished one, because verl's tracker file names a
     checkpoint only once it is complete.
+
+    Raises:
+        RunError: why the run failed, and what is left of it.
     """
+    folder = Path(config.trainer.default_local_dir)
     signal.signal(signal.SIGTERM, _interrupt)
     logs.show()
     with contextlib.ExitStack() as stack:
@@ -125,10 +129,10 @@ def run(config: DictConfig, server: ForkServer | None = None) -> None:
             if file := OmegaConf.select(config, "ray_kwargs.timeline_json_file"):
                 ray.timeline(filename=file)
         except RayActorError as error:
-            raise RunError(f"a worker process has died: {cause_of(error)}; {KEPT}") from error
+            raise RunError(f"a worker process has died: {cause_of(error)}; {what_is_kept(folder)}") from error
         except RayTaskError as error:
             if isinstance(error.cause, RunError):  # Ray's copy of it has a traceback for its message
-                raise RunError(f"{error.cause}; {KEPT}") from error
+                raise RunError(f"{error.cause}; {what_is_kept(folder)}") from error
             raise
         except RolloutError as error:
-            raise RunError(f"{error}; {KEPT}") from error
+            raise RunError(f"{error}; {what_is_kept(folder)}") from error

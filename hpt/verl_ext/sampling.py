@@ -42,10 +42,11 @@ class SampleRequest(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One generated continuation: token ids, and their log-probabilities (None unless asked for)."""
+    """One generated continuation: token ids, log-probabilities (None unless asked for), and whether it was cut off."""
 
     tokens: list[int]
     log_probs: list[float] | None
+    truncated: bool
 
 
 def is_ours(config: DictConfig) -> bool:

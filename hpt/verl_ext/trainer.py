@@ -26,6 +26,7 @@ from hpt.verifier.reward import score_many
 from hpt.verl_ext import rows as row_io
 from hpt.verl_ext.layout import pad_for_ranks
 from hpt.verl_ext.routed_trainer import RoutedTrainerMixin, place_of
+from hpt.verl_ext.sampling import response_limit, room_for
 from hpt.verl_ext.sessions import rows_of_sessions, with_all_rows
 
 
@@ -57,11 +58,31 @@ class HybridTrainerMixin(RoutedTrainerMixin):
         prompts = {question.uid: sessions[question.rollouts[0]][0] for question in questions}
         placed = self._place(questions, plan, prompts, tags, partition_id)
         self._log_questions(questions, plan)
-        rollouts = BatchMetrics(
-            scores=[score for question in questions for score in question.scores],
-            response_lengths=[sum(tags[key]["response_len"] for key in rows) for rows in sessions.values()],
-        )
+        rollouts = self._batch_metrics(questions, [[tags[key] for key in rows] for rows in sessions.values()])
         return self._lay_out(questions, plan, placed, rollouts, batch, metrics)
+
+    def _batch_metrics(self, questions: Sequence[Question], sessions: Sequence[Sequence[dict]]) -> BatchMetrics:
+        """Scores and lengths of all rollouts.
+
+        Args:
+            sessions: the tags of each rollout's rows. Rows of verl's own manager do not say whether they were cut.
+        """
+        limit, context = response_limit(self.config), self.config.actor_rollout_ref.rollout.max_model_len
+        prompts = [rows[0]["prompt_len"] for rows in sessions]
+        responses = [sum(row["response_len"] for row in rows) for rows in sessions]
+        at_limit = [
+            response >= room_for(prompt, limit, context) for prompt, response in zip(prompts, responses, strict=True)
+        ]
+        prefixes = sum(row.get("prefix_len", 0) for rows in sessions for row in rows)
+        sampled = sum(length for question in questions for length in question.lengths) - prefixes
+        return BatchMetrics(
+            scores=[score for question in questions for score in question.scores],
+            response_lengths=responses,
+            prompt_lengths=prompts,
+            at_limit=at_limit,
+            truncated=[rows[-1].get("truncated", full) for rows, full in zip(sessions, at_limit, strict=True)],
+            sampled=sampled if self.base_mode == "sync" else 0,
+        )
 
     def _questions(self, sessions: Mapping[str, list[str]], partition_id: str) -> list[Question]:
         """The batch as questions, in the order in which the sampler drew them: optimizer steps are cut in it.

@@ -30,6 +30,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hpt.common.errors import HPTError
 from hpt.common.exit import leave
+from hpt.common.files import what_is_kept
 from hpt.verl_ext.cpu.forkserver import ForkServer, modules, serving
 from recipe.hpt.configs import FOLDER, explain_group, explain_missing, training_names
 
@@ -77,7 +78,10 @@ def _run(config: DictConfig) -> None:
             from hpt.verl_ext.runner import run
 
             gc.enable()
-            run(config, server)
+            try:
+                run(config, server)
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(what_is_kept(Path(config.trainer.default_local_dir))) from None
 
 
 def _fork_server(config: DictConfig) -> contextlib.AbstractContextManager[ForkServer | None]:
@@ -143,8 +147,8 @@ def main() -> int:
         if not isinstance(end.code, int):
             raise
         return end.code
-    except KeyboardInterrupt:
-        print("interrupted; the last complete checkpoint is kept", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print("; ".join(["interrupted", *map(str, stop.args)]), file=sys.stderr)
         return 130
     return 0
 

@@ -148,7 +148,7 @@ def evaluation_settings() -> str:
 
 
 def metrics() -> str:
-    """Metrics that this project adds to verl's."""
+    """Metrics that this project adds to verl's, and those of verl that it gives another meaning."""
     rows = [(f"`{name}`", unit, meaning) for name, (unit, meaning) in DEFINITIONS.items()]
     return table(("metric", "unit", "meaning"), rows)
 
@@ -194,8 +194,9 @@ verl's setting. A resumed run keeps the earlier file as `metrics.1.jsonl`, and `
 reads both as one run.
 
 Watch these first: `hpt/sft_share_questions`, `hpt/rollout_accuracy`, `hpt/p_hist/*`, `hpt/loss_sft`, `hpt/loss_rl`,
-`hpt/entropy_rollout`, `hpt/grad_norm`, `hpt/steps_skipped` and `timing_s/*`. verl's `critic/score/*` and the mean,
-maximum and minimum of `response_length` are over all rollouts, including those that the gate dropped.
+`hpt/entropy_rollout`, `hpt/grad_norm`, `hpt/steps_skipped` and `timing_s/*`; with a new model `hpt/truncated_share`,
+too. What verl says of scores and lengths is over all rollouts here, including those that the gate dropped: the last
+lines of the table.
 
 {metrics()}
 

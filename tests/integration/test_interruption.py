@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from hpt.common.files import TRACKER
+from hpt.common.files import TRACKER, what_is_kept
 from tests.helpers.checkpoints import parameters
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
@@ -29,6 +29,7 @@ def test_ctrl_c_leaves_no_process_and_no_half_checkpoint(launch, tmp_path, whole
         run.process.send_signal(signal.SIGINT)
     assert run.wait(90) == 130, run.log[-3000:]
     run.assert_nothing_is_left()
+    assert f"interrupted; {what_is_kept(run.folder)}" in run.log
     tracker = run.folder / TRACKER
     if tracker.exists():  # what it names is complete
         folder = run.folder / f"global_step_{tracker.read_text().strip()}"

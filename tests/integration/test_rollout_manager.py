@@ -39,7 +39,7 @@ def servers(queue):
             seeds = [request.seed for request in requests]
             # Two ids that stand for the seed, and 0 to 2 more.
             tokens = [[seed % 5, seed % 7, *[2] * (seed % 3)] for seed in seeds]
-            return [self.sample(each, [-0.5] * len(each)) for each in tokens], 2
+            return [self.sample(each, [-0.5] * len(each), len(each) % 2 == 0) for each in tokens], 2
 
         def asked(self):
             return self.calls
@@ -154,6 +154,7 @@ def test_rows_are_what_verl_and_the_trainer_read(queue, manager):
     assert fields["extra_fields"]["reward_extra_info"]["reason"] == "no_answer"
     assert tag["global_steps"] == STEP and tag["min_global_steps"] == tag["max_global_steps"] == 2
     assert (tag["prompt_len"], tag["response_len"]) == (len(prompt), len(response))
+    assert all(tag["truncated"] is (tag["response_len"] % 2 == 0) for tag, _ in found.values())
 
 
 def test_a_seed_follows_from_run_step_question_and_sample_alone(queue, manager):

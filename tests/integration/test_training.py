@@ -135,6 +135,18 @@ def test_every_question_is_logged(second_half):
         assert share == pytest.approx(steps[step]["hpt/sft_share_questions"])
 
 
+def test_lengths_and_times_are_those_of_all_rollouts(first_half):
+    run, steps = first_half
+    log = question_log.read(run.folder)
+    for step in (1, 2):
+        found = steps[step]
+        assert found["response_length/mean"] == pytest.approx(found["hpt/response_length_rollout"])
+        tokens = found["response_length/mean"] * sum(log[step]["n"])
+        assert found["timing_per_token_ms/gen"] == pytest.approx(1000 * found["timing_s/gen"] / tokens)
+        # A response that ends with the last token that it may have was not cut.
+        assert 0 <= found["hpt/truncated_share"] <= found["response_length/clip_ratio"] <= 1
+
+
 def test_every_metric_of_ours_is_defined(second_half):
     names = {name for row in second_half.steps().values() for name in row if name.startswith("hpt/")}
     assert names <= set(DEFINITIONS)

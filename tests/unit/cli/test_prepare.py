@@ -18,6 +18,7 @@ from hpt.cli import main
 from hpt.data.openr1 import COMPLETE, SUBSET
 from hpt.data.writing import read_manifest
 from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
+from tests.helpers.checkpoints import IM_END, IM_START, write_model
 from tests.helpers.hub import COMMIT
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -193,8 +194,8 @@ def test_prepare_model(run, tmp_path, model):
     arguments = (model, out, "--preset", "qwen2.5-math", "--rope-theta", "50000")
     done = run(*MODEL, *arguments, "--chat-template", template, "--link")
     assert done.returncode == 0, done.stderr
-    assert "changed max_position_embeddings: 256 -> 16384" in done.stdout
-    assert "changed rope_theta: 10000.0 -> 50000" in done.stdout
+    assert "changed config.json: max_position_embeddings: 256 -> 16384" in done.stdout
+    assert "changed config.json: rope_parameters.rope_theta: 10000.0 -> 50000" in done.stdout
     assert "chat template, example 1: 'Q: What is 1+1?'" in done.stdout
     assert "note: EOS is <|im_end|> (1), padding <|endoftext|> (0)" in done.stdout
     assert "hard links to" in done.stdout
@@ -202,3 +203,19 @@ def test_prepare_model(run, tmp_path, model):
     assert again.returncode == 2 and "exists" in again.stderr and "Traceback" not in again.stderr
     wrong = run(*MODEL, model, tmp_path / "llama", "--preset", "llama-3.1")
     assert wrong.returncode == 2 and "of type qwen2; expected llama" in wrong.stderr
+
+
+def test_an_eos_that_disagrees_is_refused_and_set_in_all_files(tmp_path, capsys):
+    model = write_model(tmp_path / "model", eos=IM_START, pad=None, generation=[0, 2])
+    assert main([*MODEL, str(model), str(tmp_path / "out"), "--no-progress"]) == 2
+    assert "--eos-token '<|im_end|>'" in capsys.readouterr().err
+    options = ("--eos-token", IM_END, "--pad-token", "[UNK]", "--no-progress")
+    assert main([*MODEL, str(model), str(tmp_path / "out"), *options]) == 0
+    changed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("changed")]
+    assert changed == [
+        "changed config.json: pad_token_id: none -> 3",
+        "changed generation_config.json: eos_token_id: [0, 2] -> [2, 0]",
+        "changed generation_config.json: pad_token_id: none -> 3",
+        "changed tokenizer_config.json: eos_token: <|im_start|> -> <|im_end|>",
+        "changed tokenizer_config.json: pad_token: none -> [UNK]",
+    ]

@@ -35,6 +35,14 @@ def test_a_checkpoint_that_vanishes_between_two_looks_is_left_out(tmp_path, monk
     assert files.complete_checkpoints(tmp_path) == [2]
 
 
+def test_only_a_checkpoint_that_is_there_is_said_to_be_kept(tmp_path):
+    assert files.what_is_kept(tmp_path / "none") == "there is no complete checkpoint, so the same command begins anew"
+    write_checkpoint(tmp_path, 1, complete=False)
+    assert "begins anew" in files.what_is_kept(tmp_path)
+    write_checkpoint(tmp_path, 3)
+    assert "is kept (global_step_3), and the same command continues" in files.what_is_kept(tmp_path)
+
+
 def test_a_checkpoint_whose_step_is_not_logged_yet_does_not_count(tmp_path):
     folder = write_checkpoint(tmp_path, 1)
     assert files.complete_checkpoints(tmp_path) == [1]

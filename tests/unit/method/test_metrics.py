@@ -65,6 +65,7 @@ def test_a_batch_by_hand():
         "hpt/questions_all_solved": 1,
         "hpt/rollout_accuracy": 0.4,
         "hpt/response_length_rollout": 4.0,
+        "hpt/truncated_share": 0.0,
         "hpt/demonstrations_skipped": 0,
         "hpt/rows_rollout": 4,
         "hpt/rows_demonstration": 2,
@@ -132,39 +133,58 @@ def test_an_empty_batch_has_zeros_and_no_division_by_zero():
     assert set(metrics.values()) == {0}
 
 
-def test_verls_own_numbers_speak_of_all_rollouts():
-    metrics = {
-        f"{prefix}/{statistic}": -1.0
-        for prefix in ("critic/score", "critic/rewards", "response_length", "prompt_length")
-        for statistic in ("mean", "max", "min")
-    }
-    BatchMetrics([0.0, 1.0, 0.5, 0.5], [10, 2, 4, 4]).replace_row_metrics(metrics)
-    assert metrics == {
-        "critic/score/mean": 0.5,
-        "critic/score/max": 1.0,
-        "critic/score/min": 0.0,
-        "critic/rewards/mean": 0.5,
-        "critic/rewards/max": 1.0,
-        "critic/rewards/min": 0.0,
-        "response_length/mean": 5.0,
-        "response_length/max": 10,
-        "response_length/min": 2,
-        "prompt_length/mean": -1.0,
-        "prompt_length/max": -1.0,
-        "prompt_length/min": -1.0,
-    }
+ROLLOUTS = BatchMetrics(
+    scores=[0.0, 1.0, 0.5, 0.5],
+    response_lengths=[10, 2, 4, 0],
+    prompt_lengths=[3, 3, 5, 5],
+    at_limit=[True, False, True, False],
+    truncated=[True, False, False, False],
+    sampled=12,
+)
+ROW_METRICS = {
+    "critic/score/mean": 0.5, "critic/score/max": 1.0, "critic/score/min": 0.0,
+    "critic/rewards/mean": 0.5, "critic/rewards/max": 1.0, "critic/rewards/min": 0.0,
+    "response_length/mean": 4.0, "response_length/max": 10, "response_length/min": 0,
+    "response_length/clip_ratio": 1 / 2,
+    "response_length_non_aborted/mean": 16 / 3, "response_length_non_aborted/max": 10,
+    "response_length_non_aborted/min": 2, "response_length_non_aborted/clip_ratio": 2 / 3,
+    "response/aborted_ratio": 1 / 4,
+    "prompt_length/mean": 4.0, "prompt_length/max": 5, "prompt_length/min": 3, "prompt_length/clip_ratio": 1 / 2,
+    "timing_per_token_ms/gen": 500.0,
+}  # fmt: skip
+SECONDS = {"gen": 6.0, "ref": 1.0, "adv": 1.0, "step": 9.0}
 
 
-def test_metrics_that_verl_did_not_report_are_not_invented():
-    metrics = {"critic/score/mean": -1.0}
-    BatchMetrics([1.0], [3]).replace_row_metrics(metrics)
-    assert metrics == {"critic/score/mean": 1.0}
+@pytest.mark.parametrize("reported", [True, False])
+def test_verls_own_numbers_speak_of_all_rollouts(reported):
+    """Also in a step without a row to train on, for which verl's are not computed."""
+    metrics = dict.fromkeys(ROW_METRICS, -1.0) if reported else {}
+    ROLLOUTS.replace_row_metrics(metrics, SECONDS, max_prompt_length=5, trained_tokens=0)
+    assert metrics == pytest.approx(ROW_METRICS)
+
+
+def test_rollouts_that_were_cut_are_counted():
+    assert ROLLOUTS.of_plan(make_plan([0, 1], [1, 1]), {})["hpt/truncated_share"] == 1 / 4
+
+
+OF_TRAINED = ("critic/advantages/mean", "critic/returns/max", "num_turns/mean", "training/num_turns/min",
+              "training/off_policy/trajectory_spans/mean", "timing_per_token_ms/ref")  # fmt: skip
+OTHERS = {"training/off_policy/evicted_samples": 2, "perf/throughput": 3.0, "timing_per_token_ms/update_actor": 1.0}
+
+
+def test_metrics_of_the_rollouts_trained_on_leave_where_there_are_none():
+    metrics = {**dict.fromkeys(OF_TRAINED, -1.0), **OTHERS, "timing_per_token_ms/adv": 1.0}
+    kept = dict(metrics)
+    BatchMetrics().replace_row_metrics(metrics, SECONDS, max_prompt_length=5, trained_tokens=0)
+    assert metrics == OTHERS
+    BatchMetrics().replace_row_metrics(kept, SECONDS, max_prompt_length=5, trained_tokens=20)
+    assert set(kept) == {*OF_TRAINED, *OTHERS} and kept["timing_per_token_ms/ref"] == 50.0
 
 
 def test_without_rollouts_verls_scores_leave():
-    metrics = {"critic/score/mean": 1.0, "response_length/max": 7, "prompt_length/max": 3}
-    BatchMetrics([], []).replace_row_metrics(metrics)
-    assert metrics == {"prompt_length/max": 3}
+    metrics = {name: 1.0 for name in ROW_METRICS}
+    BatchMetrics().replace_row_metrics(metrics, {"step": 1.0}, max_prompt_length=5, trained_tokens=0)
+    assert metrics == {}
 
 
 REPORTED = {

@@ -204,7 +204,7 @@ BROKEN_TOKENIZERS = [
     ({"remove": ("chat_template.jinja",)}, "it has no chat template"),
     ({"as_llama": True, "eos_token": None}, "it has no EOS token"),
     ({"as_llama": True, "pad_token": None}, "it has no padding token"),
-    ({"file": "config.json", "vocab_size": 30}, "it has 36 tokens and the model's embedding 30 rows"),
+    ({"file": "config.json", "vocab_size": 30}, "its last token is number 36 and the model's embedding has 30 rows"),
 ]  # fmt: skip
 
 

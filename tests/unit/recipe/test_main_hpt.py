@@ -12,6 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from recipe.hpt.main_hpt import main
 from recipe.hpt.reproduction.task.model import BaseModelSettings, build_model, build_tokenizer
 from recipe.hpt.reproduction.task.questions import write_task
+from tests.helpers.checkpoints import write_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +85,20 @@ def test_the_configuration_is_read_before_verl_is_imported():
     *configuration, imported = done.stdout.splitlines()
     assert yaml.safe_load("\n".join(configuration))["trainer"]["device"] == "cpu", done.stderr
     assert imported == "False"
+
+
+@pytest.mark.parametrize("checkpoint", [True, False])
+def test_an_interrupted_run_says_what_is_kept(main_hpt, inputs, tmp_path, monkeypatch, capfd, checkpoint):
+    from hpt.verl_ext import runner
+
+    def interrupted(config, server):
+        if checkpoint:
+            write_checkpoint(tmp_path / "run", 2)
+        raise KeyboardInterrupt("signal 15")
+
+    monkeypatch.setattr(runner, "run", interrupted)
+    overrides = ("hpt.fork_workers=false", f"hydra.run.dir={tmp_path / 'hydra'}")
+    assert main_hpt(*inputs, *overrides, f"trainer.default_local_dir={tmp_path / 'run'}") == 130
+    said = capfd.readouterr().err.splitlines()[-1]
+    assert said.startswith("interrupted; ") and ("global_step_2" in said) is checkpoint
+    assert ("there is no complete checkpoint" in said) is not checkpoint

@@ -34,7 +34,14 @@ class FakeQueue:
 
     def kv_batch_get(self, keys: Sequence[str], partition_id: str, select_fields: Sequence[str]) -> TensorDict:
         present = [name for name in select_fields if all(name in self.fields[key] for key in keys)]
-        return list_of_dict_to_tensordict([{name: self.fields[key][name] for name in present} for key in keys])
+        batch = list_of_dict_to_tensordict([{name: self.fields[key][name] for name in present} for key in keys])
+        # Rows of equal lengths, too, are nested in the real queue's answers.
+        equal = {
+            name: column for name, column in batch.items() if isinstance(column, torch.Tensor) and column.dim() > 1
+        }
+        for name, column in equal.items():
+            batch[name] = torch.nested.as_nested_tensor(list(column.unbind()), layout=torch.jagged)
+        return batch
 
     def kv_clear(self, keys: Sequence[str], partition_id: str) -> None:
         assert keys

@@ -49,16 +49,18 @@ def config_for(tmp_path, questions_per_step=2, **algorithm):
     return OmegaConf.create(
         {
             "actor_rollout_ref": {
+                "model": {},
                 "actor": {
                     "ppo_mini_batch_size": questions_per_step, "ppo_epochs": 1, "entropy_coeff": 0.0,
                     "use_kl_loss": False, "use_dynamic_bsz": True, "calculate_entropy": False,
                 },
-                "rollout": {"temperature": 1.0, "n": 2, "calculate_log_probs": False},
+                "rollout": {"temperature": 1.0, "n": 2, "calculate_log_probs": False, "max_model_len": None},
             },
             "algorithm": {
                 "adv_estimator": "hpt", "use_kl_in_reward": False, "gamma": 1.0, "lam": 1.0, **algorithm,
             },
-            "data": {"max_response_length": L_MAX, "train_batch_size": 4},
+            "data": {"max_prompt_length": 4, "max_response_length": L_MAX, "train_batch_size": 4},
+            "hpt": {},
             "trainer": {"default_local_dir": str(tmp_path), "test_freq": -1, "device": "cpu"},
         }
     )  # fmt: skip

@@ -1,12 +1,13 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Make the file of runs for what the scripts in ``examples/`` left, from the names of the folders.
+"""Make the file of runs for what a folder holds, from the names of the folders that scripts in ``examples/`` leave.
 
     DIR/MODEL_METHOD[_seedN]             a training (one of two stages has folders sft, and grpo or rl)
     DIR/eval/MODEL_METHOD[_seedN]        its evaluation
     DIR/eval/MODEL_METHOD[_seedN]_curve  another evaluation, with more samples for pass@k
 
-MODEL is a key of ``recipe.hpt.reproduction.paper.results.MODELS``; METHOD is what follows it.
+MODEL is a key of ``recipe.hpt.reproduction.paper.results.MODELS``; METHOD is what follows it. Where no name is of this
+form, each training and evaluation is a method of the model "own" under its folder's name.
 """
 
 import re
@@ -23,6 +24,9 @@ from recipe.hpt.reproduction.report.runs import RunsError
 EVALUATIONS, CURVE = "eval", "_curve"
 SECOND_STAGES = ("grpo", "rl")
 _NAME = re.compile(rf"^(?P<model>{'|'.join(map(re.escape, MODELS))})_(?P<method>.+?)(?:_seed(?P<seed>\d+))?$")
+_OWN = re.compile(r"^(?P<method>.+?)(?:_seed(?P<seed>\d+))?$")
+OWN = "own"
+"""The model of runs that no script of ``examples/`` has made."""
 _METHODS = {"sft_then_grpo": "sft_grpo", "sft_then_rl": "sft_rl", "sft_then_rl_50": "sft_rl_50"}
 """Name of a script -> key of its method, where they differ."""
 
@@ -44,12 +48,17 @@ def find_runs(folder: Path) -> list[dict[str, Any]]:
     entries = [
         {**identity, **parts} for name, parts in sorted(found.items()) if (identity := _identity(name)) is not None
     ]
-    if not entries:
+    if entries:
+        return entries
+    for path in _folders(folder):
+        if (path / RESULTS).is_file():
+            found.setdefault(path.name, {}).setdefault("evaluation", []).append(path.name)
+    if not found:
         raise RunsError(
-            f"got {folder} without a training or evaluation that a script of examples/ left; expected folders such as "
-            f"qwen2.5_math_7b_hpt with metrics.jsonl, or {EVALUATIONS}/qwen2.5_math_7b_hpt with {RESULTS}"
+            f"got {folder} without a training or an evaluation; expected folders such as NAME with metrics.jsonl "
+            f"(trainer.default_local_dir), or NAME or {EVALUATIONS}/NAME with {RESULTS}"
         )
-    return entries
+    return [{**_own_identity(name), **parts} for name, parts in sorted(found.items())]
 
 
 MADE_BY = "# Made by `"
@@ -102,3 +111,9 @@ def _identity(name: str) -> dict[str, Any] | None:
         return None
     method = _METHODS.get(match["method"], match["method"])
     return {"model": match["model"], "method": method, "seed": int(match["seed"] or 0)}
+
+
+def _own_identity(name: str) -> dict[str, Any]:
+    match = _OWN.match(name)
+    assert match is not None  # a folder has a name
+    return {"model": OWN, "method": match["method"], "seed": int(match["seed"] or 0)}

@@ -68,5 +68,24 @@ def test_a_file_that_would_not_do_is_refused(runs, capsys, name, message):
 
 def test_a_folder_without_runs_is_refused(tmp_path, capsys):
     assert main(["runs", str(tmp_path / "no"), "--out", str(tmp_path / "no" / "runs.yaml")]) == 2
-    assert "without a training or evaluation that a script" in capsys.readouterr().err
+    assert "without a training or an evaluation" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
+
+
+def test_runs_of_ones_own_are_found_whatever_their_names(tmp_path):
+    for name in ("my_model", "my_model_seed2"):
+        folders.metrics(tmp_path / name, {1: {"hpt/demonstration_share_rows": 0.5}})
+    for name in ("my_eval", "eval/my_model"):
+        folders.evaluation(tmp_path / name, {"math500": [1, 0]})
+    file = tmp_path / "runs.yaml"
+    assert main(["runs", str(tmp_path), "--out", str(file)]) == 0
+    found = {
+        (entry.model, entry.method, entry.seed): [path.name for path in (*entry.training, *entry.evaluation)]
+        for entry in read_runs(file)
+    }
+    assert found == {
+        ("own", "my_model", 0): ["my_model", "my_model"],
+        ("own", "my_model", 2): ["my_model_seed2"],
+        ("own", "my_eval", 0): ["my_eval"],
+    }
+    assert main(["tables", str(file), "--out", str(tmp_path / "tables")]) == 0
