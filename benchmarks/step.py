@@ -60,7 +60,7 @@ COLUMNS = {
     "SFT share": SFT_SHARE,
     "tokens": "response_length/mean",
 }
-# What plain verl has to be set to beside quickstart.yaml's values, to train as rl_only does.
+# What plain verl has to be set to beside the values of cpu.yaml and quickstart.yaml, to train as rl_only does.
 VERLS = (
     "algorithm.adv_estimator=grpo",
     "algorithm.norm_adv_by_std_in_grpo=false",
@@ -85,7 +85,7 @@ def ours(folders: Iterator[Path], overrides: Sequence[str]) -> Values:
 
 
 def plain_verl(folders: Iterator[Path], overrides: Sequence[str]) -> Values:
-    """verl's own entry point and trainer, with the values of quickstart.yaml that are verl's."""
+    """verl's own entry point and trainer, with the values of quickstart.yaml and cpu.yaml that are verl's."""
     folder = next(folders)
     variables = {**ENVIRONMENT, PLATFORM_ENV: NAME, "VERL_FILE_LOGGER_PATH": str(folder / METRICS_FILE)}
     variables_as_text = [f"{name}={value}" for name, value in variables.items()]
@@ -103,7 +103,8 @@ def _quickstart() -> list[str]:
             else:
                 yield f"++{prefix}{name}={json.dumps(value)}"
 
-    config: Any = OmegaConf.to_container(OmegaConf.load(FOLDER / "quickstart.yaml"), resolve=False)
+    files = (OmegaConf.load(FOLDER / f"{name}.yaml") for name in ("cpu", "quickstart"))
+    config: Any = OmegaConf.to_container(OmegaConf.merge(*files), resolve=False)
     return list(flat("", {name: part for name, part in config.items() if name not in ("defaults", "hydra", "hpt")}))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
-from hpt.preflight import data_checks, machine_checks, settings_checks
+from hpt.preflight import data_checks, engine_checks, machine_checks, settings_checks
 from hpt.preflight.settings_checks import validated
 from hpt.preflight.table import (
     Check,
@@ -46,6 +46,8 @@ STEPS = (
     Step("adapters", validated("adapters", settings_checks.adapters)),
     Step("tokenizer", data_checks.tokenizer, ("model", "prompt template")),
     Step("engine", data_checks.engine, ("model", "batch")),
+    Step("context", engine_checks.context_length, ("model", "rollouts")),
+    Step("weights to vLLM", engine_checks.weight_transfer, ("model",)),
     Step("memory per rank", machine_checks.rank_memory, ("model", "batch")),
     Step("output folder", machine_checks.output),
     Step("disk", machine_checks.disk, ("model", "output folder")),

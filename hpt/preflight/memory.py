@@ -74,6 +74,11 @@ def checkpoint_bytes(sizes: ModelSizes, config: DictConfig) -> int:
     return _actor_bytes(config) * sum(numbers.get(content, 0) for content in set(settings.save_contents))
 
 
+def transfer_bytes(numbers: int, config: DictConfig) -> int:
+    """Bytes of that many values on their way to vLLM: verl sends them in the precision of the actor's weights."""
+    return _actor_bytes(config) * numbers
+
+
 def _held(sizes: ModelSizes) -> int:
     return sizes.parameters + sizes.adapters
 

@@ -33,6 +33,8 @@ class ModelSizes:
         head: width of an attention head.
         heads, key_value_heads: of a layer.
         adapters: number of LoRA's parameters; 0 without LoRA.
+        sent: number of values that go to vLLM (tied embeddings count twice).
+        largest: number of values of the largest tensor.
     """
 
     parameters: int
@@ -44,6 +46,8 @@ class ModelSizes:
     heads: int | None = None
     key_value_heads: int | None = None
     adapters: int = 0
+    sent: int = 0
+    largest: int = 0
 
 
 def locate(config: DictConfig) -> Path | None:
@@ -74,8 +78,11 @@ def read_sizes(folder: Path, trust_remote_code: bool = False, lora: Any = None) 
             f"got the model {folder}, whose config.json gives no causal language model ({first_line(error)}); expected "
             "a Hugging Face checkpoint of one"
         ) from error
+    numbers = [tensor.numel() for tensor in model.state_dict().values()]
     return ModelSizes(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
+        sent=sum(numbers),
+        largest=max(numbers),
         adapters=_count_adapters(model, lora) if lora is not None else 0,
         layers=config.num_hidden_layers,
         hidden=config.hidden_size,

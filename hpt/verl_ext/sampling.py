@@ -115,12 +115,17 @@ def room_for(prompt: int, limit: int, context: int | None) -> int:
 
 
 def check_rollouts(config: DictConfig) -> None:
-    """Refuse what the manager would not honour; nothing to check where another one is set.
+    """Refuse what the manager would not honour; where another one is set, only a missing context length is completed.
+
+    ``rollout.max_model_len=null`` becomes the longest prompt with the longest response. verl would take all positions
+    of the model, and vLLM would need memory for a sequence of that length.
 
     Raises:
         ConfigError: names the setting.
     """
     rollout = config.actor_rollout_ref.rollout
+    if rollout.max_model_len is None:
+        rollout.max_model_len = config.data.max_prompt_length + config.data.max_response_length
     if not is_ours(config):
         given = settings_of(config)
         if given != Sampling():

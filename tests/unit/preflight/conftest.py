@@ -35,7 +35,7 @@ def composed() -> dict[str, DictConfig]:
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(config_dir=str(CONFIG_DIR), version_base=None):
-            return {name: hydra.compose(name) for name in ("quickstart", "hpt_trainer")}
+            return {name: hydra.compose(name) for name in ("quickstart", "small_model", "hpt_trainer")}
     finally:
         GlobalHydra.instance().clear()
 

@@ -19,15 +19,13 @@ from hpt.common.errors import ConfigError, DataError
 from hpt.method.config import HPTConfig
 from hpt.method.strategies import STRATEGIES
 from hpt.verl_ext import batch_sizes, question_files, supported, validation
+from recipe.hpt.configs import training_names
 from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
 from recipe.hpt.reproduction.task.questions import write_task
 from tests.helpers.settings import prepare
 
 CONFIG_DIR = Path(__file__).parents[3] / "recipe" / "hpt" / "config"
-# hybrid is derived from by the others; without Hydra's search path it is no primary config. eval* are no trainings.
-PRIMARY = sorted(
-    file.stem for file in CONFIG_DIR.glob("*.yaml") if file.stem != "hybrid" and not file.stem.startswith("eval")
-)
+PRIMARY = training_names()
 ACTOR = "actor_rollout_ref.actor"
 ROLLOUT = "actor_rollout_ref.rollout"
 # Read by a launch, so absent unless a test sets them.
