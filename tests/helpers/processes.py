@@ -90,13 +90,13 @@ class Command:
         assert [process.cmdline() for process in self.relatives()] == []
 
 
-def start(arguments: Sequence[str], log_file: Path, **environment: str) -> Command:
-    """Start a command in the checkout, with its output at the end of a log file."""
+def start(arguments: Sequence[str], log_file: Path, *, folder: Path = ROOT, **environment: str) -> Command:
+    """Start a command in a folder, by default the checkout, with its output at the end of a log file."""
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     variables = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, MARK: str(log_file), **environment}
     with open(log_file, "ab") as log:
         process = subprocess.Popen(
-            arguments, cwd=ROOT, env=variables, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            arguments, cwd=folder, env=variables, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     return Command(process, log_file, str(log_file))
 
