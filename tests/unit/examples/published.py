@@ -67,7 +67,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "hpt_lora": {  # not published
         "hpt.strategy": "switch", "hpt.gamma": 0.0, f"{_OPTIM}.lr": 5e-5,
         "actor_rollout_ref.model.lora_rank": 32, "actor_rollout_ref.model.lora_alpha": 32,
-        "actor_rollout_ref.model.target_modules": "all-linear",
+        "actor_rollout_ref.model.target_modules": "all-linear", f"{_ACTOR}.ppo_max_token_len_per_gpu": 9216,
     },
     "hpt_gamma_1_8": {"hpt.strategy": "switch", "hpt.gamma": 1 / 8},
     "hpt_gamma_2_8": {"hpt.strategy": "switch", "hpt.gamma": 2 / 8},

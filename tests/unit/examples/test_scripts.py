@@ -111,7 +111,9 @@ def paths(tmp_path_factory) -> dict[str, str]:
     train, val = write_task(folder, train_size=128, val_per_level=2)
     model = folder / "model"
     tokenizer = build_tokenizer()
-    build_model(BaseModelSettings(hidden_size=32, num_layers=1, num_heads=1), tokenizer).save_pretrained(model)
+    built = build_model(BaseModelSettings(hidden_size=32, num_layers=1, num_heads=1), tokenizer)
+    built.config.max_position_embeddings = 16384  # as the prepared models have
+    built.save_pretrained(model)
     tokenizer.save_pretrained(model)
     return {
         "MODEL_PATH": str(model),
@@ -379,12 +381,12 @@ def stage_names(launches: Launches) -> list[str]:
 @pytest.mark.parametrize("row", TWO_STAGES, ids=ids)
 def test_the_second_stage_starts_from_the_first_ones_checkpoint(trainings, row):
     _, sft = trainings[row.name, 0]
-    _, grpo = trainings[row.name, 1]
+    _, rl = trainings[row.name, 1]
     folder = Path(sft.trainer.default_local_dir)
     assert folder.name == "sft"
     assert (folder / "finished").exists()
-    assert grpo.trainer.default_local_dir == str(folder.parent / "grpo")
-    assert grpo.actor_rollout_ref.model.path == str(folder / "global_step_7/actor/huggingface")
+    assert rl.trainer.default_local_dir == str(folder.parent / row.stages[1])
+    assert rl.actor_rollout_ref.model.path == str(folder / "global_step_7/actor/huggingface")
 
 
 def test_a_failed_first_stage_is_launched_again_and_a_finished_one_is_not(launches):
