@@ -169,6 +169,11 @@ def trains_on_demonstrations(feedback: gate.Feedback, rollouts: int) -> bool:
     return any(coefficients.off or coefficients.sft for coefficients in every)
 
 
+def reinforces_demonstrations(feedback: gate.Feedback, rollouts: int) -> bool:
+    """Whether a question with n rollouts has an RL term for its demonstration at some P."""
+    return any(feedback(solved / rollouts).off for solved in range(rollouts + 1))
+
+
 def import_plugins(plugins: Sequence[str], setting: str = "hpt.plugins") -> None:
     """Import the modules that register a user's own algorithms or kinds of answers.
 

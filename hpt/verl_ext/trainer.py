@@ -22,6 +22,7 @@ from hpt.common.settings import plain
 from hpt.method import question_log
 from hpt.method.metrics import BatchMetrics
 from hpt.method.routing import Plan, Question, RowKind
+from hpt.method.strategies import reinforces_demonstrations
 from hpt.verifier.reward import score_many
 from hpt.verl_ext import rows as row_io
 from hpt.verl_ext.layout import pad_for_ranks
@@ -123,7 +124,9 @@ class HybridTrainerMixin(RoutedTrainerMixin):
         self, numbers: Sequence[int], demonstrations: Sequence[Sequence[int] | None]
     ) -> list[float]:
         """The demonstrations' scores in their groups: 1, or the verifier's, as ``hpt.demonstration_score`` says."""
-        if self.settings.demonstration_score == "one":
+        reinforced = reinforces_demonstrations(self.settings.feedback, self.config.actor_rollout_ref.rollout.n)
+        # SFT reads no score, so verifying for it would be work for nothing.
+        if self.settings.demonstration_score == "one" or not reinforced:
             return [1.0] * len(numbers)
         texts = self.tokenizer.batch_decode([ids or [] for ids in demonstrations], skip_special_tokens=True)
         answers, extras = zip(*self.train_dataset.gold_answers(numbers), strict=True)

@@ -191,6 +191,14 @@ def test_a_batch_without_a_single_row_is_a_row_of_padding_per_step_and_rank(queu
     assert trainer._compute_advantage(batch, metrics) is batch
 
 
+def test_sft_verifies_no_demonstration(queue, tmp_path):
+    """Neither a tokenizer nor gold answers are asked: the scores of SFT's demonstrations are read by nobody."""
+    trainer = trainer_of(HybridTrainerSync, config_for(tmp_path), demonstration_score="verified")
+    trainer.train_dataset.gold_answers = None
+    trainer._balance_batch(finished_rollouts(queue), {})
+    assert {question.demonstration_score for question in trainer.routed.questions} == {1.0}
+
+
 def test_the_released_arithmetic_verifies_demonstrations_and_cuts_rows(queue, tmp_path):
     config = config_for(tmp_path, questions_per_step=1)
     config.reward = {"custom_reward_function": {"reward_kwargs": {"verifier_workers": 1}}}
