@@ -218,8 +218,10 @@ def measured(job: Job, folder: Path, budget: Budget) -> dict[str, Any]:
         "questions": job.steps * budget.questions,
         "questions_before": job.start * budget.questions,
         "optimizer_steps": budget.optimizer_steps(job.steps),
-        # A step without a row to train on is skipped: all answers to its questions are right, or all are wrong.
-        "optimizer_steps_skipped": round(sum(run.series("hpt/steps_skipped").values())),
+        # An idle step has no row: all answers to its questions are right, or all are wrong.
+        "optimizer_steps_skipped": round(
+            sum(sum(run.series(f"hpt/steps_{what}").values()) for what in ("skipped", "idle"))
+        ),
         # An interruption loses the metrics of a batch whose checkpoint is already complete.
         "steps_with_metrics": len(batches),
         "accuracy": curve[job.steps],

@@ -143,7 +143,7 @@ def test_measured_reads_all_launches_of_a_run(folder):
         [
             (2, accuracy(0.5, 0.0)),
             (3, trained(4.0, 3.0)),
-            (4, {**trained(4.0), **accuracy(1.0, 0.25)}),
+            (4, {**trained(4.0), "hpt/steps_idle": 2.0, **accuracy(1.0, 0.25)}),
         ],
     )
     state.record_launch(folder, 20.0, None)
@@ -152,7 +152,7 @@ def test_measured_reads_all_launches_of_a_run(folder):
     assert found["accuracy"] == {"1": 1.0, "2": 0.25}
     assert found["curve"] == {"2": {"1": 0.5, "2": 0.0}, "4": {"1": 1.0, "2": 0.25}}
     assert (found["questions"], found["questions_before"]) == (32, 0)
-    assert (found["optimizer_steps"], found["optimizer_steps_skipped"]) == (16, 4)
+    assert (found["optimizer_steps"], found["optimizer_steps_skipped"]) == (16, 6)
     assert (found["wall_seconds"], found["batch_seconds"], found["launches"]) == (50.5, 12.0, 2)
     assert found["steps_with_metrics"] == 4
 
