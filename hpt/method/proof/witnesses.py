@@ -5,7 +5,8 @@
 Nothing here is shared with the estimator: probabilities instead of log-probabilities, cases instead
 of masks, one token or one sequence at a time. Slow, and meant for float64. Every loss takes
 (bs, T) log pi_theta, log pi_theta_old, advantages and mask, and returns the sum over tokens of the
-loss that is published, to run backward on.
+loss that is published, to run backward on. What a loss needs besides is a keyword, (bs, T) too. A
+stop-gradient is a Python float. p = pi_theta, r = pi_theta / pi_theta_old.
 """
 
 import math
@@ -37,6 +38,13 @@ def _clip_sides(clip_ratio) -> tuple[float, float]:
     return 1 - clip_ratio, 1 + clip_ratio
 
 
+def _ratio(token: torch.Tensor, old_token: float) -> torch.Tensor:
+    """pi_theta / pi_theta_old of one token; a constant where verl's clamp holds it."""
+    ratio = token.exp() / math.exp(old_token)
+    bounded = min(max(ratio.item(), 1 / LARGEST_TOKEN_RATIO), LARGEST_TOKEN_RATIO)
+    return ratio if bounded == ratio.item() else torch.tensor(bounded, dtype=token.dtype)
+
+
 def _pessimistic(ratio: torch.Tensor, advantage: float, clip_ratio, dual: float | None = None) -> torch.Tensor | float:
     """min(A r, A clip(r)), for A < 0 not below c A; the cases of PPO's figure 1 one by one."""
     smallest, largest = _clip_sides(clip_ratio)
@@ -64,12 +72,7 @@ def ppo(log_prob, old, advantages, mask, clip_ratio=0.2, clip_ratio_c=None) -> t
     """arXiv 1707.06347, Eq. 7. GRPO and Dr. GRPO differ in the advantage and in the denominators."""
     loss = log_prob.sum() * 0
     for token, old_token, advantage in _each_token(log_prob, old, advantages, mask):
-        ratio = token.exp() / math.exp(old_token)
-        if ratio > LARGEST_TOKEN_RATIO:
-            ratio = torch.tensor(LARGEST_TOKEN_RATIO, dtype=log_prob.dtype)
-        elif ratio < 1 / LARGEST_TOKEN_RATIO:
-            ratio = torch.tensor(1 / LARGEST_TOKEN_RATIO, dtype=log_prob.dtype)
-        loss = loss - _pessimistic(ratio, advantage, clip_ratio, clip_ratio_c)
+        loss = loss - _pessimistic(_ratio(token, old_token), advantage, clip_ratio, clip_ratio_c)
     return loss
 
 
@@ -78,9 +81,8 @@ def cispo(log_prob, old, advantages, mask, clip_ratio=0.2) -> torch.Tensor:
     smallest, largest = _clip_sides(clip_ratio)
     loss = log_prob.sum() * 0
     for token, old_token, advantage in _each_token(log_prob, old, advantages, mask):
-        weight = math.exp(token.item()) / math.exp(old_token)
-        weight = min(max(weight, 1 / LARGEST_TOKEN_RATIO), LARGEST_TOKEN_RATIO)
-        loss = loss - min(max(weight, smallest), largest) * advantage * token
+        weight = min(max(_ratio(token, old_token).item(), smallest), largest)
+        loss = loss - weight * advantage * token
     return loss
 
 
@@ -119,6 +121,136 @@ def srft_offline(log_prob, old, advantages, mask) -> torch.Tensor:
     return loss
 
 
+def dft(log_prob, old, advantages, mask) -> torch.Tensor:
+    """arXiv 2508.05629: the log-likelihood, each token weighted by its probability."""
+    loss = log_prob.sum() * 0
+    for token, _, _ in _each_token(log_prob, old, advantages, mask):
+        loss = loss - math.exp(token.item()) * token
+    return loss
+
+
+def chord_phi(log_prob, old, advantages, mask) -> torch.Tensor:
+    """arXiv 2508.11408: the log-likelihood, each token weighted by p (1 - p)."""
+    loss = log_prob.sum() * 0
+    for token, _, _ in _each_token(log_prob, old, advantages, mask):
+        probability = math.exp(token.item())
+        loss = loss - probability * (1 - probability) * token
+    return loss
+
+
+def trsft(log_prob, old, advantages, mask, alpha=0.1) -> torch.Tensor:
+    """arXiv 2512.17636, Eq. 3: p over itself, but not below alpha."""
+    loss = log_prob.sum() * 0
+    for token, _, _ in _each_token(log_prob, old, advantages, mask):
+        probability = token.exp()
+        loss = loss - probability / max(probability.item(), alpha)
+    return loss
+
+
+def eaft(log_prob, old, advantages, mask, alpha=1.0, *, entropy) -> torch.Tensor:
+    """arXiv 2601.02151: the log-likelihood, weighted by (H / 3)^alpha; 3 is ln 20, rounded.
+
+    There H is the entropy of the 20 likeliest tokens, normalised among themselves, so that the
+    weight stays below 1. Here it is what is given.
+    """
+    loss = log_prob.sum() * 0
+    for (token, _, _), spread in zip(_each_token(log_prob, old, advantages, mask), entropy[mask].tolist(), strict=True):
+        loss = loss - (spread / 3) ** alpha * token
+    return loss
+
+
+def iw_sft(log_prob, old, advantages, mask, max_weight=16.0, *, initial_log_prob) -> torch.Tensor:
+    """arXiv 2507.12856, by sequence: a row's weight is the geometric mean of p / p_0, at most ``max_weight``."""
+    loss = log_prob.sum() * 0
+    for row, initial_row, mask_row in zip(log_prob, initial_log_prob, mask, strict=True):
+        tokens, initial = row[mask_row], initial_row[mask_row].tolist()
+        if not initial:
+            continue
+        log_ratios = [now - then for now, then in zip(tokens.tolist(), initial, strict=True)]
+        loss = loss - min(math.exp(math.fsum(log_ratios) / len(log_ratios)), max_weight) * tokens.sum()
+    return loss
+
+
+def psft(log_prob, old, advantages, mask, clip_ratio=(0.2, 0.28)) -> torch.Tensor:
+    """arXiv 2508.17784: PPO with an advantage of 1 everywhere."""
+    return ppo(log_prob, old, torch.ones_like(log_prob), mask, clip_ratio)
+
+
+def rl_plus_offline(log_prob, old, advantages, mask, focal=0.5, omega=0.5) -> torch.Tensor:
+    """arXiv 2508.00222, the term on demonstrations: p over the mean of pi_old and of the policy behind them.
+
+    That policy is unknown and taken as omega pi_old + (1 - omega) U with U = 1, as in the released
+    code; the paper and the code have omega = .5 only. Rare tokens count more: A (1 - p)^focal.
+    """
+    loss = log_prob.sum() * 0
+    for token, old_token, advantage in _each_token(log_prob, old, advantages, mask):
+        behaviour = math.exp(old_token)
+        mixture = (behaviour + omega * behaviour + (1 - omega)) / 2
+        rarity = (1 - math.exp(token.item())) ** focal
+        loss = loss - advantage * rarity * token.exp() / mixture
+    return loss
+
+
+def topr(log_prob, old, advantages, mask) -> torch.Tensor:
+    """arXiv 2503.14286 by token, as in Trinity-RFT: A log p, times min(r, 1) where A is not positive.
+
+    The paper has the ratio of the whole sequence.
+    """
+    loss = log_prob.sum() * 0
+    for token, old_token, advantage in _each_token(log_prob, old, advantages, mask):
+        taper = 1.0 if advantage > 0 else min(_ratio(token, old_token).item(), 1.0)
+        loss = loss - taper * advantage * token
+    return loss
+
+
+def nft(log_prob, old, advantages, mask, eps=1.0, *, mean_score) -> torch.Tensor:
+    """arXiv 2505.18116 with the released code's weight 1 - c, c = P within [.02, .98]; by token.
+
+    Correct responses raise r, wrong ones what it implies for the policy of wrong responses:
+    q = (1 - c r) / (1 - c). Where q < eps the value is log eps and the slope that of q / eps.
+    """
+    loss = log_prob.sum() * 0
+    for (token, old_token, advantage), mean in zip(
+        _each_token(log_prob, old, advantages, mask), mean_score[mask].tolist(), strict=True
+    ):
+        correct = min(max(mean, 0.02), 0.98)
+        if advantage > 0:
+            loss = loss - (1 - correct) * (token.exp() / math.exp(old_token)).log()
+        elif advantage < 0:
+            implied = (1 - correct * _ratio(token, old_token)) / (1 - correct)
+            floored = max(implied.item(), eps)
+            loss = loss - (1 - correct) * (math.log(floored) + (implied - implied.item()) / floored)
+    return loss
+
+
+def self_distill(log_prob, old, advantages, mask, max_ratio=2.0, *, teacher_log_prob) -> torch.Tensor:
+    """SDPO (arXiv 2601.20802) on sampled tokens: REINFORCE on log pi_T - log p, times r up to ``max_ratio``."""
+    loss = log_prob.sum() * 0
+    for (token, old_token, _), teacher in zip(
+        _each_token(log_prob, old, advantages, mask), teacher_log_prob[mask].tolist(), strict=True
+    ):
+        weight = min(_ratio(token, old_token).item(), max_ratio)
+        loss = loss - weight * (teacher - token.item()) * token
+    return loss
+
+
+def rlsd(log_prob, old, advantages, mask, lam=0.5, eps=0.2, *, teacher_log_prob) -> torch.Tensor:
+    """arXiv 2604.03128: the teacher scales a token's advantage within 1 -+ eps and never turns its sign.
+
+    What it scales by is pi_T / pi_old where A > 0, and the inverse where A < 0. PPO's clip is left out.
+    """
+    loss = log_prob.sum() * 0
+    for (token, old_token, advantage), teacher in zip(
+        _each_token(log_prob, old, advantages, mask), teacher_log_prob[mask].tolist(), strict=True
+    ):
+        if advantage == 0:
+            continue
+        evidence = math.exp(teacher) / math.exp(old_token)
+        evidence = min(max(evidence if advantage > 0 else 1 / evidence, 1 - eps), 1 + eps)
+        loss = loss - advantage * (1 - lam + lam * evidence) * _ratio(token, old_token)
+    return loss
+
+
 PUBLISHED_LOSSES: Mapping[str, Loss] = MappingProxyType(
     {
         "sft": sft,
@@ -130,6 +262,20 @@ PUBLISHED_LOSSES: Mapping[str, Loss] = MappingProxyType(
         "gspo": gspo,
         "luffy_offline": luffy_offline,
         "srft_offline": srft_offline,
+        "dft": dft,
+        "chord_phi": chord_phi,
+        "trsft": trsft,
+        "eaft": eaft,
+        "iw_sft": iw_sft,
+        "psft": psft,
+        "rl_plus_offline": rl_plus_offline,
+        # RAFT is REINFORCE on rewards that are not negative, MaxRL PPO: both differ in the credit only.
+        "raft": reinforce,
+        "max_rl": ppo,
+        "topr": topr,
+        "nft": nft,
+        "self_distill": self_distill,
+        "rlsd": rlsd,
     }
 )
 
