@@ -65,6 +65,16 @@ class HPTConfig(Settings):
     """Entry of ``hpt.upge.ALGORITHMS`` that reinforces rollouts; null: the strategy's."""
     demonstration_algorithm: str | None = None
     """Entry of ``hpt.upge.ALGORITHMS`` that reinforces demonstrations; null: the strategy's."""
+    sft_algorithm: str | None = None
+    """Entry of ``hpt.upge.ALGORITHMS`` for the SFT term, whose advantage is its own; null: the strategy's."""
+    rollout_params: dict[str, Any] = {}
+    """Parameters of the entry that reinforces rollouts; ``hpt algorithms`` lists an entry's."""
+    demonstration_params: dict[str, Any] = {}
+    """Parameters of the entry that reinforces demonstrations."""
+    sft_params: dict[str, Any] = {}
+    """Parameters of the SFT term's entry, e.g. {alpha: 0.1} of trsft."""
+    params: dict[str, Any] = {}
+    """Parameters of the strategy, under their papers' names, e.g. {mu_peak: 0.9} of chord."""
     clip_ratio: NotNegative | tuple[NotNegative, NotNegative] | None = None
     """PPO's clip of the ratio on rollouts: a number, [low, high], or null for none (the paper)."""
     shaping: Positive = 0.1
@@ -152,6 +162,16 @@ class HPTConfig(Settings):
         """Name of the algorithm that reinforces demonstrations."""
         default = self.normalization_class.demonstration_entry or self.method.demonstrations
         return self.demonstration_algorithm or default
+
+    @property
+    def sft_entry(self) -> str:
+        """Name of the algorithm of the SFT term."""
+        return self.sft_algorithm or self.method.sft
+
+    @property
+    def chosen_clip_ratio(self) -> Any:
+        """The clip on rollouts: the user's, else the strategy's, else none."""
+        return self.method.clip_ratio if self.clip_ratio is None else self.clip_ratio
 
     @property
     def normalization_class(self) -> type[Normalization]:

@@ -2,16 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gate: from the scores of a question's rollouts to the coefficients of its losses.
 
-Pure functions (arXiv 2509.04419, Section 3.2 and Algorithm 1): P is the mean verifier score of a
-question's rollouts, and a feedback function maps it to coefficients. The paper's alpha = f(P) is
-``on``, its beta = g(P) is ``sft``; ``off`` is for methods that also reinforce the demonstration.
+P is the mean verifier score of a question's rollouts, and a feedback function maps it to coefficients (arXiv
+2509.04419, Section 3.2 and Algorithm 1). The paper's alpha = f(P) is ``on``, its beta = g(P) is ``sft``; ``off`` is
+for methods that also reinforce the demonstration. A :class:`Gate` sees more than P and may remember.
 """
 
 import bisect
 import itertools
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 # P is a mean of n scores and gamma a number typed by a user: 3 of 8 has to pass gamma=0.375 and
 # 1 of 3 gamma=0.333333, whatever the last bits say.
@@ -30,6 +31,55 @@ class Coefficients(NamedTuple):
     on: float
     off: float
     sft: float
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a gate may look at when it decides about a question.
+
+    Attributes:
+        mean: P, in [0, 1]; 0 for a question that was not sampled from.
+        scores: of the question's rollouts.
+        question: the question's id in its data set.
+        step: training step, from 1.
+        total_steps: of the training.
+        batch_means: P of every question in the batch.
+    """
+
+    mean: float
+    scores: Sequence[float] = ()
+    question: str = ""
+    step: int = 1
+    total_steps: int = 1
+    batch_means: Sequence[float] = ()
+
+
+class Gate:
+    """From a question's context to its coefficients; a subclass has ``__call__``.
+
+    A gate with a state overrides ``state_dict`` and ``load_state_dict``, too: the state is saved with a checkpoint and
+    restored from it. A question may be asked about once per batch.
+
+    Attributes:
+        terms: names of :class:`Coefficients` that may differ from 0; data and passes are prepared for them.
+    """
+
+    terms: Sequence[str] = ("on", "off", "sft")
+
+    def __call__(self, context: Context) -> Coefficients:
+        raise NotImplementedError
+
+    def observe(self, metrics: Mapping[str, float]) -> None:
+        """Called after each step's update with its metrics, ``hpt/grad_norm`` among them."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What ``load_state_dict`` restores; JSON must hold it."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state that ``state_dict`` returned."""
+        if state:
+            raise ValueError(f"got a state ({', '.join(state)}) for {type(self).__name__}, which has none")
 
 
 Feedback = Callable[[float], Coefficients]
@@ -58,6 +108,32 @@ def mean_score(scores: Sequence[float]) -> float:
             "make the reward function return scores in [0, 1]"
         )
     return sum(scores) / len(scores)
+
+
+class ByMean(Gate):
+    """A gate that looks at P alone.
+
+    Args:
+        feedback: P -> coefficients.
+        rollouts: n; the terms are those that are used at P = 0, 1/n, ..., 1.
+    """
+
+    def __init__(self, feedback: Feedback, rollouts: int = 8):
+        self.feedback = feedback
+        every = [feedback(solved / rollouts) for solved in range(rollouts + 1)]
+        self.terms = [name for name in Coefficients._fields if any(getattr(each, name) for each in every)]
+
+    def __call__(self, context: Context) -> Coefficients:
+        return self.feedback(context.mean)
+
+
+def gate_of(feedback: "Feedback | Gate", rollouts: int = 8) -> Gate:
+    """Return a gate: ``feedback`` itself, or one that asks it for the coefficients at P.
+
+    Args:
+        rollouts: of a question.
+    """
+    return feedback if isinstance(feedback, Gate) else ByMean(feedback, rollouts)
 
 
 def constant(coefficients: Coefficients) -> Feedback:

@@ -56,12 +56,13 @@ class Normalization(ABC):
         """
 
     @abstractmethod
-    def sft(self, row_tokens: int, tokens_of_step: int) -> float:
+    def sft(self, row_tokens: int, tokens_of_step: float) -> float:
         """Denominator of a row's SFT term.
 
         Args:
             row_tokens: tokens of the demonstration.
-            tokens_of_step: tokens of all demonstrations with an SFT term in the optimizer step.
+            tokens_of_step: tokens of all demonstrations with an SFT term in the optimizer step; of a question whose
+                rollouts have it, their mean number.
         """
 
     @classmethod
@@ -89,7 +90,7 @@ class PromptNormalization(Normalization):
         per_row = self.max_response_length if length == "constant" else row_tokens
         return self.questions_per_step * group_rows * per_row
 
-    def sft(self, row_tokens: int, tokens_of_step: int) -> float:
+    def sft(self, row_tokens: int, tokens_of_step: float) -> float:
         return tokens_of_step if self.pooled_sft else self.questions_per_step * row_tokens
 
 
@@ -114,7 +115,7 @@ class ReleasedNormalization(Normalization):
     def rl(self, length: str, row_tokens: int, group_rows: int, group_tokens: int, step_tokens: int) -> float:
         return self.max_response_length * self.ranks
 
-    def sft(self, row_tokens: int, tokens_of_step: int) -> float:
+    def sft(self, row_tokens: int, tokens_of_step: float) -> float:
         return self.ranks
 
     @classmethod

@@ -20,11 +20,11 @@ with its own score, where ``off`` is not 0.
 The released code cuts optimizer steps by rows instead; :func:`hpt.verl_ext.layout.lay_out_by_rows` does so.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from hpt.method.gate import Coefficients, Feedback, mean_score
+from hpt.method.gate import Coefficients, Context, Feedback, Gate, gate_of, mean_score
 from hpt.method.normalization import Normalization
 
 
@@ -94,7 +94,8 @@ class Row:
         step: index of the optimizer step (mini-batch) it is part of.
         advantage: of all its response tokens.
         rl_weight: multiplies the RL surrogate of each of its response tokens.
-        sft_weight: multiplies -log pi_theta of each of them; 0 for a rollout.
+        sft_weight: multiplies the SFT term's surrogate of each of them.
+        mean_score: P of its question.
     """
 
     kind: RowKind
@@ -104,6 +105,7 @@ class Row:
     advantage: float
     rl_weight: float
     sft_weight: float = 0.0
+    mean_score: float = 0.0
 
 
 @dataclass
@@ -120,6 +122,7 @@ class Plan:
         sft: uids of those among them with an SFT term.
         rl: uids of the questions whose rollouts the gate sent to RL (also unanimous ones).
         skipped: uids the gate sent to their demonstration that have none.
+        deferred: uids of the questions in ``sft`` whose demonstration is not trained on now; the caller queues it.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -130,11 +133,25 @@ class Plan:
     sft: list[str] = field(default_factory=list)
     rl: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    deferred: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Imitation:
+    """What the SFT term acts on.
+
+    Attributes:
+        of_rollouts: the rollouts themselves, scored by a teacher, in place of the demonstration.
+        deferred: demonstrations wait for an optimizer step of their own.
+    """
+
+    of_rollouts: bool = False
+    deferred: bool = False
 
 
 def route(
     questions: Sequence[Question],
-    feedback: Feedback,
+    feedback: Feedback | Gate,
     *,
     rollouts: Term,
     demonstrations: Term,
@@ -142,12 +159,15 @@ def route(
     sft_coef: float = 1.0,
     off_coef: float = 1.0,
     keep_idle: bool,
+    imitation: Imitation = Imitation(),
+    step: int = 1,
+    total_steps: int = 1,
 ) -> Plan:
     """Turn gated questions into weighted training rows.
 
     Args:
         questions: the batch, in the order in which it is cut into optimizer steps.
-        feedback: P -> coefficients, see :mod:`hpt.method.gate`; P is 0 for a question that was not
+        feedback: P -> coefficients, or a gate, see :mod:`hpt.method.gate`; P is 0 for a question that was not
             sampled from.
         rollouts: how rollouts are reinforced.
         demonstrations: how demonstrations are reinforced.
@@ -156,38 +176,58 @@ def route(
         off_coef: weight of RL on demonstrations, >= 0.
         keep_idle: keep rows whose advantages are all zero. Their gradient is zero, so they are dropped unless an
             entropy or KL term acts on them. On a demonstration only an averaged entropy acts.
+        imitation: what the SFT term acts on.
+        step, total_steps: the training step, from 1, and their number, for the gate.
 
     Raises:
         ValueError: scores outside [0, 1].
     """
-    plan = Plan()
+    plan, gate = Plan(), gate_of(feedback)
+    means = [mean_score(question.scores) if question.rollouts else 0.0 for question in questions]
+    plan.means = [mean for mean, question in zip(means, questions, strict=True) if question.rollouts]
     size = normalization.questions_per_step
     for start in range(0, len(questions), size):
-        of_step = []
-        for question in questions[start : start + size]:
-            mean = mean_score(question.scores) if question.rollouts else 0.0
-            if question.rollouts:
-                plan.means.append(mean)
-            plan.coefficients.append(feedback(mean))
-            of_step.append((question, _effective(plan, question, sft_coef, off_coef)))
-        groups = [_Group(*of, rollouts, demonstrations, normalization) for of in of_step]
-        sft_tokens = sum(question.demonstration_length for question, c in of_step if c.sft)
+        groups = []
+        for question, mean in zip(questions[start : start + size], means[start : start + size], strict=True):
+            context = Context(mean, question.scores, question.id, step, total_steps, means)
+            plan.coefficients.append(gate(context))
+            coefficients = _effective(plan, question, sft_coef, off_coef, imitation)
+            groups.append(_Group(question, mean, coefficients, rollouts, demonstrations, normalization, imitation))
+        sft_tokens = sum(group.imitated_tokens for group in groups)
         rl_tokens = sum(group.tokens for group in groups)
         for group in groups:
-            step = start // size
-            kept = group.rollout_rows(step, rl_tokens)
-            if kept and (keep_idle or any(row.advantage for row in kept)):
+            number = start // size
+            kept = group.rollout_rows(number, rl_tokens, sft_tokens)
+            if kept and (keep_idle or any(row.advantage or row.sft_weight for row in kept)):
                 plan.rows += kept
             else:
                 plan.dropped += group.question.rollouts
-            demonstration = group.demonstration_row(step, rl_tokens, sft_tokens)
+            demonstration = group.demonstration_row(number, rl_tokens, sft_tokens)
             acted_on = keep_idle and normalization.averages_entropy and group.trains_on_demonstration
             if demonstration.rl_weight or demonstration.sft_weight or acted_on:
                 plan.rows.append(demonstration)
     return plan
 
 
-def _effective(plan: Plan, question: Question, sft_coef: float, off_coef: float) -> Coefficients:
+def step_of_demonstrations(lengths: Mapping[str, int], normalization: Normalization, sft_coef: float, step: int) -> list[Row]:
+    """The rows of an optimizer step of demonstrations alone.
+
+    Args:
+        lengths: tokens of each demonstration, by uid.
+        normalization: what the SFT term is a mean over.
+        sft_coef: lambda.
+        step: the optimizer step's index in the batch.
+    """
+    tokens = sum(lengths.values())
+    return [
+        Row(RowKind.DEMONSTRATION, uid, None, step, 1.0, 0.0, sft_coef / normalization.sft(length, tokens))
+        for uid, length in lengths.items()
+    ]
+
+
+def _effective(
+    plan: Plan, question: Question, sft_coef: float, off_coef: float, imitation: Imitation
+) -> Coefficients:
     """Multiply the question's coefficients by the settings'; without a demonstration, its terms are off."""
     on, off, sft = plan.coefficients[-1]
     off, sft = off * off_coef, sft * sft_coef
@@ -196,10 +236,13 @@ def _effective(plan: Plan, question: Question, sft_coef: float, off_coef: float)
     if (off or sft) and question.demonstration is None:
         plan.skipped.append(question.uid)
         return Coefficients(on, 0.0, 0.0)
-    if off or sft:
-        plan.demonstrated.append(question.uid)
     if sft:
         plan.sft.append(question.uid)
+    if sft and imitation.deferred:
+        plan.deferred.append(question.uid)
+        sft = 0.0
+    if off or (sft and not imitation.of_rollouts):
+        plan.demonstrated.append(question.uid)
     return Coefficients(on, off, sft)
 
 
@@ -209,12 +252,15 @@ class _Group:
     def __init__(
         self,
         question: Question,
+        mean: float,
         coefficients: Coefficients,
         rollouts: Term,
         demonstrations: Term,
         normalization: Normalization,
+        imitation: Imitation,
     ):
-        self.question, self.coefficients, self.normalization = question, coefficients, normalization
+        self.question, self.mean, self.normalization = question, mean, normalization
+        self.coefficients, self.imitation = coefficients, imitation
         self.rollouts, self.demonstrations = rollouts, demonstrations
         scores, lengths = [], []
         if coefficients.on:
@@ -225,27 +271,46 @@ class _Group:
 
     @property
     def trains_on_demonstration(self) -> bool:
-        return bool(self.coefficients.off or self.coefficients.sft)
+        return bool(self.coefficients.off or (self.coefficients.sft and not self.imitation.of_rollouts))
 
-    def rollout_rows(self, step: int, step_tokens: int) -> list[Row]:
+    @property
+    def imitated_tokens(self) -> float:
+        """Tokens under the SFT term; of rollouts their mean number."""
+        if not self.coefficients.sft:
+            return 0
+        if self.imitation.of_rollouts:
+            return sum(self.question.lengths) / len(self.question.lengths)
+        return self.question.demonstration_length
+
+    def rollout_rows(self, step: int, step_tokens: int, sft_tokens: float) -> list[Row]:
         on, question = self.coefficients.on, self.question
-        if not on:
+        sft = self.coefficients.sft / len(question.rollouts) if self.imitation.of_rollouts else 0.0
+        if not (on or sft):
             return []
-        advantages = self.rollouts.credit(self.scores)[: len(question.rollouts)]
+        advantages = self.rollouts.credit(self.scores)[: len(question.rollouts)] if on else [0.0] * len(question.scores)
         lengths = question.lengths or [0] * len(question.rollouts)
         return [
-            Row(RowKind.ROLLOUT, question.uid, key, step, a, on / self._of_rl(self.rollouts, length, step_tokens))
-            for key, a, length in zip(question.rollouts, advantages, lengths, strict=True)
+            Row(
+                RowKind.ROLLOUT,
+                question.uid,
+                key,
+                step,
+                advantage,
+                on / self._of_rl(self.rollouts, length, step_tokens) if on else 0.0,
+                sft / self.normalization.sft(length, sft_tokens) if sft else 0.0,
+                self.mean,
+            )
+            for key, advantage, length in zip(question.rollouts, advantages, lengths, strict=True)
         ]
 
-    def demonstration_row(self, step: int, step_tokens: int, sft_tokens: int) -> Row:
-        off, sft = self.coefficients.off, self.coefficients.sft
+    def demonstration_row(self, step: int, step_tokens: int, sft_tokens: float) -> Row:
+        off, sft = self.coefficients.off, 0.0 if self.imitation.of_rollouts else self.coefficients.sft
         length = self.question.demonstration_length
         # Alone in its group it keeps its score as its advantage.
         advantage = self.demonstrations.credit(self.scores)[-1] if off else 1.0
         rl = off / self._of_rl(self.demonstrations, length, step_tokens) if off and advantage else 0.0
         weight = sft / self.normalization.sft(length, sft_tokens) if sft else 0.0
-        return Row(RowKind.DEMONSTRATION, self.question.uid, None, step, advantage, rl, weight)
+        return Row(RowKind.DEMONSTRATION, self.question.uid, None, step, advantage, rl, weight, self.mean)
 
     def _of_rl(self, term: Term, row_tokens: int, step_tokens: int) -> float:
         return self.normalization.rl(term.length, row_tokens, len(self.scores), self.tokens, step_tokens)

@@ -28,6 +28,8 @@ class Strategy:
         feedback: the settings' map from P to coefficients.
         rollouts: entry that reinforces rollouts; ``hpt.rollout_algorithm`` overrides it.
         demonstrations: entry that reinforces demonstrations; ``hpt.demonstration_algorithm`` overrides it.
+        sft: entry of the SFT term; ``hpt.sft_algorithm`` overrides it.
+        clip_ratio: clip of the ratio on rollouts unless ``hpt.clip_ratio`` has one.
         generates: whether the questions are sampled from at all.
         in_group: the demonstration takes the place of one of the n rollouts.
         needs_demonstrations: every question must have one.
@@ -40,6 +42,8 @@ class Strategy:
     feedback: Callable[["HPTConfig"], gate.Feedback]
     rollouts: str = "dr_grpo"
     demonstrations: str = "luffy_offline"
+    sft: str = "sft"
+    clip_ratio: float | tuple[float, float] | None = None
     generates: bool = True
     in_group: bool = False
     needs_demonstrations: bool = False

@@ -2,26 +2,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Algorithms as entries of the unified estimator (arXiv 2509.04419, Table 1): a choice of parts each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from hpt.common.settings import one_of
-from hpt.method.estimator import credit, parts
+from hpt.method.estimator import credit, hybrid_parts, parts
 from hpt.method.estimator.credit import Credit, Length
 from hpt.method.estimator.parts import Part
-from hpt.method.estimator.tokens import Tokens
+from hpt.method.estimator.tokens import INPUTS, Tokens
 
 
 class _Watched(Tokens):
-    """Tokens that remember whether log pi_old was asked for."""
+    """Tokens that remember what was asked for."""
 
-    old_policy_read = False
+    asked: frozenset[str] = frozenset()
 
     def __getattribute__(self, name: str) -> Any:
-        if name == "old_log_prob":
-            object.__setattr__(self, "old_policy_read", True)
+        if name in ("old_log_prob", "advantages", *INPUTS):
+            object.__setattr__(self, "asked", self.asked | {name})
         return super().__getattribute__(name)
 
 
@@ -59,16 +60,21 @@ class Algorithm:
         every = (*chosen, self.factor, self.constant)
         return tuple(sorted({name for each in every for name in each.settings}))
 
-    @property
-    def reads_old_policy(self) -> bool:
-        """Whether a part looks at log pi_old, which only sampled rows have; it is tried on a token."""
-        one = torch.zeros(1, 1)
-        tokens = _Watched(one, one, one, one == 0)
+    @cached_property
+    def inputs(self) -> frozenset[str]:
+        """What the parts look at beside log pi_theta: ``old_log_prob``, ``advantages`` and names of ``INPUTS``."""
+        one = torch.zeros(1, 1)  # they are tried on a token
+        tokens = _Watched(one, one, one, one == 0, dict.fromkeys(INPUTS, one))
         log_scale = self.stabilisation(tokens) - self.reference(tokens)
         self.likelihood(tokens, log_scale)
         for each in (self.advantage, self.factor, self.constant):
             each(tokens)
-        return tokens.old_policy_read
+        return tokens.asked
+
+    @property
+    def reads_old_policy(self) -> bool:
+        """Whether a part looks at log pi_old, which only sampled rows have."""
+        return "old_log_prob" in self.inputs
 
 
 def _policy_ratio(advantage: str, source: str, credit: Credit | None, length: Length) -> Algorithm:
@@ -139,6 +145,70 @@ ALGORITHMS: dict[str, Algorithm] = {
         likelihood=parts.probability,
         source="arXiv 2506.19767",
         credit=credit.standardized,
+    ),
+}
+
+
+def _weighted_likelihood(
+    source: str, advantage: Part = parts.unit_advantage, reference: Part = parts.current_policy, **others: Any
+) -> Algorithm:
+    """-sg(weight) log pi_theta, where the weight is 1 unless the parts say otherwise."""
+    chosen = {"stabilisation": parts.unstabilised, "likelihood": parts.log_probability, **others}
+    return Algorithm(reference=reference, advantage=advantage, source=source, **chosen)
+
+
+# ---- the published hybrids and their relatives: demonstrations ----
+ALGORITHMS |= {
+    "dft": _weighted_likelihood("arXiv 2508.05629", reference=parts.no_reference),
+    "chord_phi": _weighted_likelihood("arXiv 2508.11408", hybrid_parts.doubt, parts.no_reference),
+    "trsft": _weighted_likelihood(
+        "arXiv 2512.17636", reference=hybrid_parts.bounded_policy, likelihood=parts.probability
+    ),
+    "eaft": _weighted_likelihood("arXiv 2601.02151", hybrid_parts.entropy_weight),
+    "iw_sft": _weighted_likelihood(
+        "arXiv 2507.12856",
+        reference=hybrid_parts.initial_sequence_policy,
+        stabilisation=hybrid_parts.bounded_initial_weight,
+    ),
+    "psft": _weighted_likelihood(
+        "arXiv 2508.17784",
+        reference=parts.old_policy,
+        stabilisation=hybrid_parts.clip_above,
+        likelihood=parts.probability,
+        constant=hybrid_parts.clipped_above,
+    ),
+    "rl_plus_offline": Algorithm(
+        stabilisation=parts.unstabilised,
+        reference=hybrid_parts.mixture_policy,
+        advantage=hybrid_parts.focused_advantage("(R - mean_G)"),
+        likelihood=parts.probability,
+        source="arXiv 2508.00222",
+        credit=credit.centred,
+    ),
+}
+
+# ---- rollouts ----
+ALGORITHMS |= {
+    "raft": _weighted_likelihood("arXiv 2304.06767", parts.given_advantage("R"), credit=credit.rewards),
+    "topr": _weighted_likelihood(
+        "arXiv 2503.14286", parts.given_advantage("R = +-1"), hybrid_parts.tapered_policy, credit=credit.signs
+    ),
+    "nft": Algorithm(
+        stabilisation=hybrid_parts.not_far_if_wrong,
+        reference=hybrid_parts.negative_aware_policy,
+        advantage=hybrid_parts.negative_aware_advantage,
+        likelihood=hybrid_parts.negative_aware_likelihood,
+        constant=hybrid_parts.negative_aware_value,
+        source="arXiv 2505.18116",
+        credit=credit.centred,
+    ),
+    "max_rl": _policy_ratio("(R - mean) / mean", "arXiv 2602.02710", credit.relative, Length.CONSTANT),
+    "self_distill": _weighted_likelihood(
+        "arXiv 2601.20802", hybrid_parts.teacher_advantage, hybrid_parts.truncated_policy
+    ),
+    "rlsd": replace(
+        _policy_ratio("", "arXiv 2604.03128", credit.standardized, Length.ROW),
+        advantage=hybrid_parts.teacher_weighted_advantage("(R - mean) / std"),
     ),
 }
 

@@ -5,19 +5,29 @@
 A method of the paper is a composite and a gate: HPT, LUFFY and SRFT are settings of one loss.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from hpt.common.errors import ConfigError
-from hpt.common.settings import one_of
+from hpt.common.settings import check_keys, one_of
 from hpt.method.config import HPTConfig
 from hpt.method.estimator.algorithms import ALGORITHMS, Algorithm, find
 from hpt.method.estimator.credit import Length, centred, signs
 from hpt.method.estimator.rows import REWEIGHTINGS
+from hpt.method.estimator.surrogate import token_surrogate
+from hpt.method.estimator.tokens import INPUTS
 from hpt.method.normalization import Normalization, PromptNormalization
-from hpt.method.routing import Term
+from hpt.method.routing import RowKind, Term
+
+TEACHER = "teacher_log_prob"
+# What rows of a kind have beside log pi_old and advantages.
+REINFORCED: Mapping[str, tuple[str, ...]] = {
+    "rollout_algorithm": ("entropy", TEACHER, "mean_score"),
+    "demonstration_algorithm": ("entropy", "initial_log_prob", "mean_score"),
+}
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,8 @@ class Composite:
         demonstrations: entry for the RL term of demonstrations.
         rollout_params: settings of the first, e.g. ``clip_ratio``.
         demonstration_params: settings of the second, e.g. ``shaping``.
+        sft: entry for the SFT term of demonstrations; one that reads a teacher acts on rollouts in their place.
+        sft_params: its settings.
         reweighting: name in ``REWEIGHTINGS`` of the change of the rows' weights by entropy; None: none.
         normalization: what the terms are means over.
     """
@@ -37,37 +49,92 @@ class Composite:
     demonstrations: str = "luffy_offline"
     rollout_params: dict[str, Any] = field(default_factory=lambda: {"clip_ratio": None})
     demonstration_params: dict[str, Any] = field(default_factory=dict)
+    sft: str = "sft"
+    sft_params: dict[str, Any] = field(default_factory=dict)
     reweighting: str | None = None
     normalization: type[Normalization] = PromptNormalization
+
+    @property
+    def distills(self) -> bool:
+        """Whether the SFT term acts on rollouts, which the policy scores with the demonstration in its prompt."""
+        return TEACHER in find(self.sft).inputs
+
+    def inputs(self, kind: RowKind) -> frozenset[str]:
+        """What the terms of rows of one kind read: ``old_log_prob``, ``advantages`` and names of ``INPUTS``."""
+        imitation = find(self.sft).inputs
+        if kind == RowKind.ROLLOUT:
+            return find(self.rollouts).inputs | (imitation if self.distills else frozenset())
+        return find(self.demonstrations).inputs | (frozenset() if self.distills else imitation)
+
+    @property
+    def reads_entropy(self) -> bool:
+        """Whether the loss needs the policy's entropy."""
+        every = [find(name).inputs for name in (self.rollouts, self.demonstrations, self.sft)]
+        return self.reweighting is not None or any("entropy" in inputs for inputs in every)
 
 
 def composite_of(settings: HPTConfig) -> Composite:
     """Build the composite that the settings describe.
 
     Raises:
-        ConfigError: an unknown entry or reweighting (the message lists them), or an entry that cannot be trained with.
+        ConfigError: an unknown entry, reweighting or parameter (the message lists them), a parameter out of range, or
+            an entry that cannot be trained with.
     """
     reweighting = settings.method.reweighting
     if reweighting is not None:
         one_of(f"reweighting of hpt.strategy={settings.strategy}:", reweighting, REWEIGHTINGS)
-    _check_demonstration_entry(settings.demonstration_entry)
     if settings.normalization == "released":
         for setting in ("rollout_algorithm", "demonstration_algorithm"):
             _check_released_entry(setting, getattr(settings, setting))
-    chosen = {"clip_ratio": settings.clip_ratio, "shaping": settings.shaping}
+    entries = (settings.rollout_entry, settings.demonstration_entry)
+    for setting, name in zip(("rollout_algorithm", "demonstration_algorithm"), entries, strict=True):
+        _trainable(name)
+        _check_inputs(f"hpt.{setting}={name}", name, REINFORCED[setting])
+    _check_sft_entry(settings.sft_entry)
+    chosen = {"clip_ratio": settings.chosen_clip_ratio, "shaping": settings.shaping}
 
-    def params(name: str) -> dict[str, Any]:
-        own = _trainable(name).settings
-        return {key: value for key, value in chosen.items() if key in own}
+    def params(name: str, setting: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
+        own = {key: value for key, value in defaults.items() if key in find(name).settings}
+        return own | _checked_params(name, setting, getattr(settings, setting))
 
     return Composite(
-        rollouts=settings.rollout_entry,
-        demonstrations=settings.demonstration_entry,
-        rollout_params=params(settings.rollout_entry),
-        demonstration_params=params(settings.demonstration_entry),
+        rollouts=entries[0],
+        demonstrations=entries[1],
+        rollout_params=params(entries[0], "rollout_params", chosen),
+        demonstration_params=params(entries[1], "demonstration_params", chosen),
+        sft=settings.sft_entry,
+        sft_params=params(settings.sft_entry, "sft_params", {}),
         reweighting=reweighting,
         normalization=settings.normalization_class,
     )
+
+
+def _checked_params(name: str, setting: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters that the user gives an entry, tried on a token."""
+    params = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    entry, one = find(name), torch.zeros(1, 1)
+    check_keys(f"hpt.{setting}", params, entry.settings)
+    try:
+        token_surrogate(name, one, one, one, one == 0, **params, **{each: one for each in INPUTS if each in entry.inputs})
+    except ValueError as error:
+        raise ConfigError(f"hpt.{setting}: {error}") from error
+    return params
+
+
+def _check_sft_entry(name: str) -> None:
+    one_of("hpt.sft_algorithm", name, ALGORITHMS)
+    fitting = [key for key, entry in ALGORITHMS.items() if "advantages" not in entry.inputs]
+    if name not in fitting:
+        raise ConfigError(
+            f"got hpt.sft_algorithm={name}, which weighs tokens by an advantage; the SFT term has none: expected one of "
+            f"{', '.join(sorted(fitting))}"
+        )
+
+
+def _check_inputs(got: str, name: str, available: Collection[str]) -> None:
+    """Refuse an entry that reads what rows of its kind do not have."""
+    if lacking := sorted(find(name).inputs - {"old_log_prob", "advantages"} - set(available)):
+        raise ConfigError(f"got {got}, which reads {lacking[0]}; these rows have only {', '.join(available)}")
 
 
 def terms_of(settings: HPTConfig) -> tuple[Term, Term]:
@@ -88,15 +155,6 @@ def _term(name: str, settings: HPTConfig) -> Term:
         return credit(torch.tensor(scores, dtype=torch.float64)).tolist()
 
     return Term(of_group, str(entry.length))
-
-
-def _check_demonstration_entry(name: str) -> None:
-    if find(name).reads_old_policy:
-        fitting = sorted(key for key, entry in ALGORITHMS.items() if entry.credit and not entry.reads_old_policy)
-        raise ConfigError(
-            f"got hpt.demonstration_algorithm={name}, which weighs tokens by pi_old; a demonstration was not sampled "
-            f"and has none: expected one of {', '.join(fitting)}"
-        )
 
 
 def _check_released_entry(setting: str, name: str | None) -> None:

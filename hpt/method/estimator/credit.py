@@ -37,3 +37,14 @@ def standardized(scores: torch.Tensor) -> torch.Tensor:
 def signs(scores: torch.Tensor) -> torch.Tensor:
     """2 R - 1: +1 for a solved question, -1 for a failed one (REINFORCE in the paper's Table 1)."""
     return 2.0 * scores - 1.0
+
+
+def rewards(scores: torch.Tensor) -> torch.Tensor:
+    """R (RAFT, arXiv 2304.06767): what is right is imitated, what is wrong left alone."""
+    return scores
+
+
+def relative(scores: torch.Tensor) -> torch.Tensor:
+    """(R - mean(R)) / mean(R) (MaxRL, arXiv 2602.02710); 0 where the mean is."""
+    mean = scores.mean()
+    return centred(scores) / mean if mean > 0 else torch.zeros_like(scores)

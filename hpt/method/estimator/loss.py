@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 
+from hpt.method.estimator.algorithms import find
 from hpt.method.estimator.composite import Composite
 from hpt.method.estimator.rows import REWEIGHTINGS, Rows
 from hpt.method.estimator.surrogate import token_surrogate
@@ -25,7 +26,7 @@ class HybridLoss(NamedTuple):
     Attributes:
         rl: RL term of the rollouts.
         off: RL term of the demonstrations (off-policy).
-        sft: SFT term of the demonstrations.
+        sft: SFT term of the demonstrations, or of rollouts where a teacher scores them.
         entropy, kl: terms that act on rollouts.
     """
 
@@ -53,7 +54,7 @@ def hybrid_loss(
     """Sum of weight * surrogate over the response tokens of each kind of row.
 
     Rollouts: the composite's entry under their RL weight. Demonstrations: the composite's entry under
-    their RL weight, and -log pi_theta under their SFT weight. Padding rows add nothing. A term
+    their RL weight, and its entry for the SFT term under their SFT weight. Padding rows add nothing. A term
     without rows yields a zero that can still run backward. Entropy and KL act on rollouts only, per
     token under the RL weight, so that together they are the objective
     A * ratio + entropy_coeff * H - kl_coef * KL per token. A reweighting changes the weights of the RL and SFT
@@ -69,12 +70,15 @@ def hybrid_loss(
     Raises:
         ValueError: entropy or kl is missing where it is needed.
     """
+    if entropy is not None:
+        rows = rows._replace(inputs={**rows.inputs, "entropy": entropy})
     weighted = rows
     if composite.reweighting is not None:
         needed = _needed(entropy, "entropy", f"the reweighting '{composite.reweighting}'")
         weighted = REWEIGHTINGS[composite.reweighting](rows, needed)
     rollouts, demonstrations = weighted.of(RowKind.ROLLOUT), weighted.of(RowKind.DEMONSTRATION)
-    sft_weight = demonstrations.sft_weight / composite.normalization.sft_in_micro_batch(demonstrations.mask)
+    imitated = weighted.of(RowKind.ROLLOUT if composite.distills else RowKind.DEMONSTRATION)
+    sft_weight = imitated.sft_weight / composite.normalization.sft_in_micro_batch(imitated.mask)
     return HybridLoss(
         rl=_term(composite.rollouts, rollouts, rollouts.rl_weight, composite.rollout_params),
         off=_term(
@@ -83,7 +87,7 @@ def hybrid_loss(
             demonstrations.rl_weight,
             composite.demonstration_params,
         ),
-        sft=_term("sft", demonstrations, sft_weight, {}),
+        sft=_term(composite.sft, imitated, sft_weight, composite.sft_params),
         entropy=_entropy_term(rows, composite, entropy, entropy_coeff),
         kl=_rollout_sum(rows, kl, kl_coef, "KL"),
     )
@@ -97,12 +101,12 @@ def _weighted_sum(per_token: torch.Tensor, mask: torch.Tensor, weight: torch.Ten
 
 
 def _term(name: str, rows: Rows, weight: torch.Tensor, params: dict) -> torch.Tensor:
-    inputs = (rows.log_prob, rows.old_log_prob, rows.advantages, rows.mask)
     # A weight of 0 means that the term is off for the row: it must not even be evaluated there, since
     # 0 * inf is not 0.
-    on = weight != 0
-    surrogate = token_surrogate(name, *(x[on] for x in inputs), **params)
-    return _weighted_sum(surrogate, rows.mask[on], weight[on])
+    on = rows.where(weight != 0)
+    inputs = {key: values for key, values in on.inputs.items() if key in find(name).inputs}
+    surrogate = token_surrogate(name, on.log_prob, on.old_log_prob, on.advantages, on.mask, **params, **inputs)
+    return _weighted_sum(surrogate, on.mask, weight[weight != 0])
 
 
 def _needed(value: torch.Tensor | None, name: str, use: str) -> torch.Tensor:

@@ -101,7 +101,7 @@ def unstabilised(tokens: Tokens) -> torch.Tensor:
     return torch.zeros_like(tokens.log_prob)
 
 
-def _clip(
+def clipped_ratio(
     log_ratio: torch.Tensor,
     within: tuple[float, float],
     advantages: torch.Tensor,
@@ -125,12 +125,12 @@ def _clip(
 
 def _token_clip(tokens: Tokens, clip_ratio: ClipRatio, clip_ratio_c: float | None):
     within = (-MAX_LOG_RATIO, MAX_LOG_RATIO)
-    return _clip(tokens.log_ratio, within, tokens.advantages, clip_ratio, clip_ratio_c)
+    return clipped_ratio(tokens.log_ratio, within, tokens.advantages, clip_ratio, clip_ratio_c)
 
 
 def _sequence_clip(tokens: Tokens, clip_ratio: ClipRatio):
     within = (-math.inf, MAX_LOG_SEQUENCE_RATIO)
-    return _clip(tokens.log_sequence_ratio, within, tokens.advantages, clip_ratio)
+    return clipped_ratio(tokens.log_sequence_ratio, within, tokens.advantages, clip_ratio)
 
 
 @part("mask of clip(r)")

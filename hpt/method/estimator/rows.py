@@ -5,7 +5,7 @@
 Shapes: (bs,) rows, (bs, T) response tokens.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -23,6 +23,7 @@ class Rows(NamedTuple):
         mask: (bs, T) response tokens.
         kind: (bs,) of ``RowKind``.
         rl_weight, sft_weight: (bs,) see :mod:`hpt.method.routing`.
+        inputs: what entries read beside these, by its name in ``hpt.method.estimator.tokens.INPUTS``; (bs, T).
     """
 
     log_prob: torch.Tensor
@@ -32,10 +33,16 @@ class Rows(NamedTuple):
     kind: torch.Tensor
     rl_weight: torch.Tensor
     sft_weight: torch.Tensor
+    inputs: Mapping[str, torch.Tensor] = {}
 
     def of(self, kind: RowKind) -> "Rows":
         """The rows of one kind."""
-        return Rows(*(values[self.kind == kind] for values in self))
+        return self.where(self.kind == kind)
+
+    def where(self, chosen: torch.Tensor) -> "Rows":
+        """The rows for which ``chosen``, (bs,), is true."""
+        *values, inputs = self
+        return Rows(*(each[chosen] for each in values), {name: each[chosen] for name, each in inputs.items()})
 
 
 Reweighting = Callable[[Rows, torch.Tensor], Rows]

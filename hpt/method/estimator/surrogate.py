@@ -11,10 +11,13 @@ coefficient itself holds 1 / pi_ref: it leaves float32's range where log pi_ref 
 Shapes: (bs, T) rows by response tokens.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 from hpt.method.estimator.algorithms import Algorithm, find
-from hpt.method.estimator.tokens import Tokens
+from hpt.method.estimator.tokens import INPUTS, Tokens
 
 
 def token_surrogate(
@@ -30,23 +33,22 @@ def token_surrogate(
     Args:
         name: a key of ``ALGORITHMS``.
         log_prob: (bs, T) log pi_theta of the response tokens in nats, with gradient.
-        old_log_prob: (bs, T) log pi_theta_old in nats, taken as a constant; unused by ``sft``,
-            ``reinforce``, ``luffy_offline`` and ``srft_offline``.
-        advantages: (bs, T), taken as constants; ignored by ``sft``, whose advantage is 1.
+        old_log_prob: (bs, T) log pi_theta_old in nats, taken as a constant; unused by entries that do not read it.
+        advantages: (bs, T), taken as constants; ignored by entries with an advantage of their own, as ``sft``.
         response_mask: (bs, T) true on response tokens, of any dtype.
-        params: the entry's own. ``clip_ratio`` (default 0.2; a number, (low, high), or None for no
-            clip) of ppo, grpo, dr_grpo, gspo and cispo; ``clip_ratio_c`` (default None; dual clip) of
-            ppo, grpo and dr_grpo; ``shaping`` (default 0.1) of luffy_offline.
+        params: the entry's settings, such as ``clip_ratio`` (a number, (low, high), or None for no clip);
+            ``hpt algorithms`` lists them. And what the entry reads of ``INPUTS``, taken as constants: ``entropy``,
+            ``initial_log_prob`` and ``teacher_log_prob``, (bs, T) in nats, and ``mean_score``, (bs,) or (bs, T).
 
     Returns:
         (bs, T) the published loss per token, in the promoted dtype of the inputs; zero outside the
         mask, whatever the inputs hold there.
 
     Raises:
-        ValueError: an unknown name or parameter, a value out of range, unequal shapes.
+        ValueError: an unknown name or parameter, an input that is missing, a value out of range, unequal shapes.
     """
-    entry = _entry(name, params)
-    dtype, tokens = _prepare(log_prob, old_log_prob, advantages, response_mask)
+    entry, params, inputs = _entry(name, params)
+    dtype, tokens = _prepare(log_prob, old_log_prob, advantages, response_mask, inputs)
     constant = tokens.detached()
     log_scale = entry.stabilisation(constant, **params) - entry.reference(constant, **params)
     objective = entry.likelihood(tokens, log_scale, **params) + entry.constant(constant, **params)
@@ -67,8 +69,8 @@ def token_coefficient(
     For ``luffy_offline`` it includes the shaping's slope f'(pi_theta). Arguments, dtype and errors
     as in ``token_surrogate``; (bs, T), without gradient, zero outside the mask.
     """
-    entry = _entry(name, params)
-    dtype, tokens = _prepare(log_prob.detach(), old_log_prob, advantages, response_mask)
+    entry, params, inputs = _entry(name, params)
+    dtype, tokens = _prepare(log_prob.detach(), old_log_prob, advantages, response_mask, inputs)
     log_scale = entry.stabilisation(tokens, **params) - entry.reference(tokens, **params)
     scale = torch.exp(log_scale + entry.factor(tokens, **params))
     coefficient = entry.advantage(tokens, **params) * scale
@@ -88,20 +90,24 @@ def token_stabilisation(
     Arguments, dtype and errors as in ``token_surrogate``; (bs, T), without gradient, zero outside
     the mask.
     """
-    entry = _entry(name, params)
-    dtype, tokens = _prepare(log_prob.detach(), old_log_prob, advantages, response_mask)
+    entry, params, inputs = _entry(name, params)
+    dtype, tokens = _prepare(log_prob.detach(), old_log_prob, advantages, response_mask, inputs)
     factor = torch.exp(entry.stabilisation(tokens, **params))
     return torch.where(tokens.mask, factor, 0.0).to(dtype)
 
 
-def _entry(name: str, params: dict) -> Algorithm:
+def _entry(name: str, params: dict[str, Any]) -> tuple[Algorithm, dict[str, Any], dict[str, torch.Tensor]]:
+    """The entry of that name, its settings and its inputs."""
     entry = find(name)
-    unknown = sorted(set(params) - set(entry.settings))
-    if unknown:
+    read = [each for each in INPUTS if each in entry.inputs]
+    known = [*entry.settings, *read]
+    if unknown := sorted(set(params) - set(known)):
         raise ValueError(
-            f"Algorithm '{name}' takes no parameter '{unknown[0]}'. Available: {', '.join(entry.settings) or 'none'}."
+            f"Algorithm '{name}' takes no parameter '{unknown[0]}'. Available: {', '.join(known) or 'none'}."
         )
-    return entry
+    if missing := [each for each in read if params.get(each) is None]:
+        raise ValueError(f"Algorithm '{name}' reads {missing[0]}, which is missing; expected {missing[0]}=(bs, T)")
+    return entry, {key: params[key] for key in params if key not in read}, {key: params[key] for key in read}
 
 
 def _prepare(
@@ -109,19 +115,37 @@ def _prepare(
     old_log_prob: torch.Tensor,
     advantages: torch.Tensor,
     response_mask: torch.Tensor,
+    inputs: Mapping[str, torch.Tensor],
 ) -> tuple[torch.dtype, Tokens]:
     """The result's dtype, and the inputs masked and wide enough for sums over a row."""
-    inputs = (log_prob, old_log_prob.detach(), advantages.detach())
-    if log_prob.dim() != 2 or any(x.shape != log_prob.shape for x in (*inputs, response_mask)):
+    given = {"old_log_prob": old_log_prob.detach(), "advantages": advantages.detach()}
+    given |= {name: _per_token(name, values, log_prob) for name, values in inputs.items()}
+    shapes = {"log_prob": log_prob, **given, "response_mask": response_mask}
+    if log_prob.dim() != 2 or any(x.shape != log_prob.shape for x in shapes.values()):
         raise ValueError(
-            f"got log_prob {tuple(log_prob.shape)}, old_log_prob {tuple(old_log_prob.shape)}, "
-            f"advantages {tuple(advantages.shape)}, response_mask {tuple(response_mask.shape)}; "
+            f"got {', '.join(f'{name} {tuple(x.shape)}' for name, x in shapes.items())}; "
             "expected one shape (bs, T): advantages per row need "
             ".unsqueeze(-1).expand_as(log_prob)"
         )
     dtype = torch.promote_types(torch.promote_types(log_prob.dtype, old_log_prob.dtype), advantages.dtype)
     wide = torch.promote_types(dtype, torch.float32)
     mask = response_mask.bool()
-    # Mask the inputs, not only the result: 0 * inf in the backward pass would be NaN.
-    log_prob, old_log_prob, advantages = (torch.where(mask, x.to(wide), 0.0) for x in inputs)
-    return dtype, Tokens(log_prob, old_log_prob, advantages, mask)
+
+    def masked(values: torch.Tensor) -> torch.Tensor:
+        # Mask the inputs, not only the result: 0 * inf in the backward pass would be NaN.
+        return torch.where(mask, values.to(wide), 0.0)
+
+    return dtype, Tokens(
+        masked(log_prob),
+        masked(given.pop("old_log_prob")),
+        masked(given.pop("advantages")),
+        mask,
+        {name: masked(values) for name, values in given.items()},
+    )
+
+
+def _per_token(name: str, values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """An input without its gradient; a question's mean score may be one number per row."""
+    if name == "mean_score" and values.numel() == len(like):
+        values = values.reshape(-1, 1).expand_as(like)
+    return values.detach()

@@ -38,6 +38,13 @@ VALUES: Mapping[str, tuple] = {
     "clip_ratio": (0.2, None, (0.1, 0.4)),
     "clip_ratio_c": (None, 3.0),
     "shaping": (0.1, 0.02),
+    "alpha": (0.1, 0.0, 1.0),
+    "focal": (0.5, 2.0),
+    "omega": (0.5, 0.0, 1.0),
+    "max_weight": (16.0, 1.5),
+    "max_ratio": (2.0, 1.1),
+    "eps": (0.2, 1.0),
+    "lam": (0.5, 1.0),
 }
 # PPO's advantage (GAE) is one number per token, everyone else's one per row.
 ADVANTAGE_PER_TOKEN = ("ppo",)
@@ -83,6 +90,26 @@ def random_batch(seed: int, rows: int, tokens: int, *, per_token: bool = False) 
     length[0], length[2:][-1:] = tokens, 0
     mask = torch.arange(tokens) < length
     return Batch(log_prob, old_log_prob, advantages.expand(rows, tokens).contiguous(), mask)
+
+
+def random_inputs(name: str, batch: Batch, seed: int) -> dict[str, torch.Tensor]:
+    """What the entry reads beside the batch: entropies, other policies' log-probabilities, a mean score per row."""
+    random = torch.Generator().manual_seed(seed)
+    shape = batch.log_prob.shape
+
+    def uniform(*shape: int) -> torch.Tensor:
+        return torch.rand(*shape, generator=random, dtype=torch.float64)
+
+    # Rows of another policy are near, far below and far above, as in ``random_batch``.
+    shift = torch.tensor([0.0, 0.5, -0.5, 6.0, -6.0], dtype=torch.float64)[torch.arange(len(batch.log_prob)) % 5]
+    elsewhere = (batch.log_prob.detach() + shift.unsqueeze(-1) + uniform(*shape) - 0.5).clamp(max=-1e-3)
+    every = {
+        "entropy": 6 * uniform(*shape),
+        "initial_log_prob": elsewhere,
+        "teacher_log_prob": elsewhere.flip(0),
+        "mean_score": torch.round(8 * uniform(len(batch.log_prob), 1)).div(8).expand(shape),
+    }
+    return {key: values for key, values in every.items() if key in find(name).inputs}
 
 
 def _gradient(loss: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
@@ -172,6 +199,7 @@ def check_entry(name: str, seed: int, rows: int, tokens: int, witnesses: Mapping
         per_token = name in ADVANTAGE_PER_TOKEN
         batch = random_batch(seed * len(tried) + number, rows, tokens, per_token=per_token)
         counted += int(batch.response_mask.sum())
+        params = params | random_inputs(name, batch, seed + number)
         factor = token_stabilisation(name, *batch, **params)
         stabilised += int((factor[batch.response_mask] != 1).sum())
         found[COEFFICIENT].append(coefficient_deviation(name, batch, params))

@@ -198,7 +198,7 @@ def topr(log_prob, old, advantages, mask) -> torch.Tensor:
     """
     loss = log_prob.sum() * 0
     for token, old_token, advantage in _each_token(log_prob, old, advantages, mask):
-        taper = 1.0 if advantage > 0 else min(_ratio(token, old_token).item(), 1.0)
+        taper = 1.0 if advantage > 0 else min(token.exp().item() / math.exp(old_token), 1.0)
         loss = loss - taper * advantage * token
     return loss
 
@@ -229,15 +229,17 @@ def self_distill(log_prob, old, advantages, mask, max_ratio=2.0, *, teacher_log_
     for (token, old_token, _), teacher in zip(
         _each_token(log_prob, old, advantages, mask), teacher_log_prob[mask].tolist(), strict=True
     ):
-        weight = min(_ratio(token, old_token).item(), max_ratio)
+        weight = min(token.exp().item() / math.exp(old_token), max_ratio)
         loss = loss - weight * (teacher - token.item()) * token
     return loss
 
 
-def rlsd(log_prob, old, advantages, mask, lam=0.5, eps=0.2, *, teacher_log_prob) -> torch.Tensor:
+def rlsd(
+    log_prob, old, advantages, mask, lam=0.5, eps=0.2, clip_ratio=0.2, clip_ratio_c=None, *, teacher_log_prob
+) -> torch.Tensor:
     """arXiv 2604.03128: the teacher scales a token's advantage within 1 -+ eps and never turns its sign.
 
-    What it scales by is pi_T / pi_old where A > 0, and the inverse where A < 0. PPO's clip is left out.
+    What it scales by is pi_T / pi_old where A > 0, and the inverse where A < 0. The rest is PPO's.
     """
     loss = log_prob.sum() * 0
     for (token, old_token, advantage), teacher in zip(
@@ -247,7 +249,8 @@ def rlsd(log_prob, old, advantages, mask, lam=0.5, eps=0.2, *, teacher_log_prob)
             continue
         evidence = math.exp(teacher) / math.exp(old_token)
         evidence = min(max(evidence if advantage > 0 else 1 / evidence, 1 - eps), 1 + eps)
-        loss = loss - advantage * (1 - lam + lam * evidence) * _ratio(token, old_token)
+        scaled = advantage * (1 - lam + lam * evidence)
+        loss = loss - _pessimistic(_ratio(token, old_token), scaled, clip_ratio, clip_ratio_c)
     return loss
 
 
