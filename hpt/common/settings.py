@@ -95,7 +95,8 @@ class Settings(BaseModel):
             if inspect.isclass(field.annotation) and issubclass(field.annotation, Settings):
                 found += field.annotation.reference()
                 continue
-            default = None if field.default is PydanticUndefined else field.default
+            default = field.get_default(call_default_factory=True)
+            default = None if default is PydanticUndefined else default
             meaning = inspect.cleandoc(field.description or "")
             found.append(FieldReference(dotted(cls.section, name), cls._expected(name), default, meaning))
         return found
@@ -143,7 +144,7 @@ def expected(annotation: Any, metadata: Iterable[Any] = ()) -> str:
         least = max((getattr(each, "min_length", 0) for each in metadata), default=0)
         return f"a list (each item {expected(arguments[0])}" + (f"; at least {least})" if least else ")")
     if inspect.isclass(origin) and issubclass(origin, Mapping):
-        return f"a mapping (each value {expected(arguments[1])})"
+        return "a mapping" + ("" if arguments[1] is Any else f" (each value {expected(arguments[1])})")
     nouns = {NoneType: "null", bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
     if inspect.isclass(annotation) and issubclass(annotation, Settings):
         return f"the settings {', '.join(annotation.known())}"

@@ -23,9 +23,15 @@ def renamed(name: str) -> str:
     return f"got hpt.{name}, which is now hpt.{RENAMED[name]}: use the new name"
 
 
+TEACHER_PROMPT = (
+    "{question}\n\nHere is a worked solution of this problem:\n\n{demonstration}\n\n"
+    "Now solve the problem yourself, step by step."
+)
+
 Share = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+Params = dict[str, Any]
 
 
 class Sampling(Settings):
@@ -67,14 +73,16 @@ class HPTConfig(Settings):
     """Entry of ``hpt.upge.ALGORITHMS`` that reinforces demonstrations; null: the strategy's."""
     sft_algorithm: str | None = None
     """Entry of ``hpt.upge.ALGORITHMS`` for the SFT term, whose advantage is its own; null: the strategy's."""
-    rollout_params: dict[str, Any] = {}
+    rollout_params: Params = Field(default_factory=dict)
     """Parameters of the entry that reinforces rollouts; ``hpt algorithms`` lists an entry's."""
-    demonstration_params: dict[str, Any] = {}
+    demonstration_params: Params = Field(default_factory=dict)
     """Parameters of the entry that reinforces demonstrations."""
-    sft_params: dict[str, Any] = {}
+    sft_params: Params = Field(default_factory=dict)
     """Parameters of the SFT term's entry, e.g. {alpha: 0.1} of trsft."""
-    params: dict[str, Any] = {}
+    params: Params = Field(default_factory=dict)
     """Parameters of the strategy, under their papers' names, e.g. {mu_peak: 0.9} of chord."""
+    teacher_prompt: str = TEACHER_PROMPT
+    """What a teacher reads in place of the question; it holds {question} and {demonstration}."""
     clip_ratio: NotNegative | tuple[NotNegative, NotNegative] | None = None
     """PPO's clip of the ratio on rollouts: a number, [low, high], or null for none (the paper)."""
     shaping: Positive = 0.1
@@ -135,9 +143,17 @@ class HPTConfig(Settings):
                 f"got hpt.length={self.length} and hpt.normalization=released; the released code divides by L_max and "
                 "nothing else: leave hpt.length null, or set hpt.normalization=prompt"
             )
+        if lacking := [name for name in ("{question}", "{demonstration}") if name not in self.teacher_prompt]:
+            raise ConfigError(f"got hpt.teacher_prompt without {lacking[0]}; expected it to hold the text {lacking[0]}")
+        if self.method.params is not None:
+            self.chosen  # noqa: B018  (raises on bad parameters)
+        elif self.params and self.strategy != "soft":
+            raise ConfigError(
+                f"got hpt.params with {', '.join(self.params)}; hpt.strategy={self.strategy} has no parameters"
+            )
         if self.strategy == "soft":
             try:
-                schedule_of(self.schedule)
+                schedule_of(self.schedule, self.params)
             except ValueError as error:
                 raise ConfigError(f"hpt.schedule: {error}") from error
         return self
@@ -148,9 +164,20 @@ class HPTConfig(Settings):
         return STRATEGIES[self.strategy]
 
     @property
-    def feedback(self) -> gate.Feedback:
-        """The strategy's map from P to coefficients."""
+    def chosen(self) -> Any:
+        """The strategy's parameters."""
+        assert self.method.params is not None
+        return self.method.params.from_mapping(self.params)
+
+    @property
+    def feedback(self) -> gate.Feedback | gate.Gate:
+        """The strategy's map from P to coefficients, or a new gate of it."""
         return self.method.feedback(self)
+
+    @property
+    def sft_batch(self) -> int | None:
+        """Demonstrations that wait for an SFT step of their own; None: none waits."""
+        return None if self.method.sft_batch is None else getattr(self.chosen, self.method.sft_batch)
 
     @property
     def rollout_entry(self) -> str:
@@ -182,4 +209,4 @@ class HPTConfig(Settings):
         """The normalization for a training of these sizes; see :mod:`hpt.method.normalization`."""
         if self.normalization == "released":
             return ReleasedNormalization(questions_per_step, max_response_length, ranks)
-        return PromptNormalization(questions_per_step, max_response_length, pooled_sft=not self.method.generates)
+        return PromptNormalization(questions_per_step, max_response_length, self.method.pooled_sft)

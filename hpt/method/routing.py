@@ -47,7 +47,8 @@ class Question:
         demonstration: token ids of its demonstration with EOS; None if there is none.
         demonstration_score: its score in the group, in [0, 1].
         lengths: tokens of the rollouts; same order. Needed where a term divides by them.
-        id: the question's id in its data set, for the question log.
+        id: the question's id in its data set, for the gate and the question log.
+        number: its row of the data set.
     """
 
     uid: str
@@ -57,6 +58,7 @@ class Question:
     lengths: Sequence[int] = ()
     id: str = ""
     demonstration_score: float = 1.0
+    number: int = -1
 
     def __post_init__(self):
         if len(self.rollouts) != len(self.scores):
@@ -95,7 +97,7 @@ class Row:
         advantage: of all its response tokens.
         rl_weight: multiplies the RL surrogate of each of its response tokens.
         sft_weight: multiplies the SFT term's surrogate of each of them.
-        mean_score: P of its question.
+        mean_score: P of its question, for entries that read it.
     """
 
     kind: RowKind
@@ -105,7 +107,7 @@ class Row:
     advantage: float
     rl_weight: float
     sft_weight: float = 0.0
-    mean_score: float = 0.0
+    mean_score: float = field(default=0.0, compare=False)
 
 
 @dataclass
@@ -209,7 +211,9 @@ def route(
     return plan
 
 
-def step_of_demonstrations(lengths: Mapping[str, int], normalization: Normalization, sft_coef: float, step: int) -> list[Row]:
+def step_of_demonstrations(
+    lengths: Mapping[str, int], normalization: Normalization, sft_coef: float, step: int
+) -> list[Row]:
     """The rows of an optimizer step of demonstrations alone.
 
     Args:
@@ -225,9 +229,7 @@ def step_of_demonstrations(lengths: Mapping[str, int], normalization: Normalizat
     ]
 
 
-def _effective(
-    plan: Plan, question: Question, sft_coef: float, off_coef: float, imitation: Imitation
-) -> Coefficients:
+def _effective(plan: Plan, question: Question, sft_coef: float, off_coef: float, imitation: Imitation) -> Coefficients:
     """Multiply the question's coefficients by the settings'; without a demonstration, its terms are off."""
     on, off, sft = plan.coefficients[-1]
     off, sft = off * off_coef, sft * sft_coef

@@ -2,18 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """A strategy says what a question's score means for its rows. This module imports no torch.
 
-A strategy is three coefficients as a function of P (:mod:`hpt.method.gate`) and the names of the entries of
-``hpt.upge.ALGORITHMS`` by which rollouts and demonstrations are reinforced. Data, rollouts, verifier,
-routing and loss are the same for all.
+A strategy is a gate, three coefficients as a function of P or of more (:mod:`hpt.method.gate`), and the names of the
+entries of ``hpt.upge.ALGORITHMS`` by which rollouts and demonstrations are reinforced and imitated. Data, rollouts,
+verifier, routing and loss are the same for all.
 """
 
 import importlib
-import importlib.util
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from hpt.method import gate
+from hpt.method import gate, gates
 
 if TYPE_CHECKING:
     from hpt.method.config import HPTConfig
@@ -25,7 +26,8 @@ class Strategy:
 
     Attributes:
         summary: what the method does, in a line.
-        feedback: the settings' map from P to coefficients.
+        feedback: the settings' map from P to coefficients, or their gate.
+        params: class of the strategy's parameters, the settings ``hpt.params``; None: it has none.
         rollouts: entry that reinforces rollouts; ``hpt.rollout_algorithm`` overrides it.
         demonstrations: entry that reinforces demonstrations; ``hpt.demonstration_algorithm`` overrides it.
         sft: entry of the SFT term; ``hpt.sft_algorithm`` overrides it.
@@ -36,10 +38,14 @@ class Strategy:
         reweighting: change of the rows' weights by the policy's entropy, one of
             ``hpt.method.estimator.rows.REWEIGHTINGS``; None: none.
         length: what rollouts and reinforced demonstrations are divided by; None: as their entries say.
+        pooled_sft: SFT is a mean over all demonstration tokens of the optimizer step, instead of a mean over questions.
+        sft_batch: name of the parameter with the number of demonstrations that wait for an SFT step of their own; None:
+            demonstrations are trained on in their question's batch.
     """
 
     summary: str
-    feedback: Callable[["HPTConfig"], gate.Feedback]
+    feedback: Callable[["HPTConfig"], gate.Feedback | gate.Gate]
+    params: type[gates.Parameters] | None = None
     rollouts: str = "dr_grpo"
     demonstrations: str = "luffy_offline"
     sft: str = "sft"
@@ -49,6 +55,8 @@ class Strategy:
     needs_demonstrations: bool = False
     reweighting: str | None = None
     length: str | None = None
+    pooled_sft: bool = False
+    sft_batch: str | None = None
 
 
 def _switch(gated: gate.Coefficients) -> Callable[["HPTConfig"], gate.Feedback]:
@@ -63,7 +71,7 @@ STRATEGIES: dict[str, Strategy] = {
     "switch": Strategy("HPT: SFT where P <= gamma, RL elsewhere", _switch(gate.SFT)),
     "soft": Strategy(
         "coefficients as a function of P, hpt.schedule",
-        lambda settings: schedule_of(settings.schedule),
+        lambda settings: schedule_of(settings.schedule, settings.params),
     ),
     "rl_only": Strategy("RL on the rollouts of every question", _always(1, 0, 0)),
     "sft_only": Strategy(
@@ -71,6 +79,7 @@ STRATEGIES: dict[str, Strategy] = {
         _always(0, 0, 1),
         generates=False,
         needs_demonstrations=True,
+        pooled_sft=True,
     ),
     "luffy": Strategy(
         "LUFFY: n - 1 rollouts and the demonstration in one group",
@@ -98,6 +107,62 @@ STRATEGIES: dict[str, Strategy] = {
         "Mix/ON: off-policy RL and SFT on the demonstration where P <= gamma, RL elsewhere",
         _switch(gate.Coefficients(0.0, 1.0, 1.0)),
     ),
+    "superrl": Strategy(
+        "SuperRL: SFT where P <= gamma (no rollout is right), GRPO elsewhere",
+        _switch(gate.SFT),
+        rollouts="grpo",
+        clip_ratio=0.2,
+    ),
+    "mix": Strategy(
+        "MIX: (1 - mu) GRPO + mu SFT on every question, mu constant",
+        lambda settings: gate.constant(gate.Coefficients(1 - settings.chosen.mu, 0.0, settings.chosen.mu)),
+        params=gates.MixParameters,
+        rollouts="grpo",
+        clip_ratio=0.2,
+        length="step",
+        pooled_sft=True,
+    ),
+    "chord": Strategy(
+        "CHORD-mu: (1 - mu) GRPO + mu SFT on every question, mu by the training step",
+        lambda settings: gates.Chord(settings.chosen),
+        params=gates.ChordParameters,
+        rollouts="grpo",
+        clip_ratio=0.2,
+        length="step",
+        pooled_sft=True,
+    ),
+    "sasr": Strategy(
+        "SASR: each step is SFT or GRPO, by a coin that follows the gradient norms of SFT",
+        lambda settings: gates.Coin(settings.chosen),
+        params=gates.CoinParameters,
+        rollouts="grpo",
+        clip_ratio=0.2,
+        needs_demonstrations=True,
+    ),
+    "curriculum": Strategy(
+        "SFT where the running mean of a question's P is <= gamma, RL elsewhere",
+        lambda settings: gates.Curriculum(settings.chosen, settings.gamma),
+        params=gates.CurriculumParameters,
+    ),
+    "relift": Strategy(
+        "ReLIFT: RL on every question; demonstrations of those with P <= gamma wait for an SFT step of their own",
+        lambda settings: gate.switch(settings.gamma, gate.Coefficients(1.0, 0.0, 1.0)),
+        params=gates.ReliftParameters,
+        pooled_sft=True,
+        sft_batch="sft_data_size",
+    ),
+    "rl_plus": Strategy(
+        "RL-PLUS: n - 1 rollouts and the demonstration in one group, the latter by a mixture of policies",
+        _always(1, 1, 0),
+        demonstrations="rl_plus_offline",
+        in_group=True,
+        needs_demonstrations=True,
+    ),
+    "self_distill": Strategy(
+        "HPT with self-distillation for SFT: the policy with the demonstration in its prompt scores the rollouts",
+        _switch(gate.SFT),
+        sft="self_distill",
+    ),
 }
 
 
@@ -112,70 +177,116 @@ def register_strategy(name: str, strategy: Strategy) -> None:
     STRATEGIES[name] = strategy
 
 
-def schedule_of(value: Any) -> gate.Feedback:
-    """Return the feedback function that ``hpt.schedule`` describes.
+def schedule_of(value: Any, params: Mapping[str, Any] = MappingProxyType({})) -> gate.Feedback | gate.Gate:
+    """Return the feedback function or the gate that ``hpt.schedule`` describes.
 
     Args:
-        value: a name of ``hpt.method.gate.SCHEDULES``, rows [P, on, off, sft], or "package.module:function"
-            of a function P -> (on, off, sft).
+        value: a name of ``hpt.method.gate.SCHEDULES``, rows [P, on, off, sft], or "package.module:name"
+            of a function P -> (on, off, sft) or of a subclass of :class:`hpt.method.gate.Gate`.
+        params: arguments of that class.
 
     Raises:
         ValueError: none of these; the message lists the names.
     """
-    if isinstance(value, str):
-        if value in gate.SCHEDULES:
-            return gate.schedule(gate.SCHEDULES[value])
-        if ":" in value:
-            return _function_of(value)
-    elif isinstance(value, Sequence):
+    if isinstance(value, str) and ":" in value:
+        return _own(value, params)
+    if params:
+        raise ValueError(f"got hpt.params with {', '.join(params)}, which only a gate of your own takes")
+    if isinstance(value, str) and value in gate.SCHEDULES:
+        return gate.schedule(gate.SCHEDULES[value])
+    if isinstance(value, Sequence) and not isinstance(value, str):
         return gate.schedule(value)
     raise ValueError(
         f"Unknown schedule '{value}'. Available: {', '.join(sorted(gate.SCHEDULES))}, rows "
-        "[[P, on, off, sft], ...] from P = 0 to 1, or package.module:function"
+        "[[P, on, off, sft], ...] from P = 0 to 1, or package.module:name of a function or a Gate"
     )
 
 
-def _function_of(path: str) -> gate.Feedback:
+def _own(path: str, params: Mapping[str, Any]) -> gate.Feedback | gate.Gate:
     module, _, name = path.partition(":")
     try:
-        function = getattr(importlib.import_module(module), name)
+        found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ValueError(
             f"got the schedule '{path}', which cannot be imported ({error}); expected "
-            "package.module:function, with the module on PYTHONPATH"
+            "package.module:name, with the module on PYTHONPATH"
         ) from error
-    if not callable(function):
-        raise ValueError(f"got the schedule '{path}', {function!r}; expected a function of P")
-
-    def feedback(mean: float) -> gate.Coefficients:
-        returned = function(mean)
+    if isinstance(found, type) and issubclass(found, gate.Gate):
         try:
-            coefficients = [float(value) for value in returned]
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"got {returned!r} from the schedule '{path}' at P = {mean}; expected three finite numbers >= 0 "
-                "(on, off, sft)"
-            ) from error
-        return gate.check_coefficients(coefficients, mean)
-
-    return feedback
-
-
-def check_feedback(feedback: gate.Feedback, rollouts: int) -> None:
-    """Ask for the coefficients at every P that n rollouts can have; raises what ``feedback`` raises."""
-    for solved in range(rollouts + 1):
-        feedback(solved / rollouts)
+            return _Checked(path, found(**params))
+        except TypeError as error:
+            raise ValueError(f"got hpt.params={dict(params)} for the gate '{path}': {error}") from error
+    if not callable(found):
+        raise ValueError(f"got the schedule '{path}', {found!r}; expected a function of P, or a Gate")
+    if params:
+        raise ValueError(f"got hpt.params with {', '.join(params)}, and '{path}' is a function; expected a Gate")
+    return lambda mean: _coefficients(path, found(mean), mean)
 
 
-def trains_on_demonstrations(feedback: gate.Feedback, rollouts: int) -> bool:
-    """Whether a question with n rollouts has a term for its demonstration at some P."""
-    every = [feedback(solved / rollouts) for solved in range(rollouts + 1)]
-    return any(coefficients.off or coefficients.sft for coefficients in every)
+def _coefficients(path: str, returned: Any, mean: float) -> gate.Coefficients:
+    """What a function or a gate of the user's returned, as coefficients."""
+    try:
+        values = [float(value) for value in returned]
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"got {returned!r} from the schedule '{path}' at P = {mean}; expected three finite numbers >= 0 "
+            "(on, off, sft)"
+        ) from error
+    return gate.check_coefficients(values, mean)
 
 
-def reinforces_demonstrations(feedback: gate.Feedback, rollouts: int) -> bool:
-    """Whether a question with n rollouts has an RL term for its demonstration at some P."""
-    return any(feedback(solved / rollouts).off for solved in range(rollouts + 1))
+class _Checked(gate.Gate):
+    """A gate of the user's, whose answers are checked."""
+
+    def __init__(self, path: str, own: gate.Gate):
+        self.path, self.own, self.terms = path, own, own.terms
+
+    def observe(self, metrics: Mapping[str, float]) -> None:
+        self.own.observe(metrics)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.own.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.own.load_state_dict(state)
+
+    def __call__(self, context: gate.Context) -> gate.Coefficients:
+        coefficients = _coefficients(self.path, self.own(context), context.mean)
+        for term, value in coefficients._asdict().items():
+            if value and term not in self.terms:
+                raise ValueError(
+                    f"got {term}={value} from the gate '{self.path}' at P = {context.mean}, whose terms are "
+                    f"{list(self.terms)}; expected it to name every term that it uses"
+                )
+        return coefficients
+
+
+def check_feedback(feedback: gate.Feedback | gate.Gate, rollouts: int, total_steps: int = 1) -> None:
+    """Ask for the coefficients at every P that n rollouts can have; raises what ``feedback`` raises.
+
+    A gate is asked for the first and the last training step, so hand over one that is not used afterwards.
+    """
+    asked = gate.gate_of(feedback, rollouts)
+    means = [solved / rollouts for solved in range(rollouts + 1)]
+    for step in sorted({1, total_steps}):
+        for solved, mean in enumerate(means):
+            scores = [1.0] * solved + [0.0] * (rollouts - solved)
+            asked(gate.Context(mean, scores, "a question", step, total_steps, means))
+    state = asked.state_dict()
+    try:
+        json.dumps(state)
+    except TypeError as error:
+        raise ValueError(f"got a gate with the state {state!r}, which JSON cannot hold: {error}") from error
+
+
+def trains_on_demonstrations(feedback: gate.Feedback | gate.Gate, rollouts: int) -> bool:
+    """Whether a question with n rollouts may have a term for its demonstration."""
+    return not {"off", "sft"}.isdisjoint(gate.gate_of(feedback, rollouts).terms)
+
+
+def reinforces_demonstrations(feedback: gate.Feedback | gate.Gate, rollouts: int) -> bool:
+    """Whether a question with n rollouts may have an RL term for its demonstration."""
+    return "off" in gate.gate_of(feedback, rollouts).terms
 
 
 def import_plugins(plugins: Sequence[str], setting: str = "hpt.plugins") -> None:

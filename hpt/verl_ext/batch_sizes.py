@@ -36,6 +36,13 @@ def longest_row(config: DictConfig) -> int:
     return config.data.max_prompt_length + max(config.data.max_response_length, target)
 
 
+def longest_row_of_teacher(config: DictConfig) -> int:
+    """Tokens of the longest row that a teacher scores: prompt, demonstration and response; without its own words."""
+    response = config.data.max_response_length
+    target = OmegaConf.select(config, "data.max_target_length") or response
+    return config.data.max_prompt_length + target + response
+
+
 def whole_positive(config: DictConfig, key: str) -> int:
     """The value of a setting that has to be a whole number >= 1.
 

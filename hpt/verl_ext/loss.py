@@ -22,6 +22,7 @@ TOKEN_FIELDS = (
     "old_log_probs",
     "ref_log_prob",
     "rollout_is_weights",
+    "teacher_log_prob",
 )
 
 
@@ -40,8 +41,8 @@ def actor_loss(
         composite: the method.
         plugins: modules that register algorithms of the user's own.
         model_output: ``log_probs`` (and ``entropy``), nested over whole sequences.
-        data: the micro-batch; token fields nested over responses, ``row_kind``, ``rl_weight`` and
-            ``sft_weight`` one number per row.
+        data: the micro-batch; token fields nested over responses, ``row_kind``, ``rl_weight``, ``sft_weight`` and
+            ``mean_score`` one number per row.
 
     Returns:
         The loss to run backward on, and metrics that add up over micro-batches.
@@ -73,6 +74,7 @@ def actor_loss(
         row_kind=row_kind,
         rl_weight=data["rl_weight"].reshape(-1),
         sft_weight=data["sft_weight"].reshape(-1),
+        inputs=_inputs(tokens, data),
         composite=composite,
         entropy=entropy,
         # The released code averages over ranks; the other terms' weights know that already.
@@ -93,3 +95,15 @@ def actor_loss(
         parts["hpt/entropy_tokens"] = rollout_mask.sum().to(entropy.dtype)
     metrics = {name: Metric(AggregationType.SUM, part.detach() * dp_size) for name, part in parts.items()}
     return loss.total * dp_size, metrics
+
+
+def _inputs(tokens: TensorDict, data: TensorDict) -> dict[str, torch.Tensor]:
+    """What entries read beside log-probabilities and advantages; (bs, T)."""
+    # The reference policy is the policy before the training, so log pi_0 is verl's ref_log_prob.
+    inputs = {}
+    if "mean_score" in data:
+        inputs["mean_score"] = data["mean_score"].reshape(-1, 1).expand_as(tokens["response_mask"])
+    for name, field in (("initial_log_prob", "ref_log_prob"), ("teacher_log_prob", "teacher_log_prob")):
+        if field in tokens:
+            inputs[name] = tokens[field]
+    return inputs

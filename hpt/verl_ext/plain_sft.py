@@ -13,14 +13,14 @@ from verl.utils.tokenizer import normalize_token_ids
 from hpt.method.metrics import BatchMetrics
 from hpt.method.routing import Question
 from hpt.verl_ext import rows as row_io
-from hpt.verl_ext.routed_trainer import RoutedTrainerMixin
+from hpt.verl_ext.passes import PassesMixin
 
 MODE = "hpt_plain_sft"
 PARTITION = "train"  # verl's, of training rows
 
 
 @register_trainer(MODE)
-class PlainSFTTrainer(RoutedTrainerMixin, PPOTrainerSync):
+class PlainSFTTrainer(PassesMixin, PPOTrainerSync):
     """For strategies that generate no rollouts.
 
     The rollout engines sleep from the first step on and are woken for validations only.
@@ -37,13 +37,15 @@ class PlainSFTTrainer(RoutedTrainerMixin, PPOTrainerSync):
             self.on_sample_end()
             self._engines_awake = False
         batch = self._next_train_batch(sample_batch_size)
+        numbers = list(map(int, batch["demonstration_id"]))
+        names = zip(list(batch["uid"]), self.train_dataset.question_ids(numbers), numbers, strict=True)
         questions = [
-            Question(uid, [], [], self.train_dataset.demonstration(int(number)))
-            for uid, number in zip(list(batch["uid"]), list(batch["demonstration_id"]), strict=True)
+            Question(uid, [], [], self.train_dataset.demonstration(number), id=name, number=number)
+            for uid, name, number in names
         ]
         plan = self._plan(questions)
-        by_uid = {question.uid: question for question in questions}
-        placed = row_io.put_demonstrations(plan.rows, by_uid, self._prompt_sources(batch), PARTITION)
+        demonstrations = {question.uid: question.demonstration for question in questions}
+        placed = row_io.put_demonstrations(plan.rows, demonstrations, self._prompt_sources(batch), PARTITION)
         rows = KVBatchMeta(
             keys=[row.key for row in placed],
             tags=[row.tag for row in placed],
@@ -51,6 +53,9 @@ class PlainSFTTrainer(RoutedTrainerMixin, PPOTrainerSync):
             extra_info={},
         )
         rows = self._lay_out(questions, plan, placed, BatchMetrics(), rows, metrics)
+        rows = self._compute_old_log_prob(rows, metrics)
+        if self.use_reference_policy:
+            rows = self._compute_ref_log_prob(rows, metrics)
         rows = self._compute_advantage(rows, metrics)
         with marked_timer("update_actor", timing_raw, color="red"):
             return self._update_actor(rows, metrics)

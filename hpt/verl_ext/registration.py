@@ -3,8 +3,9 @@
 """The advantage estimator and the policy loss ``hpt``, in verl's registries."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -79,6 +80,7 @@ def hpt_policy_loss(
     rl_weight: torch.Tensor,
     sft_weight: torch.Tensor,
     composite: Composite,
+    inputs: Mapping[str, torch.Tensor] = MappingProxyType({}),
     entropy: torch.Tensor | None = None,
     entropy_coeff: float = 0.0,
     kl: torch.Tensor | None = None,
@@ -92,5 +94,5 @@ def hpt_policy_loss(
     if rollout_is_weights is not None:
         is_rollout = (row_kind == RowKind.ROLLOUT).unsqueeze(-1)
         advantages = torch.where(is_rollout, advantages * rollout_is_weights, advantages)
-    rows = Rows(log_prob, old_log_prob, advantages, response_mask, row_kind, rl_weight, sft_weight)
+    rows = Rows(log_prob, old_log_prob, advantages, response_mask, row_kind, rl_weight, sft_weight, inputs)
     return hybrid_loss(rows, composite, entropy=entropy, entropy_coeff=entropy_coeff, kl=kl, kl_coef=kl_coef)

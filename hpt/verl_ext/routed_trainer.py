@@ -8,7 +8,7 @@ gate about their rollouts, :mod:`hpt.verl_ext.plain_sft` has none.
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,16 @@ from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.metric import reduce_metrics
 from verl.workers.rollout.llm_server import LLMServerClient
 
+from hpt.common import routing_state
 from hpt.common.errors import ConfigError
 from hpt.common.files import UNLOGGED
 from hpt.method.config import HPTConfig
+from hpt.method.demonstration_queue import DemonstrationQueue
 from hpt.method.estimator.composite import composite_of, terms_of
+from hpt.method.gate import Gate, gate_of
 from hpt.method.metrics import BatchMetrics, update_metrics
-from hpt.method.routing import Plan, Question, RowKind, route
+from hpt.method.normalization import Normalization
+from hpt.method.routing import Imitation, Plan, Question, RowKind, route
 from hpt.verl_ext import rows as row_io
 from hpt.verl_ext.layout import lay_out, lay_out_by_rows
 from hpt.verl_ext.loss import actor_loss
@@ -127,21 +131,44 @@ class RoutedTrainerMixin(PPOTrainer):
 
     # ---- from questions to rows over ranks and steps ----
 
+    @cached_property
+    def gate(self) -> Gate:
+        """The strategy's gate, with what it remembers."""
+        return gate_of(self.settings.feedback, self.config.actor_rollout_ref.rollout.n)
+
+    @cached_property
+    def waiting(self) -> DemonstrationQueue | None:
+        """The demonstrations that wait for an SFT step of their own; None where none does."""
+        size = self.settings.sft_batch
+        return None if size is None else DemonstrationQueue(size)
+
     def _plan(self, questions: Sequence[Question]) -> Plan:
         actor = self.config.actor_rollout_ref.actor
         rollouts, demonstrations = terms_of(self.settings)
         return route(
             questions,
-            self.settings.feedback,
+            self.gate,
             rollouts=rollouts,
             demonstrations=demonstrations,
-            normalization=self.settings.normalization_with(
-                actor.ppo_mini_batch_size, self.config.data.max_response_length, self._data_parallel_size()
-            ),
+            normalization=self._normalization,
             sft_coef=self.settings.sft_coef,
             off_coef=self.settings.off_coef,
-            keep_idle=actor.entropy_coeff != 0.0 or bool(actor.use_kl_loss),
+            keep_idle=actor.entropy_coeff != 0.0 or self._penalizes_kl,
+            imitation=Imitation(of_rollouts=self.composite.distills, deferred=self.waiting is not None),
+            step=self.global_steps,
+            total_steps=self.total_training_steps,
         )
+
+    @property
+    def _penalizes_kl(self) -> bool:
+        """Whether a KL term acts; a reference policy may be there for log pi_0 alone."""
+        actor = self.config.actor_rollout_ref.actor
+        return bool(self.config.algorithm.use_kl_in_reward or (actor.use_kl_loss and actor.kl_loss_coef != 0.0))
+
+    @property
+    def _normalization(self) -> Normalization:
+        size, length = self.config.actor_rollout_ref.actor.ppo_mini_batch_size, self.config.data.max_response_length
+        return self.settings.normalization_with(size, length, self._data_parallel_size())
 
     def _lay_out(
         self,
@@ -172,7 +199,7 @@ class RoutedTrainerMixin(PPOTrainer):
             )
             idle = 0
         else:
-            num_steps = -(-len(questions) // actor.ppo_mini_batch_size)
+            num_steps = max(-(-len(questions) // actor.ppo_mini_batch_size), *(row.row.step + 1 for row in placed), 0)
             by_step = [[row for row in placed if row.row.step == step] for step in range(num_steps)]
             micro_batch_size = None if actor.use_dynamic_bsz else actor.ppo_micro_batch_size_per_gpu
             layout = lay_out(by_step, micro_batch_size=micro_batch_size, like=batch.tags[0], **where)
@@ -181,6 +208,8 @@ class RoutedTrainerMixin(PPOTrainer):
         metrics.update(rollouts.of_plan(plan, row_io.tokens_by_kind(placed), actor.ppo_epochs))
         metrics.update(layout.metrics)
         metrics["hpt/steps_idle"] = idle * actor.ppo_epochs
+        if self.waiting is not None:
+            metrics["hpt/demonstrations_waiting"] = len(self.waiting)
         return KVBatchMeta(
             keys=layout.keys, tags=layout.tags, partition_id=batch.partition_id, extra_info=batch.extra_info
         )
@@ -216,7 +245,7 @@ class RoutedTrainerMixin(PPOTrainer):
     @property
     def _calculates_entropy(self) -> bool:
         actor = self.config.actor_rollout_ref.actor
-        return bool(actor.calculate_entropy or self.composite.reweighting or actor.entropy_coeff != 0.0)
+        return bool(actor.calculate_entropy or self.composite.reads_entropy or actor.entropy_coeff != 0.0)
 
     def _update_fields(self) -> list[str]:
         """Token fields that the update reads beside those that every row has."""
@@ -235,7 +264,9 @@ class RoutedTrainerMixin(PPOTrainer):
         output = self.actor_rollout_wg.update_actor(
             row_io.for_update(batch, extra_info, temperature, self._update_fields())
         )
-        metrics.update(update_metrics(output["metrics"], reduce_metrics, self.settings.skip_grad_norm))
+        update = update_metrics(output["metrics"], reduce_metrics, self.settings.skip_grad_norm)
+        self.gate.observe(update)
+        metrics.update(update)
         return batch
 
     # ---- metrics, checkpoints, the end ----
@@ -272,8 +303,28 @@ class RoutedTrainerMixin(PPOTrainer):
         # metrics are logged: a run that continues from it would never log them.
         folder.mkdir(parents=True, exist_ok=True)
         (folder / UNLOGGED).touch()
+        routing_state.save(folder, self.settings.strategy, self._routing_state())
         super()._save_checkpoint()
         self._unlogged = folder
+
+    def _load_checkpoint(self):
+        super()._load_checkpoint()
+        if self.global_steps:
+            folder = Path(
+                self.config.trainer.resume_from_path
+                if self.config.trainer.resume_mode == "resume_path"
+                else Path(self.config.trainer.default_local_dir, f"global_step_{self.global_steps}")
+            )
+            state = routing_state.load(folder, self.settings.strategy, expected=bool(self._routing_state()))
+            if "gate" in state:
+                self.gate.load_state_dict(state["gate"])
+            if self.waiting is not None:
+                self.waiting.load_state_dict(state["waiting"])
+
+    def _routing_state(self) -> dict[str, Any]:
+        gate = self.gate.state_dict()
+        state: dict[str, Any] = {"gate": gate} if gate else {}
+        return state if self.waiting is None else {**state, "waiting": self.waiting.state_dict()}
 
     def _commit_checkpoint(self) -> None:
         if self._unlogged is not None:

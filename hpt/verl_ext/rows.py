@@ -8,6 +8,7 @@ own are one number per row, so that they never disagree with a row's length:
     row_kind     int64    RowKind
     rl_weight    float32  weight of each response token in the RL term, see hpt.method.routing
     sft_weight   float32  the same in the SFT term
+    mean_score   float32  P of the row's question
     temperature  float32  only where rollouts are sampled at a temperature other than 1
     on_policy    int64    whether log pi_old is that of the update itself; only where some row has another one
 """
@@ -24,7 +25,7 @@ from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 
-from hpt.method.routing import Question, Row, RowKind
+from hpt.method.routing import Row, RowKind
 
 KIND_TAG = "hpt_kind"
 # What the update reads; everything else stays in the storage.
@@ -39,6 +40,7 @@ UPDATE_FIELDS = (
     "row_kind",
     "rl_weight",
     "sft_weight",
+    "mean_score",
 )
 
 
@@ -71,11 +73,13 @@ def read(keys: Sequence[str], partition_id: str, fields: Sequence[str]) -> Tenso
     return tq.kv_batch_get(keys=list(keys), partition_id=partition_id, select_fields=list(fields))
 
 
-def _row_fields(rows: Sequence[Row], temperature: float) -> dict:
+def row_fields(rows: Sequence[Row], temperature: float) -> dict:
+    """The fields of our own; the temperature is the one that the rows were sampled at."""
     return {
         "row_kind": torch.tensor([int(row.kind) for row in rows], dtype=torch.int64),
         "rl_weight": torch.tensor([row.rl_weight for row in rows], dtype=torch.float32),
         "sft_weight": torch.tensor([row.sft_weight for row in rows], dtype=torch.float32),
+        "mean_score": torch.tensor([row.mean_score for row in rows], dtype=torch.float32),
         "temperature": torch.full((len(rows),), temperature, dtype=torch.float32),
     }
 
@@ -86,7 +90,7 @@ def mark_rollouts(
     """Write kind, weights and temperature beside the rollouts that are trained on."""
     if not rows:
         return []
-    fields = _row_fields(rows, temperature)
+    fields = row_fields(rows, temperature)
     keys = [str(row.key) for row in rows]
     tq.kv_batch_put(keys=keys, partition_id=partition_id, fields=TensorDict(fields, batch_size=len(rows)))
     return [
@@ -144,7 +148,7 @@ def sources_of(rollouts: Mapping[str, str], tags: Mapping[str, dict], partition_
 
 def put_demonstrations(
     rows: Sequence[Row],
-    questions: Mapping[str, Question],
+    demonstrations: Mapping[str, Sequence[int] | None],
     sources: Mapping[str, Source],
     partition_id: str,
 ) -> list[PlacedRow]:
@@ -154,14 +158,14 @@ def put_demonstrations(
 
     Args:
         rows: planned demonstration rows.
-        questions: per uid, for the tokens of its demonstration.
+        demonstrations: token ids per uid.
         sources: what they share with their questions, per uid.
     """
     if not rows:
         return []
     placed, fields = [], []
     for row in rows:
-        source, solution = sources[row.uid], torch.tensor(questions[row.uid].demonstration, dtype=torch.int64)
+        source, solution = sources[row.uid], torch.tensor(demonstrations[row.uid], dtype=torch.int64)
         label = f"{row.uid}-demonstration"  # a group of its own: its score is its advantage
         tag = copy.deepcopy(source.tag)
         tag.update(length_tags(len(source.prompt), len(solution)))
@@ -175,7 +179,7 @@ def put_demonstrations(
         )
         placed.append(PlacedRow(row, f"{label}_0_0", tag))
     batch = list_of_dict_to_tensordict(fields)
-    batch.update(_row_fields(rows, 1.0))
+    batch.update(row_fields(rows, 1.0))
     tq.kv_batch_put(
         keys=[row.key for row in placed],
         partition_id=partition_id,
@@ -212,7 +216,7 @@ def put_padding(count: int, like: dict, partition_id: str, eos_token_id: int) ->
     ]
     batch = list_of_dict_to_tensordict(fields)
     nothing = Row(RowKind.PADDING, label, None, step=-1, advantage=0.0, rl_weight=0.0)
-    batch.update(_row_fields([nothing] * count, 1.0))
+    batch.update(row_fields([nothing] * count, 1.0))
     keys, tags = (
         [f"{label}_{number}_0" for number in range(count)],
         [dict(tag) for _ in range(count)],

@@ -8,11 +8,10 @@ after (FSDP, weight sync, checkpoints, validation) is verl's.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 import torch
-from omegaconf import DictConfig
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
@@ -20,23 +19,19 @@ from verl.utils.debug import marked_timer
 
 from hpt.common.settings import plain
 from hpt.method import question_log
+from hpt.method.demonstration_queue import Waiting
 from hpt.method.metrics import BatchMetrics
-from hpt.method.routing import Plan, Question, RowKind
-from hpt.method.strategies import reinforces_demonstrations
+from hpt.method.routing import Plan, Question, RowKind, step_of_demonstrations
 from hpt.verifier.reward import score_many
 from hpt.verl_ext import rows as row_io
-from hpt.verl_ext.layout import pad_for_ranks
-from hpt.verl_ext.routed_trainer import RoutedTrainerMixin, place_of
+from hpt.verl_ext.passes import PassesMixin
+from hpt.verl_ext.routed_trainer import place_of
 from hpt.verl_ext.sampling import response_limit, room_for
 from hpt.verl_ext.sessions import rows_of_sessions, with_all_rows
 
 
-class HybridTrainerMixin(RoutedTrainerMixin):
+class HybridTrainerMixin(PassesMixin):
     """Gate and routing for a trainer of verl; goes before it in the bases."""
-
-    def __init__(self, config: DictConfig):
-        self._log_prob_dtype = torch.float32  # until the actor has reported some
-        super().__init__(config)
 
     # ---- from rollouts to rows ----
 
@@ -116,6 +111,7 @@ class HybridTrainerMixin(RoutedTrainerMixin):
                 lengths=[sum(tokens[row] for row in sessions[key]) for key in rollouts[uid]],
                 id=name,
                 demonstration_score=score,
+                number=numbers[uid],
             )
             for uid, name, demonstration, score in zip(uids, ids, demonstrations, verified, strict=True)
         ]
@@ -124,9 +120,8 @@ class HybridTrainerMixin(RoutedTrainerMixin):
         self, numbers: Sequence[int], demonstrations: Sequence[Sequence[int] | None]
     ) -> list[float]:
         """The demonstrations' scores in their groups: 1, or the verifier's, as ``hpt.demonstration_score`` says."""
-        reinforced = reinforces_demonstrations(self.settings.feedback, self.config.actor_rollout_ref.rollout.n)
         # SFT reads no score, so verifying for it would be work for nothing.
-        if self.settings.demonstration_score == "one" or not reinforced:
+        if self.settings.demonstration_score == "one" or "off" not in self.gate.terms:
             return [1.0] * len(numbers)
         texts = self.tokenizer.batch_decode([ids or [] for ids in demonstrations], skip_special_tokens=True)
         answers, extras = zip(*self.train_dataset.gold_answers(numbers), strict=True)
@@ -149,11 +144,38 @@ class HybridTrainerMixin(RoutedTrainerMixin):
         temperature = self.config.actor_rollout_ref.rollout.temperature
         kept = [row for row in plan.rows if row.kind == RowKind.ROLLOUT]
         added = [row for row in plan.rows if row.kind == RowKind.DEMONSTRATION]
-        by_uid = {question.uid: question for question in questions}
-        sources = row_io.sources_of({row.uid: prompts[row.uid] for row in added}, tags, partition_id)
+        demonstrations = {question.uid: question.demonstration for question in questions}
+        needed = [*(row.uid for row in added), *plan.deferred]
+        sources = row_io.sources_of({uid: prompts[uid] for uid in needed}, tags, partition_id)
         placed = row_io.mark_rollouts(kept, tags, partition_id, temperature)
-        placed += row_io.put_demonstrations(added, by_uid, sources, partition_id)
+        placed += row_io.put_demonstrations(added, demonstrations, sources, partition_id)
+        if self.waiting is not None:
+            for uid in plan.deferred:
+                self.waiting.add(Waiting(uid, sources[uid].prompt.tolist(), list(demonstrations[uid] or [])))
+            first = -(-len(questions) // self._normalization.questions_per_step)
+            placed += self._place_waiting(plan, first, next(iter(tags.values())), partition_id)
         row_io.clear(plan.dropped, partition_id)
+        return placed
+
+    def _place_waiting(self, plan: Plan, first: int, like: dict, partition_id: str) -> list[row_io.PlacedRow]:
+        """Optimizer steps of demonstrations that have waited, as many as there are enough demonstrations for.
+
+        Args:
+            plan: takes up the rows.
+            first: index of the first such step.
+            like: tag of any row of the batch.
+        """
+        assert self.waiting is not None
+        placed: list[row_io.PlacedRow] = []
+        while taken := self.waiting.take():
+            lengths = {each.uid: len(each.demonstration) for each in taken}
+            rows = step_of_demonstrations(lengths, self._normalization, self.settings.sft_coef, first)
+            sources = {each.uid: row_io.Source(torch.tensor(each.prompt), like, None) for each in taken}
+            demonstrations = {each.uid: each.demonstration for each in taken}
+            placed += row_io.put_demonstrations(rows, demonstrations, sources, partition_id)
+            plan.rows += rows
+            plan.demonstrated += list(lengths)
+            first += 1
         return placed
 
     def _log_questions(self, questions: Sequence[Question], plan: Plan) -> None:
@@ -165,82 +187,6 @@ class HybridTrainerMixin(RoutedTrainerMixin):
             scores=[question.scores for question in questions],
             coefficients=plan.coefficients,
         )
-
-    # ---- the passes over the rollouts ----
-
-    def _off_policy_rollouts(self) -> set[str]:
-        """The rollouts whose pi_old needs a pass of its own.
-
-        In a batch's first optimizer step pi_old is pi_theta itself, unless the rows are trained on more than once.
-        """
-        rows = self.routed.rows
-        rollouts = {row.key: row.row.step for row in rows if row.row.kind == RowKind.ROLLOUT}
-        config = self.config.actor_rollout_ref
-        repeats = config.actor.ppo_epochs > 1 or self.parameter_sync_step > 1 or self.base_mode != "sync"
-        if self.settings.old_log_probs == "always" or config.rollout.calculate_log_probs or repeats:
-            return set(rollouts)
-        first = min((row.row.step for row in rows), default=0)
-        return {key for key, step in rollouts.items() if step > first}
-
-    @property
-    def _calculates_entropy(self) -> bool:
-        # Without a pass for pi_old the update is the only place that sees the entropy. On a GPU the logits' gradient
-        # makes it expensive there, so it has to be asked for.
-        unseen = self.config.trainer.device == "cpu" and not self._off_policy_rollouts()
-        return super()._calculates_entropy or unseen
-
-    def _update_fields(self) -> list[str]:
-        fields = super()._update_fields()
-        return ["old_log_probs", "on_policy", *fields] if self._off_policy_rollouts() else fields
-
-    def _compute_old_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
-        """verl's pass over those rollouts whose pi_old is not pi_theta; a demonstration has no use for it either."""
-        off_policy = self._off_policy_rollouts()
-        if off_policy:
-            section = self.config.actor_rollout_ref.rollout
-            self._pass_over("old_log_probs", super()._compute_old_log_prob, section, batch, off_policy, metrics)
-            row_io.put_numbers(batch, "on_policy", [key not in off_policy for key in batch.keys])
-            if "actor/entropy" in metrics:
-                metrics["hpt/entropy_rollout"] = metrics["actor/entropy"]
-        return batch
-
-    def _compute_ref_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
-        """verl's pass over the rollout rows only: the KL term does not act on demonstrations."""
-        references = self.config.actor_rollout_ref
-        section = references.rollout if self.ref_in_actor else references.ref
-        rollouts = set(row_io.select(batch, [RowKind.ROLLOUT]).keys)
-        self._pass_over("ref_log_prob", super()._compute_ref_log_prob, section, batch, rollouts, metrics)
-        return batch
-
-    def _pass_over(
-        self,
-        name: str,
-        forward_pass: Callable,
-        section: DictConfig,
-        batch: KVBatchMeta,
-        keys: Collection[str],
-        metrics: dict,
-    ) -> None:
-        """Run a pass of verl over some rows that writes the token field ``name``; other rows get zeros there.
-
-        Args:
-            section: holds the pass's batch size, ``log_prob_*``.
-            keys: of the rows to pass over.
-        """
-        rollouts = batch.select_keys([key for key in batch.keys if key in keys])
-        if len(rollouts):
-            dynamic = section.log_prob_use_dynamic_bsz
-            padded = pad_for_ranks(
-                rollouts,
-                ranks=self._data_parallel_size(),
-                micro_batch_size=None if dynamic else section.log_prob_micro_batch_size_per_gpu,
-                eos_token_id=self.tokenizer.eos_token_id,
-            )
-            forward_pass(padded, metrics)
-            self._log_prob_dtype = row_io.dtype_of(name, rollouts)
-            row_io.clear(sorted(set(padded.keys) - set(batch.keys)), str(batch.partition_id))
-        others = batch.select_keys([key for key in batch.keys if key not in keys])
-        row_io.put_tokens(others, {name: ([0.0] * len(others), self._log_prob_dtype)})
 
 
 @register_trainer("hpt_sync")

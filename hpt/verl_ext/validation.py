@@ -16,11 +16,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from hpt.common.errors import ConfigError
 from hpt.common.prompts import as_chat_template
 from hpt.method.config import HPTConfig
-from hpt.method.estimator.composite import composite_of
+from hpt.method.estimator.composite import TEACHER, Composite, composite_of
+from hpt.method.routing import RowKind
 from hpt.method.strategies import check_feedback
 from hpt.models.checkpoints import local_checkpoint
 from hpt.verl_ext import names, question_files, supported
-from hpt.verl_ext.batch_sizes import check_batch, whole_positive
+from hpt.verl_ext.batch_sizes import check_batch, longest_row_of_teacher, sequence_ranks, whole_positive
 from hpt.verl_ext.cpu import platform as cpu_platform
 from hpt.verl_ext.cpu.vllm_name import answer_for_vllm_cpu
 from hpt.verl_ext.data_settings import check_choice_of_rows, demonstration_settings
@@ -55,7 +56,7 @@ def check_strategy(config: DictConfig, settings: HPTConfig) -> None:
     name, method = settings.strategy, settings.method
     actor, rollouts = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
     try:
-        composite_of(settings)
+        composite = composite_of(settings)
         check_feedback(settings.feedback, whole_positive(config, "actor_rollout_ref.rollout.n"))
     except ValueError as error:  # a plug-in's own
         raise ConfigError(str(error)) from error
@@ -73,18 +74,49 @@ def check_strategy(config: DictConfig, settings: HPTConfig) -> None:
         rollouts.n -= 1
     if not method.generates and settings.sft_coef == 0.0:
         raise ConfigError(f"got hpt.sft_coef={settings.sft_coef}; hpt.strategy={name} has no other term: expected > 0")
-    if not method.generates and (actor.entropy_coeff or actor.use_kl_loss):
+    penalizes = actor.use_kl_loss and actor.kl_loss_coef != 0.0
+    if not method.generates and (actor.entropy_coeff or penalizes):
         raise ConfigError(
             f"got actor.entropy_coeff={actor.entropy_coeff} and actor.use_kl_loss={actor.use_kl_loss}; these terms act "
             f"on rollouts, and hpt.strategy={name} has none: set them to 0 and false"
         )
-    if method.reweighting and actor.calculate_entropy is False:
+    if composite.reads_entropy and actor.calculate_entropy is False:
         raise ConfigError(
-            f"got actor_rollout_ref.actor.calculate_entropy=False; hpt.strategy={name} reweights rows by entropy: "
-            "leave it null or set it to true"
+            f"got actor_rollout_ref.actor.calculate_entropy=False; hpt.strategy={name} with hpt.sft_algorithm="
+            f"{settings.sft_entry} reads the entropy of the policy: leave it null or set it to true"
         )
     if actor.calculate_entropy is None:
-        actor.calculate_entropy = method.reweighting is not None
+        actor.calculate_entropy = composite.reads_entropy
+    check_passes(config, settings, composite)
+
+
+def check_passes(config: DictConfig, settings: HPTConfig, composite: Composite) -> None:
+    """Check that the passes that entries need can be made."""
+    actor, method = config.actor_rollout_ref.actor, settings.method
+    if "initial_log_prob" in composite.inputs(RowKind.DEMONSTRATION) and not actor.use_kl_loss:
+        raise ConfigError(
+            f"got hpt.sft_algorithm={settings.sft_entry}, which reads log pi_0, and actor_rollout_ref.actor."
+            "use_kl_loss=False; log pi_0 is that of verl's reference policy: set actor_rollout_ref.actor."
+            "use_kl_loss=true, and kl_loss_coef=0 where no KL term is wanted"
+        )
+    if TEACHER not in composite.inputs(RowKind.ROLLOUT):
+        return
+    if not method.generates:
+        raise ConfigError(
+            f"got hpt.sft_algorithm={settings.sft_entry}, by which a teacher scores rollouts; hpt.strategy="
+            f"{settings.strategy} has none: choose a strategy that samples"
+        )
+    if settings.normalization == "released":
+        raise ConfigError(
+            "got hpt.normalization=released and an entry that reads a teacher, which the released code has not: set "
+            "hpt.normalization=prompt"
+        )
+    key = "actor_rollout_ref.rollout.log_prob_max_token_len_per_gpu"
+    limit, longest = OmegaConf.select(config, key), longest_row_of_teacher(config)
+    if config.actor_rollout_ref.actor.use_dynamic_bsz and limit * sequence_ranks(config) < longest:
+        raise ConfigError(
+            f"got {key}={limit}; a teacher reads prompt, demonstration and response: expected at least {longest} tokens"
+        )
 
 
 def check_demonstrations(config: DictConfig) -> None:

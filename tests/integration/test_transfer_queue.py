@@ -75,7 +75,7 @@ def train_step(tq, rng: random.Random, step: int) -> set[RowKind]:
     placed = row_io.mark_rollouts(kept, tags, PARTITION, temperature=1.0)
     placed += row_io.put_demonstrations(
         added,
-        {question.uid: question for question in questions},
+        {question.uid: question.demonstration for question in questions},
         row_io.sources_of({row.uid: groups[row.uid][0] for row in added}, tags, PARTITION),
         PARTITION,
     )

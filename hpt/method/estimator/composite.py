@@ -115,7 +115,9 @@ def _checked_params(name: str, setting: str, given: Mapping[str, Any]) -> dict[s
     entry, one = find(name), torch.zeros(1, 1)
     check_keys(f"hpt.{setting}", params, entry.settings)
     try:
-        token_surrogate(name, one, one, one, one == 0, **params, **{each: one for each in INPUTS if each in entry.inputs})
+        token_surrogate(
+            name, one, one, one, one == 0, **params, **{each: one for each in INPUTS if each in entry.inputs}
+        )
     except ValueError as error:
         raise ConfigError(f"hpt.{setting}: {error}") from error
     return params
@@ -126,8 +128,8 @@ def _check_sft_entry(name: str) -> None:
     fitting = [key for key, entry in ALGORITHMS.items() if "advantages" not in entry.inputs]
     if name not in fitting:
         raise ConfigError(
-            f"got hpt.sft_algorithm={name}, which weighs tokens by an advantage; the SFT term has none: expected one of "
-            f"{', '.join(sorted(fitting))}"
+            f"got hpt.sft_algorithm={name}, which weighs tokens by an advantage; the SFT term has none: expected one "
+            f"of {', '.join(sorted(fitting))}"
         )
 
 

@@ -41,8 +41,9 @@ class Rows(NamedTuple):
 
     def where(self, chosen: torch.Tensor) -> "Rows":
         """The rows for which ``chosen``, (bs,), is true."""
-        *values, inputs = self
-        return Rows(*(each[chosen] for each in values), {name: each[chosen] for name, each in inputs.items()})
+        fields = self._asdict()
+        inputs = {name: values[chosen] for name, values in fields.pop("inputs").items()}
+        return Rows(**{name: values[chosen] for name, values in fields.items()}, inputs=inputs)
 
 
 Reweighting = Callable[[Rows, torch.Tensor], Rows]

@@ -1,5 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
+import math
 import subprocess
 import sys
 
@@ -9,6 +10,10 @@ from hpt.common.errors import ConfigError
 from hpt.method import config as module
 from hpt.method import gate
 from hpt.method.config import HPTConfig
+
+
+# CHORD-mu at the first of its 200 steps from 0.9 to 0.05.
+MU_1 = 0.05 + 0.85 * (1 + math.cos(math.pi / 200)) / 2
 
 
 def test_the_defaults_are_the_papers_settings():
@@ -21,6 +26,12 @@ def test_the_defaults_are_the_papers_settings():
         "schedule": "type_0",
         "rollout_algorithm": None,
         "demonstration_algorithm": None,
+        "sft_algorithm": None,
+        "rollout_params": {},
+        "demonstration_params": {},
+        "sft_params": {},
+        "params": {},
+        "teacher_prompt": module.TEACHER_PROMPT,
         "clip_ratio": None,
         "shaping": 0.1,
         "plugins": (),
@@ -118,9 +129,10 @@ def test_a_misspelt_key_is_named_with_the_nearest_known_one():
         HPTConfig.from_mapping({"gama": 0.5})
     assert str(error.value) == (
         "Unknown setting 'hpt.gama'. Did you mean hpt.gamma? Available: "
-        "clip_ratio, demonstration_algorithm, demonstration_score, fork_workers, gamma, gamma_off, length, "
-        "normalization, off_coef, old_log_probs, plugins, poll_interval, rollout_algorithm, sampling, schedule, "
-        "sft_coef, shaping, skip_grad_norm, stall_timeout, strategy."
+        "clip_ratio, demonstration_algorithm, demonstration_params, demonstration_score, fork_workers, gamma, gamma_off, "
+        "length, normalization, off_coef, old_log_probs, params, plugins, poll_interval, rollout_algorithm, "
+        "rollout_params, sampling, schedule, sft_algorithm, sft_coef, sft_params, shaping, skip_grad_norm, "
+        "stall_timeout, strategy, teacher_prompt."
     )
 
 
@@ -171,11 +183,20 @@ def test_gamma_off_is_not_below_gamma():
         ("off_on", [gate.OFF_POLICY, gate.RL, gate.RL]),
         ("mix_on", [(0, 1, 1), gate.RL, gate.RL]),
         ("soft", [(0, 0, 1), (0.5, 0.5, 0.125), (1, 0, 0)]),
+        ("superrl", [gate.SFT, gate.RL, gate.RL]),
+        ("mix", [(0.9, 0, 0.1)] * 3),
+        ("chord", [(1 - MU_1, 0, MU_1)] * 3),
+        ("sasr", [gate.SFT] * 3),
+        ("curriculum", [gate.SFT, gate.RL, gate.RL]),
+        ("relift", [(1, 0, 1), gate.RL, gate.RL]),
+        ("rl_plus", [(1, 1, 0)] * 3),
+        ("self_distill", [gate.SFT, gate.RL, gate.RL]),
     ],
 )
 def test_each_strategys_coefficients_at_none_half_and_all_solved(strategy, coefficients):
-    feedback = HPTConfig(strategy=strategy).feedback
-    assert [feedback(mean) for mean in (0.0, 0.5, 1.0)] == [pytest.approx(each) for each in coefficients]
+    asked = gate.gate_of(HPTConfig(strategy=strategy).feedback)
+    found = [asked(gate.Context(mean, question=str(mean))) for mean in (0.0, 0.5, 1.0)]
+    assert found == [pytest.approx(each) for each in coefficients]
 
 
 def test_there_is_a_case_above_for_every_strategy():

@@ -11,7 +11,7 @@ from hpt.common.errors import ConfigError
 from hpt.method import strategies as module
 from hpt.method.config import HPTConfig
 from hpt.method.estimator.rows import REWEIGHTINGS
-from hpt.method.gate import Coefficients, constant
+from hpt.method.gate import Coefficients, Context, constant, gate_of
 from hpt.method.strategies import STRATEGIES, Strategy, register_strategy, trains_on_demonstrations
 from hpt.upge import ALGORITHMS
 
@@ -26,8 +26,9 @@ def table(monkeypatch):
 def test_every_name_that_a_strategy_uses_exists(name):
     strategy = STRATEGIES[name]
     assert strategy.rollouts in ALGORITHMS and strategy.demonstrations in ALGORITHMS
+    assert strategy.sft in ALGORITHMS
     assert strategy.reweighting is None or strategy.reweighting in REWEIGHTINGS
-    assert strategy.length in (None, "constant", "row", "group")
+    assert strategy.length in (None, "constant", "row", "group", "step")
 
 
 @pytest.mark.parametrize(
@@ -41,11 +42,17 @@ def test_every_name_that_a_strategy_uses_exists(name):
         ("off_on", (0, 1, 0), (1, 0, 0)),
         ("mix_on", (0, 1, 1), (1, 0, 0)),
         ("soft", (0, 0, 1), (0.5, 0.5, 0.125)),
+        ("superrl", (0, 0, 1), (1, 0, 0)),
+        ("mix", (0.9, 0, 0.1), (0.9, 0, 0.1)),
+        ("rl_plus", (1, 1, 0), (1, 1, 0)),
+        ("relift", (1, 0, 1), (1, 0, 0)),
+        ("self_distill", (0, 0, 1), (1, 0, 0)),
+        ("curriculum", (0, 0, 1), (1, 0, 0)),
     ],
 )
 def test_coefficients_of_each_strategy(name, at_0, at_half):
-    feedback = HPTConfig(strategy=name).feedback
-    assert (feedback(0.0), feedback(0.5)) == (at_0, at_half)
+    asked = gate_of(HPTConfig(strategy=name).feedback)
+    assert (asked(Context(0.0)), asked(Context(0.5))) == (at_0, at_half)
 
 
 def test_only_plain_sft_does_without_rollouts():
@@ -83,7 +90,7 @@ def test_a_plugin_brings_a_strategy_before_the_setting_is_looked_up(tmp_path):
 
 
 def test_an_unknown_strategy_lists_the_known_ones():
-    with pytest.raises(ConfigError, match=r"Unknown hpt.strategy 'swich'. Available: luffy, .*switch"):
+    with pytest.raises(ConfigError, match=r"Unknown hpt.strategy 'swich'. Available: chord, .*switch"):
         HPTConfig(strategy="swich")
 
 

@@ -68,7 +68,7 @@ def test_pi_old_of_every_rollout_comes_from_a_pass_before_the_first_optimizer_st
     assert {"old_log_probs", "on_policy", "rollout_is_weights"} <= set(trainer._update_fields())
     synchronous = trainer_of(HybridTrainerSync, trainer.config)
     synchronous.routed = trainer.routed
-    assert synchronous._off_policy_rollouts() == set()
+    assert synchronous._off_policy_rows() == set()
 
 
 def test_fresh_rollouts_become_the_same_rows_as_in_synchronous_training(trainer, queue, tmp_path):

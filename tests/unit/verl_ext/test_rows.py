@@ -6,14 +6,13 @@ import pytest
 import torch
 from transfer_queue import KVBatchMeta
 
-from hpt.method.routing import Question, Row, RowKind
+from hpt.method.routing import Row, RowKind
 from hpt.verl_ext import rows as row_io
 
 PROMPT = torch.tensor([1, 2, 3])
 ROLLOUT_TAG = {"prompt_len": 3, "response_len": 2, "seq_len": 5, "min_global_steps": 4}
 ROLLOUT = Row(RowKind.ROLLOUT, "a", "a_0_0", 0, 0.5, 0.25)
 DEMONSTRATION = Row(RowKind.DEMONSTRATION, "a", None, 0, 1.0, 0.0, 0.125)
-QUESTION = Question("a", ["a_0_0"], [0.0], [7, 8, 9])
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def rollout(queue):
 
 def demonstration(queue):
     sources = row_io.sources_of({"a": "a_0_0"}, {"a_0_0": ROLLOUT_TAG}, "train")
-    return row_io.put_demonstrations([DEMONSTRATION], {"a": QUESTION}, sources, "train")
+    return row_io.put_demonstrations([DEMONSTRATION], {"a": [7, 8, 9]}, sources, "train")
 
 
 def test_a_demonstration_is_trained_on_its_questions_prompt_at_temperature_1(rollout):

@@ -61,7 +61,7 @@ def config_for(tmp_path, questions_per_step=2, **algorithm):
             },
             "data": {"max_prompt_length": 4, "max_response_length": L_MAX, "train_batch_size": 4},
             "hpt": {},
-            "trainer": {"default_local_dir": str(tmp_path), "test_freq": -1, "device": "cpu"},
+            "trainer": {"default_local_dir": str(tmp_path), "test_freq": -1, "device": "cpu", "resume_mode": "auto"},
         }
     )  # fmt: skip
 
@@ -74,8 +74,8 @@ def trainer_of(cls, config, ranks=1, **settings):
     trainer.train_dataset, trainer.tokenizer = Data(), SimpleNamespace(eos_token_id=EOS)
     trainer.actor_rollout_wg = SimpleNamespace(_dispatch_info={"actor": list(range(ranks))})
     trainer.global_steps, trainer.steps_per_epoch, trainer.parameter_sync_step = 1, 10, 1
+    trainer.total_training_steps = 10
     trainer.use_reference_policy = trainer.use_critic = False
-    trainer._log_prob_dtype = torch.float32
     return trainer
 
 
@@ -259,7 +259,7 @@ def test_only_rollouts_of_later_steps_need_a_pass_for_pi_old(tmp_path, changes, 
         for key, step in steps.items()
     ]
     trainer.routed = SimpleNamespace(rows=rows)
-    assert trainer._off_policy_rollouts() == passed_over
+    assert trainer._off_policy_rows() == passed_over
 
 
 def test_two_ranks_hold_equally_many_rows(queue, tmp_path):

@@ -489,11 +489,11 @@ def test_each_strategy_is_one_override(config, files, tmp_path, strategy):
     n = config.actor_rollout_ref.rollout.n
     config = prepared(config, files, tmp_path, hpt__strategy=strategy)
     # A demonstration takes the place of a rollout.
-    assert config.actor_rollout_ref.rollout.n == n - (strategy in ("luffy", "srft"))
+    assert config.actor_rollout_ref.rollout.n == n - (strategy in ("luffy", "srft", "rl_plus"))
     assert config.actor_rollout_ref.actor.calculate_entropy is (strategy == "srft")
 
 
-@pytest.mark.parametrize("strategy", ["luffy", "srft"])
+@pytest.mark.parametrize("strategy", ["luffy", "srft", "rl_plus"])
 def test_a_group_of_one_has_no_place_for_a_demonstration(config, strategy):
     change(config, hpt__strategy=strategy, actor_rollout_ref__rollout__n=1)
     settings = HPTConfig.from_mapping(config.hpt)
@@ -524,8 +524,8 @@ def test_questions_without_a_demonstration_are_counted(config, files, tmp_path, 
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
-        ({"hpt__strategy": "swich"}, "Unknown hpt.strategy 'swich'. Available: luffy, mix_on"),
-        ({"hpt__rollout_algorithm": "grpoo"}, "Unknown algorithm 'grpoo'. Available: cispo"),
+        ({"hpt__strategy": "swich"}, "Unknown hpt.strategy 'swich'. Available: chord, curriculum"),
+        ({"hpt__rollout_algorithm": "grpoo"}, "Unknown algorithm 'grpoo'. Available: chord_phi"),
         ({"hpt__strategy": "soft", "hpt__schedule": "type_9"}, "Unknown schedule 'type_9'"),
         (
             {"hpt__strategy": "soft", "hpt__schedule": [[0, 0, 0, 1], [0.5, 1, 0, 0]]},
