@@ -29,13 +29,17 @@ CASES = {
     "sft_only": ([], {"loss_sft"}),
     "luffy": (["trainer.n_gpus_per_node=2"], {"loss_off", "rows_rollout"}),
     "srft": (["+arithmetic=released"], {"loss_off", "loss_sft", "loss_rl"}),
+    "rl_plus": ([], {"loss_off", "rows_rollout"}),
     "off_on": (["hpt.gamma=0.25", "hpt.gamma_off=0.75"], {"loss_off"}),
     "mix_on": (["hpt.gamma=0.5", "hpt.sft_coef=0.1"], {"loss_off", "loss_sft"}),
 }
 
+IN_ONE_TRAINING = {"superrl", "mix", "chord", "sasr", "curriculum", "relift", "self_distill"}
+
 
 def test_every_strategy_has_a_case():
-    assert set(CASES) == set(STRATEGIES)
+    """Those of test_methods.py take their steps in one training."""
+    assert set(CASES) | IN_ONE_TRAINING == set(STRATEGIES)
 
 
 @pytest.mark.parametrize("strategy", CASES)
@@ -57,7 +61,7 @@ def test_a_strategy_trains(launch, tmp_path, strategy):
     assert "TransferQueue is empty" in run.log
     if strategy == "sft_only":
         assert all("timing_s/gen" not in step for step in steps)
-    if strategy in ("luffy", "srft"):  # n = 4: three rollouts and the demonstration
+    if strategy in ("luffy", "srft", "rl_plus"):  # n = 4: three rollouts and the demonstration
         assert all(step["hpt/demonstration_share_rows"] == 0.25 for step in steps)
 
 

@@ -11,7 +11,6 @@ from hpt.method import config as module
 from hpt.method import gate
 from hpt.method.config import HPTConfig
 
-
 # CHORD-mu at the first of its 200 steps from 0.9 to 0.05.
 MU_1 = 0.05 + 0.85 * (1 + math.cos(math.pi / 200)) / 2
 
@@ -129,10 +128,10 @@ def test_a_misspelt_key_is_named_with_the_nearest_known_one():
         HPTConfig.from_mapping({"gama": 0.5})
     assert str(error.value) == (
         "Unknown setting 'hpt.gama'. Did you mean hpt.gamma? Available: "
-        "clip_ratio, demonstration_algorithm, demonstration_params, demonstration_score, fork_workers, gamma, gamma_off, "
-        "length, normalization, off_coef, old_log_probs, params, plugins, poll_interval, rollout_algorithm, "
-        "rollout_params, sampling, schedule, sft_algorithm, sft_coef, sft_params, shaping, skip_grad_norm, "
-        "stall_timeout, strategy, teacher_prompt."
+        "clip_ratio, demonstration_algorithm, demonstration_params, demonstration_score, fork_workers, gamma, "
+        "gamma_off, length, normalization, off_coef, old_log_probs, params, plugins, poll_interval, "
+        "rollout_algorithm, rollout_params, sampling, schedule, sft_algorithm, sft_coef, sft_params, shaping, "
+        "skip_grad_norm, stall_timeout, strategy, teacher_prompt."
     )
 
 

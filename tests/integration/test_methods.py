@@ -1,0 +1,95 @@
+# Copyright 2026 The HPT authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every method takes a step on the real stack, one after the other in one training."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from hpt.upge import ALGORITHMS
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(800)]
+
+GATED = {"gamma": 1.0}  # all questions
+REINFORCED = {"strategy": "off_on", "gamma": 1.0}
+ROLLOUTS = {"strategy": "rl_only"}
+# Name, settings of hpt, terms that must act, whether demonstrations and rollouts are trained on.
+METHODS: list[tuple[str, dict, set[str]]] = [
+    *((name, {**ROLLOUTS, "rollout_algorithm": name}, {"rl", "rollouts"}) for name in (
+        "raft", "topr", "nft", "max_rl", "rlsd",
+    )),
+    *((name, {**GATED, "sft_algorithm": name}, {"sft", "demonstrations"}) for name in (
+        "dft", "chord_phi", "trsft", "eaft", "psft", "iw_sft",
+    )),
+    ("demonstrations by GRPO", {**REINFORCED, "demonstration_algorithm": "grpo"}, {"off", "demonstrations"}),
+    ("rl_plus_offline", {**REINFORCED, "demonstration_algorithm": "rl_plus_offline"}, {"off", "demonstrations"}),
+    ("self_distill", {"strategy": "self_distill", **GATED}, {"sft", "rollouts"}),
+    ("superrl", {"strategy": "superrl", "gamma": 0.25}, {"sft", "demonstrations"}),
+    ("mix", {"strategy": "mix"}, {"rl", "sft", "demonstrations", "rollouts"}),
+    ("chord", {"strategy": "chord"}, {"sft", "demonstrations"}),
+    ("chord with phi", {"strategy": "chord", "sft_algorithm": "chord_phi"}, {"sft", "demonstrations"}),
+    ("sasr", {"strategy": "sasr", "params": {"warmup_steps": 100}}, {"sft", "demonstrations"}),
+    ("curriculum", {"strategy": "curriculum", "gamma": 0.25}, {"sft", "demonstrations"}),
+    ("relift", {"strategy": "relift", **GATED, "params": {"sft_data_size": 6}}, {"sft", "demonstrations", "rollouts"}),
+]  # fmt: skip
+DONE_ELSEWHERE = {"sft", "reinforce", "ppo", "grpo", "dr_grpo", "cispo", "gspo", "luffy_offline", "srft_offline"}
+
+
+def test_every_entry_has_a_case():
+    chosen = {value for _, settings, _ in METHODS for value in settings.values() if isinstance(value, str)}
+    assert (chosen & set(ALGORITHMS)) | DONE_ELSEWHERE == set(ALGORITHMS)
+
+
+@pytest.fixture(scope="module")
+def steps(launch, tmp_path_factory):
+    """Metrics of each method's step."""
+    folder = tmp_path_factory.mktemp("methods")
+    (folder / "tour.json").write_text(json.dumps([settings for _, settings, _ in METHODS]))
+    run = launch(
+        folder / "run",
+        f"trainer.total_training_steps={len(METHODS)}",
+        "trainer.total_epochs=100",
+        "trainer.save_freq=-1",
+        "trainer.test_freq=-1",
+        "trainer.val_before_train=false",
+        "hpt.plugins=[tour]",
+        "hpt.strategy=rl_only",
+        "data.train_batch_size=16",
+        "actor_rollout_ref.actor.optim.lr=1e-5",  # the base model's rollouts stay as mixed as they are
+        "actor_rollout_ref.actor.use_kl_loss=true",  # for log pi_0
+        "actor_rollout_ref.actor.kl_loss_coef=0",
+        TOUR=str(folder / "tour.json"),
+        PYTHONPATH=str(Path(__file__).resolve().parents[1] / "helpers"),
+    )
+    assert run.wait(600) == 0, run.log[-3000:]
+    assert "TransferQueue is empty" in run.log
+    return dict(zip((name for name, _, _ in METHODS), run.steps().values(), strict=True))
+
+
+@pytest.mark.parametrize(("name", "acts"), [(name, acts) for name, _, acts in METHODS])
+def test_a_method_trains(steps, name, acts):
+    step = steps[name]
+    assert math.isfinite(step["hpt/grad_norm"]) and step["hpt/leftover_rows"] == 0
+    for term in {"rl", "off", "sft"} & acts:
+        assert math.isfinite(step[f"hpt/loss_{term}"])
+    assert step["hpt/grad_norm"] > 0
+    for term in {"rl", "off", "sft"} - acts:
+        if term != "rl":
+            assert step[f"hpt/loss_{term}"] == 0
+    if "demonstrations" in acts:
+        assert step["hpt/rows_demonstration"] > 0
+    else:
+        assert step["hpt/rows_demonstration"] == 0
+    if "rollouts" in acts:
+        assert step["hpt/rows_rollout"] > 0
+
+
+def test_the_rows_are_those_of_the_methods(steps):
+    """16 questions, all with a demonstration, 4 rollouts each, optimizer steps of 4 questions."""
+    for name in ("dft", "eaft", "psft", "iw_sft", "rl_plus_offline", "mix", "sasr"):
+        assert steps[name]["hpt/rows_demonstration"] == 16, name
+    assert steps["self_distill"]["hpt/rows_rollout"] == 64 and steps["self_distill"]["hpt/sft_share_questions"] == 1
+    assert steps["mix"]["hpt/coefficient_sft"] == pytest.approx(0.1)
+    assert steps["relift"]["hpt/rows_demonstration"] == 12 and steps["relift"]["hpt/demonstrations_waiting"] == 4
