@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from hpt.common.errors import ConfigError
 from hpt.common.settings import Names, Numbers, Settings, one_of
 from hpt.method import gate
+from hpt.method.draws import Draws
 from hpt.method.normalization import NORMALIZATIONS, Normalization, PromptNormalization, ReleasedNormalization
 from hpt.method.strategies import STRATEGIES, Strategy, import_plugins, schedule_of
 
@@ -178,6 +179,11 @@ class HPTConfig(Settings):
     def sft_batch(self) -> int | None:
         """Demonstrations that wait for an SFT step of their own; None: none waits."""
         return None if self.method.sft_batch is None else getattr(self.chosen, self.method.sft_batch)
+
+    @property
+    def draws(self) -> Draws | None:
+        """How the strategy draws a question's rollouts; None: plainly."""
+        return None if self.method.draws is None else self.method.draws(self)
 
     @property
     def rollout_entry(self) -> str:

@@ -20,135 +20,12 @@ with its own score, where ``off`` is not 0.
 The released code cuts optimizer steps by rows instead; :func:`hpt.verl_ext.layout.lay_out_by_rows` does so.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
+import math
+from collections.abc import Mapping, Sequence
 
 from hpt.method.gate import Coefficients, Context, Feedback, Gate, gate_of, mean_score
 from hpt.method.normalization import Normalization
-
-
-class RowKind(IntEnum):
-    """What a training row is; travels as one integer per row."""
-
-    ROLLOUT = 0
-    DEMONSTRATION = 1
-    PADDING = 2
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question with its finished rollouts.
-
-    Attributes:
-        uid: the question's id in this batch.
-        rollouts: keys of its rollouts; none where a strategy does not generate.
-        scores: their verifier scores, each in [0, 1]; same order.
-        demonstration: token ids of its demonstration with EOS; None if there is none.
-        demonstration_score: its score in the group, in [0, 1].
-        lengths: tokens of the rollouts; same order. Needed where a term divides by them.
-        id: the question's id in its data set, for the gate and the question log.
-        number: its row of the data set.
-    """
-
-    uid: str
-    rollouts: Sequence[str]
-    scores: Sequence[float]
-    demonstration: Sequence[int] | None = None
-    lengths: Sequence[int] = ()
-    id: str = ""
-    demonstration_score: float = 1.0
-    number: int = -1
-
-    def __post_init__(self):
-        if len(self.rollouts) != len(self.scores):
-            raise ValueError(
-                f"got {len(self.rollouts)} rollouts and {len(self.scores)} scores; expected one score each"
-            )
-
-    @property
-    def demonstration_length(self) -> int:
-        """Tokens of the demonstration; 0 without one."""
-        return len(self.demonstration or ())
-
-
-@dataclass(frozen=True)
-class Term:
-    """How rows of one kind are reinforced.
-
-    Attributes:
-        credit: a group's scores -> its advantages.
-        length: what sums over tokens are divided by, one of :class:`hpt.method.estimator.credit.Length`.
-    """
-
-    credit: Callable[[list[float]], list[float]]
-    length: str = "constant"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One training row.
-
-    Attributes:
-        kind: rollout or demonstration.
-        uid: the question it belongs to.
-        key: the rollout's key; None for a demonstration, which has none yet.
-        step: index of the optimizer step (mini-batch) it is part of.
-        advantage: of all its response tokens.
-        rl_weight: multiplies the RL surrogate of each of its response tokens.
-        sft_weight: multiplies the SFT term's surrogate of each of them.
-        mean_score: P of its question, for entries that read it.
-    """
-
-    kind: RowKind
-    uid: str
-    key: str | None
-    step: int
-    advantage: float
-    rl_weight: float
-    sft_weight: float = 0.0
-    mean_score: float = field(default=0.0, compare=False)
-
-
-@dataclass
-class Plan:
-    """What routing decided for one batch of questions.
-
-    Attributes:
-        rows: rows to train on.
-        dropped: keys of rollouts that are not trained on.
-        means: P per question that was sampled from, in the order of the questions.
-        coefficients: of each question, in their order.
-        demonstrated: uids of the questions that train on their demonstration, by SFT or off-policy RL (also
-            those whose demonstration has no advantage).
-        sft: uids of those among them with an SFT term.
-        rl: uids of the questions whose rollouts the gate sent to RL (also unanimous ones).
-        skipped: uids the gate sent to their demonstration that have none.
-        deferred: uids of the questions in ``sft`` whose demonstration is not trained on now; the caller queues it.
-    """
-
-    rows: list[Row] = field(default_factory=list)
-    dropped: list[str] = field(default_factory=list)
-    means: list[float] = field(default_factory=list)
-    coefficients: list[Coefficients] = field(default_factory=list)
-    demonstrated: list[str] = field(default_factory=list)
-    sft: list[str] = field(default_factory=list)
-    rl: list[str] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    deferred: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Imitation:
-    """What the SFT term acts on.
-
-    Attributes:
-        of_rollouts: the rollouts themselves, scored by a teacher, in place of the demonstration.
-        deferred: demonstrations wait for an optimizer step of their own.
-    """
-
-    of_rollouts: bool = False
-    deferred: bool = False
+from hpt.method.plan import OF_DEMONSTRATIONS, Imitated, Imitation, Plan, Question, Row, RowKind, Term
 
 
 def route(
@@ -161,7 +38,7 @@ def route(
     sft_coef: float = 1.0,
     off_coef: float = 1.0,
     keep_idle: bool,
-    imitation: Imitation = Imitation(),
+    imitation: Imitation = OF_DEMONSTRATIONS,
     step: int = 1,
     total_steps: int = 1,
 ) -> Plan:
@@ -243,7 +120,7 @@ def _effective(plan: Plan, question: Question, sft_coef: float, off_coef: float,
     if sft and imitation.deferred:
         plan.deferred.append(question.uid)
         sft = 0.0
-    if off or (sft and not imitation.of_rollouts):
+    if off or (sft and imitation.acts_on == Imitated.DEMONSTRATION):
         plan.demonstrated.append(question.uid)
     return Coefficients(on, off, sft)
 
@@ -273,24 +150,28 @@ class _Group:
 
     @property
     def trains_on_demonstration(self) -> bool:
-        return bool(self.coefficients.off or (self.coefficients.sft and not self.imitation.of_rollouts))
+        sft = self.imitation.acts_on == Imitated.DEMONSTRATION and self.coefficients.sft
+        return bool(self.coefficients.off or sft)
 
     @property
     def imitated_tokens(self) -> float:
-        """Tokens under the SFT term; of rollouts their mean number."""
+        """Tokens under the SFT term; of rollouts that a teacher scores their mean number."""
         if not self.coefficients.sft:
             return 0
-        if self.imitation.of_rollouts:
+        if self.imitation.acts_on == Imitated.ROLLOUTS:
             return sum(self.question.lengths) / len(self.question.lengths)
+        if self.imitation.acts_on == Imitated.PREFIXES:
+            return sum(self.question.imitated)
         return self.question.demonstration_length
 
     def rollout_rows(self, step: int, step_tokens: int, sft_tokens: float) -> list[Row]:
         on, question = self.coefficients.on, self.question
-        sft = self.coefficients.sft / len(question.rollouts) if self.imitation.of_rollouts else 0.0
+        sft = self.coefficients.sft if self.imitation.acts_on != Imitated.DEMONSTRATION else 0.0
         if not (on or sft):
             return []
-        advantages = self.rollouts.credit(self.scores)[: len(question.rollouts)] if on else [0.0] * len(question.scores)
-        lengths = question.lengths or [0] * len(question.rollouts)
+        count = len(question.rollouts)
+        advantages = self.rollouts.credit(self.scores)[:count] if on else [0.0] * count
+        lengths, imitated = question.lengths or [0] * count, question.imitated or [0] * count
         return [
             Row(
                 RowKind.ROLLOUT,
@@ -299,15 +180,26 @@ class _Group:
                 step,
                 advantage,
                 on / self._of_rl(self.rollouts, length, step_tokens) if on else 0.0,
-                sft / self.normalization.sft(length, sft_tokens) if sft else 0.0,
+                sft / self._of_sft(length, prefix, sft_tokens) if sft else 0.0,
                 self.mean,
             )
-            for key, advantage, length in zip(question.rollouts, advantages, lengths, strict=True)
+            for key, advantage, length, prefix in zip(question.rollouts, advantages, lengths, imitated, strict=True)
         ]
 
+    def _of_sft(self, length: int, prefix: int, sft_tokens: float) -> float:
+        """Denominator of a rollout's SFT term; infinite where none of its tokens is imitated."""
+        count = len(self.question.rollouts)
+        if self.imitation.acts_on == Imitated.ROLLOUTS:
+            return count * self.normalization.sft(length, sft_tokens)
+        if not prefix:
+            return math.inf
+        if self.imitation.pooled:
+            return self.normalization.sft(prefix, sft_tokens)
+        return self.normalization.rl("constant", prefix, count, 0, 0)
+
     def demonstration_row(self, step: int, step_tokens: int, sft_tokens: float) -> Row:
-        off, sft = self.coefficients.off, 0.0 if self.imitation.of_rollouts else self.coefficients.sft
-        length = self.question.demonstration_length
+        off, length = self.coefficients.off, self.question.demonstration_length
+        sft = self.coefficients.sft if self.imitation.acts_on == Imitated.DEMONSTRATION else 0.0
         # Alone in its group it keeps its score as its advantage.
         advantage = self.demonstrations.credit(self.scores)[-1] if off else 1.0
         rl = off / self._of_rl(self.demonstrations, length, step_tokens) if off and advantage else 0.0

@@ -9,12 +9,12 @@ verifier, routing and loss are the same for all.
 
 import importlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from hpt.method import gate, gates
+from hpt.method import draws, gate, gates
+from hpt.method.schedules import schedule_of
 
 if TYPE_CHECKING:
     from hpt.method.config import HPTConfig
@@ -39,6 +39,8 @@ class Strategy:
             ``hpt.method.estimator.rows.REWEIGHTINGS``; None: none.
         length: what rollouts and reinforced demonstrations are divided by; None: as their entries say.
         pooled_sft: SFT is a mean over all demonstration tokens of the optimizer step, instead of a mean over questions.
+        draws: how a question's rollouts are drawn; None: plainly.
+        prefixes: what rollouts' prefixes from the demonstration are, one of ``PREFIXES``.
         sft_batch: name of the parameter with the number of demonstrations that wait for an SFT step of their own; None:
             demonstrations are trained on in their question's batch.
     """
@@ -56,7 +58,14 @@ class Strategy:
     reweighting: str | None = None
     length: str | None = None
     pooled_sft: bool = False
+    draws: Callable[["HPTConfig"], draws.Draws] | None = None
+    prefixes: str = "alike"
     sft_batch: str | None = None
+
+
+PREFIXES = ("alike", "imitated", "reinforced", "ignored")
+"""What the loss makes of the first tokens of a rollout, where they are the demonstration's: as the rollout's own; under
+the SFT term; under the demonstrations' entry with the rollout's weight and advantage; nothing."""
 
 
 def _switch(gated: gate.Coefficients) -> Callable[["HPTConfig"], gate.Feedback]:
@@ -163,6 +172,59 @@ STRATEGIES: dict[str, Strategy] = {
         _switch(gate.SFT),
         sft="self_distill",
     ),
+    "uft": Strategy(
+        "UFT: rollouts continue the first parts of the demonstration, fewer and fewer; GRPO, and SFT on these parts",
+        lambda settings: gate.constant(gate.Coefficients(1.0, 0.0, settings.chosen.sft_loss_coef)),
+        params=draws.UFTParameters,
+        rollouts="grpo",
+        clip_ratio=0.2,
+        pooled_sft=True,
+        draws=lambda settings: draws.UFT(settings.chosen),
+        prefixes="imitated",
+    ),
+    "prefix_rft": Strategy(
+        "Prefix-RFT: some rollouts of a group continue a prefix, which is reinforced where the policy is uncertain",
+        _always(1, 0, 0),
+        params=draws.PrefixRFTParameters,
+        rollouts="grpo",
+        demonstrations="prefix_rft",
+        clip_ratio=0.2,
+        draws=lambda settings: draws.PrefixRFT(settings.chosen),
+        prefixes="reinforced",
+    ),
+    "trapo": Strategy(
+        "TRAPO: rounds of rollouts that show more of the demonstration the less is solved; TrSFT on the prefixes",
+        _always(1, 0, 1),
+        params=draws.TRAPOParameters,
+        sft="trsft",
+        draws=lambda settings: draws.TRAPO(settings.chosen),
+        prefixes="imitated",
+    ),
+    "bread": Strategy(
+        "BREAD: where all rollouts fail, those behind the shortest prefix that succeeds; GRPO on what is sampled",
+        _always(1, 0, 0),
+        params=draws.BREADParameters,
+        rollouts="grpo",
+        clip_ratio=0.2,
+        draws=lambda settings: draws.BREAD(settings.chosen),
+        prefixes="ignored",
+    ),
+    "ghpo": Strategy(
+        "GHPO: where all rollouts fail, others with a part of the solution in the prompt; GRPO on these prompts",
+        _always(1, 0, 0),
+        params=draws.GHPOParameters,
+        rollouts="grpo",
+        clip_ratio=0.2,
+        draws=lambda settings: draws.GHPO(settings.chosen),
+    ),
+    "scaf_grpo": Strategy(
+        "Scaf-GRPO: where all rollouts fail, one with a hint of the data replaces a rollout; GRPO",
+        _always(1, 0, 0),
+        params=draws.ScafGRPOParameters,
+        rollouts="grpo",
+        clip_ratio=0.2,
+        draws=lambda settings: draws.ScafGRPO(settings.chosen),
+    ),
 }
 
 
@@ -175,90 +237,6 @@ def register_strategy(name: str, strategy: Strategy) -> None:
     if name in STRATEGIES:
         raise ValueError(f"Strategy '{name}' is registered already; choose another name.")
     STRATEGIES[name] = strategy
-
-
-def schedule_of(value: Any, params: Mapping[str, Any] = MappingProxyType({})) -> gate.Feedback | gate.Gate:
-    """Return the feedback function or the gate that ``hpt.schedule`` describes.
-
-    Args:
-        value: a name of ``hpt.method.gate.SCHEDULES``, rows [P, on, off, sft], or "package.module:name"
-            of a function P -> (on, off, sft) or of a subclass of :class:`hpt.method.gate.Gate`.
-        params: arguments of that class.
-
-    Raises:
-        ValueError: none of these; the message lists the names.
-    """
-    if isinstance(value, str) and ":" in value:
-        return _own(value, params)
-    if params:
-        raise ValueError(f"got hpt.params with {', '.join(params)}, which only a gate of your own takes")
-    if isinstance(value, str) and value in gate.SCHEDULES:
-        return gate.schedule(gate.SCHEDULES[value])
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return gate.schedule(value)
-    raise ValueError(
-        f"Unknown schedule '{value}'. Available: {', '.join(sorted(gate.SCHEDULES))}, rows "
-        "[[P, on, off, sft], ...] from P = 0 to 1, or package.module:name of a function or a Gate"
-    )
-
-
-def _own(path: str, params: Mapping[str, Any]) -> gate.Feedback | gate.Gate:
-    module, _, name = path.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(
-            f"got the schedule '{path}', which cannot be imported ({error}); expected "
-            "package.module:name, with the module on PYTHONPATH"
-        ) from error
-    if isinstance(found, type) and issubclass(found, gate.Gate):
-        try:
-            return _Checked(path, found(**params))
-        except TypeError as error:
-            raise ValueError(f"got hpt.params={dict(params)} for the gate '{path}': {error}") from error
-    if not callable(found):
-        raise ValueError(f"got the schedule '{path}', {found!r}; expected a function of P, or a Gate")
-    if params:
-        raise ValueError(f"got hpt.params with {', '.join(params)}, and '{path}' is a function; expected a Gate")
-    return lambda mean: _coefficients(path, found(mean), mean)
-
-
-def _coefficients(path: str, returned: Any, mean: float) -> gate.Coefficients:
-    """What a function or a gate of the user's returned, as coefficients."""
-    try:
-        values = [float(value) for value in returned]
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"got {returned!r} from the schedule '{path}' at P = {mean}; expected three finite numbers >= 0 "
-            "(on, off, sft)"
-        ) from error
-    return gate.check_coefficients(values, mean)
-
-
-class _Checked(gate.Gate):
-    """A gate of the user's, whose answers are checked."""
-
-    def __init__(self, path: str, own: gate.Gate):
-        self.path, self.own, self.terms = path, own, own.terms
-
-    def observe(self, metrics: Mapping[str, float]) -> None:
-        self.own.observe(metrics)
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.own.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.own.load_state_dict(state)
-
-    def __call__(self, context: gate.Context) -> gate.Coefficients:
-        coefficients = _coefficients(self.path, self.own(context), context.mean)
-        for term, value in coefficients._asdict().items():
-            if value and term not in self.terms:
-                raise ValueError(
-                    f"got {term}={value} from the gate '{self.path}' at P = {context.mean}, whose terms are "
-                    f"{list(self.terms)}; expected it to name every term that it uses"
-                )
-        return coefficients
 
 
 def check_feedback(feedback: gate.Feedback | gate.Gate, rollouts: int, total_steps: int = 1) -> None:

@@ -74,6 +74,7 @@ def actor_loss(
         row_kind=row_kind,
         rl_weight=data["rl_weight"].reshape(-1),
         sft_weight=data["sft_weight"].reshape(-1),
+        prefix=data["prefix_length"].reshape(-1) if "prefix_length" in data else None,
         inputs=_inputs(tokens, data),
         composite=composite,
         entropy=entropy,

@@ -80,6 +80,7 @@ def hpt_policy_loss(
     rl_weight: torch.Tensor,
     sft_weight: torch.Tensor,
     composite: Composite,
+    prefix: torch.Tensor | None = None,
     inputs: Mapping[str, torch.Tensor] = MappingProxyType({}),
     entropy: torch.Tensor | None = None,
     entropy_coeff: float = 0.0,
@@ -94,5 +95,5 @@ def hpt_policy_loss(
     if rollout_is_weights is not None:
         is_rollout = (row_kind == RowKind.ROLLOUT).unsqueeze(-1)
         advantages = torch.where(is_rollout, advantages * rollout_is_weights, advantages)
-    rows = Rows(log_prob, old_log_prob, advantages, response_mask, row_kind, rl_weight, sft_weight, inputs)
+    rows = Rows(log_prob, old_log_prob, advantages, response_mask, row_kind, rl_weight, sft_weight, prefix, inputs)
     return hybrid_loss(rows, composite, entropy=entropy, entropy_coeff=entropy_coeff, kl=kl, kl_coef=kl_coef)

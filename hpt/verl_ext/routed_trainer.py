@@ -154,7 +154,7 @@ class RoutedTrainerMixin(PPOTrainer):
             sft_coef=self.settings.sft_coef,
             off_coef=self.settings.off_coef,
             keep_idle=actor.entropy_coeff != 0.0 or self._penalizes_kl,
-            imitation=Imitation(of_rollouts=self.composite.distills, deferred=self.waiting is not None),
+            imitation=Imitation(self.composite.imitated, self.settings.method.pooled_sft, self.waiting is not None),
             step=self.global_steps,
             total_steps=self.total_training_steps,
         )

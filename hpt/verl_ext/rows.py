@@ -9,6 +9,7 @@ own are one number per row, so that they never disagree with a row's length:
     rl_weight    float32  weight of each response token in the RL term, see hpt.method.routing
     sft_weight   float32  the same in the SFT term
     mean_score   float32  P of the row's question
+    prefix_length  int64  first response tokens that were given, not sampled
     temperature  float32  only where rollouts are sampled at a temperature other than 1
     on_policy    int64    whether log pi_old is that of the update itself; only where some row has another one
 """
@@ -41,6 +42,7 @@ UPDATE_FIELDS = (
     "rl_weight",
     "sft_weight",
     "mean_score",
+    "prefix_length",
 )
 
 
@@ -80,6 +82,7 @@ def row_fields(rows: Sequence[Row], temperature: float) -> dict:
         "rl_weight": torch.tensor([row.rl_weight for row in rows], dtype=torch.float32),
         "sft_weight": torch.tensor([row.sft_weight for row in rows], dtype=torch.float32),
         "mean_score": torch.tensor([row.mean_score for row in rows], dtype=torch.float32),
+        "prefix_length": torch.zeros(len(rows), dtype=torch.int64),
         "temperature": torch.full((len(rows),), temperature, dtype=torch.float32),
     }
 
@@ -92,6 +95,7 @@ def mark_rollouts(
         return []
     fields = row_fields(rows, temperature)
     keys = [str(row.key) for row in rows]
+    fields["prefix_length"] = torch.tensor([tags[key].get("prefix_len", 0) for key in keys], dtype=torch.int64)
     tq.kv_batch_put(keys=keys, partition_id=partition_id, fields=TensorDict(fields, batch_size=len(rows)))
     return [
         PlacedRow(row, key, {**tags[key], KIND_TAG: int(RowKind.ROLLOUT)}) for row, key in zip(rows, keys, strict=True)

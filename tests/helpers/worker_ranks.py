@@ -148,6 +148,7 @@ def tensor_dict(scenario: Scenario, rank: int) -> Any:
         "row_kind": torch.tensor([int(item.kind) for item in items]),
         "rl_weight": torch.tensor([item.rl_weight for item in items]),
         "sft_weight": torch.tensor([item.sft_weight for item in items]),
+        "prefix_length": torch.tensor([item.prefix_length for item in items]),
         "mean_score": torch.tensor([item.mean_score for item in items]),
         "on_policy": torch.tensor([int(item.on_policy) for item in items]),
         "temperature": torch.tensor([TEMPERATURE if hot else 1.0 for hot in rollouts]),

@@ -54,6 +54,7 @@ class Item:
     sft_weight: float = 0.0
     advantage: float = 0.0
     mean_score: float = 0.0
+    prefix_length: int = 0
     old_log_probs: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
     ref_log_prob: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
     on_policy: bool = False

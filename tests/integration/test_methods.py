@@ -32,7 +32,7 @@ METHODS: list[tuple[str, dict, set[str]]] = [
     ("chord with phi", {"strategy": "chord", "sft_algorithm": "chord_phi"}, {"sft", "demonstrations"}),
     ("sasr", {"strategy": "sasr", "params": {"warmup_steps": 100}}, {"sft", "demonstrations"}),
     ("curriculum", {"strategy": "curriculum", "gamma": 0.25}, {"sft", "demonstrations"}),
-    ("relift", {"strategy": "relift", **GATED, "params": {"sft_data_size": 6}}, {"sft", "demonstrations", "rollouts"}),
+    ("relift", {"strategy": "relift", **GATED, "params": {"sft_data_size": 15}}, {"sft", "demonstrations", "rollouts"}),
 ]  # fmt: skip
 DONE_ELSEWHERE = {"sft", "reinforce", "ppo", "grpo", "dr_grpo", "cispo", "gspo", "luffy_offline", "srft_offline"}
 
@@ -56,7 +56,8 @@ def steps(launch, tmp_path_factory):
         "trainer.val_before_train=false",
         "hpt.plugins=[tour]",
         "hpt.strategy=rl_only",
-        "data.train_batch_size=16",
+        "data.train_batch_size=32",  # enough that some questions are solved by some of their rollouts only
+        "actor_rollout_ref.actor.ppo_mini_batch_size=16",
         "actor_rollout_ref.actor.optim.lr=1e-5",  # the base model's rollouts stay as mixed as they are
         "actor_rollout_ref.actor.use_kl_loss=true",  # for log pi_0
         "actor_rollout_ref.actor.kl_loss_coef=0",
@@ -87,9 +88,9 @@ def test_a_method_trains(steps, name, acts):
 
 
 def test_the_rows_are_those_of_the_methods(steps):
-    """16 questions, all with a demonstration, 4 rollouts each, optimizer steps of 4 questions."""
+    """32 questions, all with a demonstration, 4 rollouts each, optimizer steps of 16 questions."""
     for name in ("dft", "eaft", "psft", "iw_sft", "rl_plus_offline", "mix", "sasr"):
-        assert steps[name]["hpt/rows_demonstration"] == 16, name
-    assert steps["self_distill"]["hpt/rows_rollout"] == 64 and steps["self_distill"]["hpt/sft_share_questions"] == 1
+        assert steps[name]["hpt/rows_demonstration"] == 32, name
+    assert steps["self_distill"]["hpt/rows_rollout"] == 128 and steps["self_distill"]["hpt/sft_share_questions"] == 1
     assert steps["mix"]["hpt/coefficient_sft"] == pytest.approx(0.1)
-    assert steps["relift"]["hpt/rows_demonstration"] == 12 and steps["relift"]["hpt/demonstrations_waiting"] == 4
+    assert steps["relift"]["hpt/rows_demonstration"] == 30 and steps["relift"]["hpt/demonstrations_waiting"] == 2

@@ -20,7 +20,7 @@ from hpt.method.estimator.rows import REWEIGHTINGS
 from hpt.method.estimator.surrogate import token_surrogate
 from hpt.method.estimator.tokens import INPUTS
 from hpt.method.normalization import Normalization, PromptNormalization
-from hpt.method.routing import RowKind, Term
+from hpt.method.plan import Imitated, RowKind, Term
 
 TEACHER = "teacher_log_prob"
 # What rows of a kind have beside log pi_old and advantages.
@@ -41,6 +41,8 @@ class Composite:
         demonstration_params: settings of the second, e.g. ``shaping``.
         sft: entry for the SFT term of demonstrations; one that reads a teacher acts on rollouts in their place.
         sft_params: its settings.
+        prefixes: what the first tokens of a rollout are, where they are the demonstration's; one of
+            ``hpt.method.strategies.PREFIXES``.
         reweighting: name in ``REWEIGHTINGS`` of the change of the rows' weights by entropy; None: none.
         normalization: what the terms are means over.
     """
@@ -51,20 +53,25 @@ class Composite:
     demonstration_params: dict[str, Any] = field(default_factory=dict)
     sft: str = "sft"
     sft_params: dict[str, Any] = field(default_factory=dict)
+    prefixes: str = "alike"
     reweighting: str | None = None
     normalization: type[Normalization] = PromptNormalization
 
     @property
-    def distills(self) -> bool:
-        """Whether the SFT term acts on rollouts, which the policy scores with the demonstration in its prompt."""
-        return TEACHER in find(self.sft).inputs
+    def imitated(self) -> Imitated:
+        """What the SFT term acts on; an entry that reads a teacher has rollouts scored."""
+        if TEACHER in find(self.sft).inputs:
+            return Imitated.ROLLOUTS
+        return Imitated.PREFIXES if self.prefixes == "imitated" else Imitated.DEMONSTRATION
 
     def inputs(self, kind: RowKind) -> frozenset[str]:
         """What the terms of rows of one kind read: ``old_log_prob``, ``advantages`` and names of ``INPUTS``."""
-        imitation = find(self.sft).inputs
+        names = [self.demonstrations]
         if kind == RowKind.ROLLOUT:
-            return find(self.rollouts).inputs | (imitation if self.distills else frozenset())
-        return find(self.demonstrations).inputs | (frozenset() if self.distills else imitation)
+            names = [self.rollouts, *([self.demonstrations] if self.prefixes == "reinforced" else [])]
+        if (kind == RowKind.DEMONSTRATION) == (self.imitated == Imitated.DEMONSTRATION):
+            names.append(self.sft)
+        return frozenset().union(*(find(name).inputs for name in names))
 
     @property
     def reads_entropy(self) -> bool:
@@ -104,6 +111,7 @@ def composite_of(settings: HPTConfig) -> Composite:
         demonstration_params=params(entries[1], "demonstration_params", chosen),
         sft=settings.sft_entry,
         sft_params=params(settings.sft_entry, "sft_params", {}),
+        prefixes=settings.method.prefixes,
         reweighting=reweighting,
         normalization=settings.normalization_class,
     )

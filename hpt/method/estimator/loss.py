@@ -15,7 +15,7 @@ from hpt.method.estimator.algorithms import find
 from hpt.method.estimator.composite import Composite
 from hpt.method.estimator.rows import REWEIGHTINGS, Rows
 from hpt.method.estimator.surrogate import token_surrogate
-from hpt.method.routing import RowKind
+from hpt.method.plan import Imitated, RowKind
 
 HPT = Composite()
 
@@ -25,8 +25,8 @@ class HybridLoss(NamedTuple):
 
     Attributes:
         rl: RL term of the rollouts.
-        off: RL term of the demonstrations (off-policy).
-        sft: SFT term of the demonstrations, or of rollouts where a teacher scores them.
+        off: RL term of the demonstrations (off-policy), also of those that are a rollout's prefix.
+        sft: SFT term of the demonstrations, of rollouts that a teacher scores, or of rollouts' prefixes.
         entropy, kl: terms that act on rollouts.
     """
 
@@ -54,7 +54,8 @@ def hybrid_loss(
     """Sum of weight * surrogate over the response tokens of each kind of row.
 
     Rollouts: the composite's entry under their RL weight. Demonstrations: the composite's entry under
-    their RL weight, and its entry for the SFT term under their SFT weight. Padding rows add nothing. A term
+    their RL weight, and its entry for the SFT term under their SFT weight. What the first tokens of a rollout count
+    for, where they are a demonstration's, the composite says. Padding rows add nothing. A term
     without rows yields a zero that can still run backward. Entropy and KL act on rollouts only, per
     token under the RL weight, so that together they are the objective
     A * ratio + entropy_coeff * H - kl_coef * KL per token. A reweighting changes the weights of the RL and SFT
@@ -72,21 +73,27 @@ def hybrid_loss(
     """
     if entropy is not None:
         rows = rows._replace(inputs={**rows.inputs, "entropy": entropy})
+    prefixes = rows
+    if composite.prefixes != "alike":
+        rows, prefixes = rows.split()
     weighted = rows
     if composite.reweighting is not None:
         needed = _needed(entropy, "entropy", f"the reweighting '{composite.reweighting}'")
         weighted = REWEIGHTINGS[composite.reweighting](rows, needed)
     rollouts, demonstrations = weighted.of(RowKind.ROLLOUT), weighted.of(RowKind.DEMONSTRATION)
-    imitated = weighted.of(RowKind.ROLLOUT if composite.distills else RowKind.DEMONSTRATION)
+    prefixes = prefixes.of(RowKind.ROLLOUT)
+    imitated = {
+        Imitated.DEMONSTRATION: demonstrations,
+        Imitated.ROLLOUTS: rollouts,
+        Imitated.PREFIXES: prefixes,
+    }[composite.imitated]
     sft_weight = imitated.sft_weight / composite.normalization.sft_in_micro_batch(imitated.mask)
+    off = _term(composite.demonstrations, demonstrations, demonstrations.rl_weight, composite.demonstration_params)
+    if composite.prefixes == "reinforced":
+        off = off + _term(composite.demonstrations, prefixes, prefixes.rl_weight, composite.demonstration_params)
     return HybridLoss(
         rl=_term(composite.rollouts, rollouts, rollouts.rl_weight, composite.rollout_params),
-        off=_term(
-            composite.demonstrations,
-            demonstrations,
-            demonstrations.rl_weight,
-            composite.demonstration_params,
-        ),
+        off=off,
         sft=_term(composite.sft, imitated, sft_weight, composite.sft_params),
         entropy=_entropy_term(rows, composite, entropy, entropy_coeff),
         kl=_rollout_sum(rows, kl, kl_coef, "KL"),

@@ -23,6 +23,7 @@ class Rows(NamedTuple):
         mask: (bs, T) response tokens.
         kind: (bs,) of ``RowKind``.
         rl_weight, sft_weight: (bs,) see :mod:`hpt.method.routing`.
+        prefix: (bs,) first tokens of a rollout that are the demonstration's; None: of no row.
         inputs: what entries read beside these, by its name in ``hpt.method.estimator.tokens.INPUTS``; (bs, T).
     """
 
@@ -33,6 +34,7 @@ class Rows(NamedTuple):
     kind: torch.Tensor
     rl_weight: torch.Tensor
     sft_weight: torch.Tensor
+    prefix: torch.Tensor | None = None
     inputs: Mapping[str, torch.Tensor] = {}
 
     def of(self, kind: RowKind) -> "Rows":
@@ -41,9 +43,17 @@ class Rows(NamedTuple):
 
     def where(self, chosen: torch.Tensor) -> "Rows":
         """The rows for which ``chosen``, (bs,), is true."""
-        fields = self._asdict()
-        inputs = {name: values[chosen] for name, values in fields.pop("inputs").items()}
-        return Rows(**{name: values[chosen] for name, values in fields.items()}, inputs=inputs)
+        inputs = {name: values[chosen] for name, values in self.inputs.items()}
+        kept = {name: values[chosen] for name, values in self._asdict().items() if isinstance(values, torch.Tensor)}
+        return self._replace(**kept, inputs=inputs)
+
+    def split(self) -> tuple["Rows", "Rows"]:
+        """The same rows with the tokens behind the prefix alone, and with those of the prefix alone."""
+        if self.prefix is None:
+            return self, self._replace(mask=torch.zeros_like(self.mask))
+        given = torch.arange(self.mask.shape[1], device=self.mask.device) < self.prefix.unsqueeze(-1)
+        mask = self.mask.bool()
+        return self._replace(mask=mask & ~given), self._replace(mask=mask & given)
 
 
 Reweighting = Callable[[Rows, torch.Tensor], Rows]
