@@ -525,7 +525,7 @@ def test_questions_without_a_demonstration_are_counted(config, files, tmp_path, 
     ("changes", "part"),
     [
         ({"hpt__strategy": "swich"}, "Unknown hpt.strategy 'swich'. Available: luffy, mix_on"),
-        ({"hpt__rollout_algorithm": "grpoo"}, "Unknown algorithm 'grpoo'. Available: cispo"),
+        ({"hpt__rollout_algorithm": "grpoo"}, "Unknown algorithm 'grpoo'. Available: chord_phi"),
         ({"hpt__strategy": "soft", "hpt__schedule": "type_9"}, "Unknown schedule 'type_9'"),
         (
             {"hpt__strategy": "soft", "hpt__schedule": [[0, 0, 0, 1], [0.5, 1, 0, 0]]},
