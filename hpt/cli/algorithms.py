@@ -26,6 +26,9 @@ LEGEND = (
     "Gradient per token: 1_stable * A / pi_ref * factor * grad pi_theta.",
     "w = pi_theta / pi_ref; r = pi_theta / pi_old; s = geometric mean of r over the row; sg stops the gradient;",
     "f(x) = x / (x + shaping); mean, std over a question's rollouts; mean_G, std_G over rollouts and demonstrations.",
+    "H = entropy; P = mean score of the question's rollouts; s_0 = geometric mean of pi_theta / pi_0 over the row;",
+    "pi_0 = the policy before the training; pi_T = a teacher; d = log(pi_T / pi_old); q = (1 - P r) / (1 - P).",
+    "reads: what a token needs beside log-probabilities of pi_theta and pi_old and its advantage.",
 )
 commands = group(
     "Show the table of algorithms, or prove its entries. Without a command it shows the table.",
@@ -45,11 +48,13 @@ def root(context: typer.Context, markdown: bool = MARKDOWN) -> int:
 def table(context: typer.Context, markdown: bool = MARKDOWN) -> int:
     """Show the parts of every algorithm's gradient (Table 1)."""
     from hpt.method.estimator.algorithms import ALGORITHMS
+    from hpt.method.estimator.tokens import INPUTS
 
-    rows = Table("algorithm", "pi_ref", "A", "1_stable", "likelihood", "factor", "source")
+    rows = Table("algorithm", "pi_ref", "A", "1_stable", "likelihood", "factor", "reads", "source")
     for name, entry in ALGORITHMS.items():
         parts = (entry.reference, entry.advantage, entry.stabilisation, entry.likelihood, entry.factor)
-        rows.add_row(name, *(each.text for each in parts), entry.source)
+        reads = ", ".join(each for each in INPUTS if each in entry.inputs) or "-"
+        rows.add_row(name, *(each.text for each in parts), reads, entry.source)
     print_table(rows, LEGEND, markdown or context.obj)
     return OK
 

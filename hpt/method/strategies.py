@@ -11,7 +11,7 @@ import importlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hpt.method import draws, gate, gates
 from hpt.method.schedules import schedule_of

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hybrid loss on the device, against float64 on the CPU."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -42,6 +44,12 @@ def make_batch(dtype: torch.dtype) -> tuple[Rows, torch.Tensor]:
     return rows, normal().abs().to(dtype)
 
 
+def changed(rows: Rows, function: Callable[[torch.Tensor], torch.Tensor]) -> Rows:
+    """The rows with every tensor changed."""
+    tensors = {name: each for name, each in rows._asdict().items() if isinstance(each, torch.Tensor)}
+    return rows._replace(**{name: function(each) for name, each in tensors.items()})
+
+
 def computed(rows: Rows, entropy: torch.Tensor, composite: Composite) -> tuple[list[float], torch.Tensor]:
     """The loss's parts, and the gradient of the log-probabilities."""
     rows = rows._replace(log_prob=rows.log_prob.detach().requires_grad_())
@@ -54,10 +62,10 @@ def computed(rows: Rows, entropy: torch.Tensor, composite: Composite) -> tuple[l
 @pytest.mark.parametrize("name", COMPOSITES)
 def test_the_loss_and_its_gradient_are_those_of_float64(device, name, dtype):
     rows, entropy = make_batch(dtype)
-    wide = Rows(*(x.double() if x.is_floating_point() else x for x in rows))
+    wide = changed(rows, lambda x: x.double() if x.is_floating_point() else x)
     expected, gradient = computed(wide, entropy.double(), COMPOSITES[name])
     with torch.autocast(device, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
-        parts, got = computed(Rows(*(x.to(device) for x in rows)), entropy.to(device), COMPOSITES[name])
+        parts, got = computed(changed(rows, lambda x: x.to(device)), entropy.to(device), COMPOSITES[name])
     near, near_gradient = NEAR[dtype]
     assert all(expected)
     assert parts == pytest.approx(expected, rel=near)

@@ -72,7 +72,7 @@ def initial_sequence_policy(tokens: Tokens) -> torch.Tensor:
     return tokens.log_prob.detach() - tokens.log_initial_sequence_ratio
 
 
-@part("min(s_0, c) / s_0")
+@part("min(s_0, max_weight) / s_0")
 def bounded_initial_weight(tokens: Tokens, max_weight: float = 16.0) -> torch.Tensor:
     """iw-SFT's bound of the weight."""
     log_weight = tokens.log_initial_sequence_ratio
@@ -98,10 +98,14 @@ def clipped_above(tokens: Tokens, clip_ratio: ClipRatio = HIGHER_CLIP) -> torch.
 
 @part("((1 + omega) pi_old + 1 - omega) / 2")
 def mixture_policy(tokens: Tokens, omega: float = 0.5) -> torch.Tensor:
-    """RL-PLUS (arXiv 2508.00222): the mean of pi_old and of a guess at the demonstrator, omega pi_old + 1 - omega."""
+    """RL-PLUS (arXiv 2508.00222): the mean of pi_old and of a guess at the demonstrator, omega pi_old + 1 - omega.
+
+    At omega = 1 it is pi_old alone, and what bounds the ratio is MAX_LOG_RATIO.
+    """
     omega = _number_in("omega", omega, 0, 1)
     old, one = tokens.old_log_prob, torch.zeros_like(tokens.old_log_prob)
-    return torch.logaddexp(old + math.log((1 + omega) / 2), one + _log_of((1 - omega) / 2))
+    mixture = torch.logaddexp(old + math.log((1 + omega) / 2), one + _log_of((1 - omega) / 2))
+    return torch.maximum(mixture, tokens.log_prob.detach() - MAX_LOG_RATIO)
 
 
 def focused_advantage(text: str) -> Part:
@@ -128,10 +132,14 @@ def tapered_policy(tokens: Tokens) -> torch.Tensor:
 
 
 def _log_bounded_proxy(tokens: Tokens, eps: float) -> torch.Tensor:
-    """log max((1 - c r) / (1 - c), eps), NFT's implicit policy of wrong answers. (bs, T)"""
+    """log max((1 - P r) / (1 - P), eps), NFT's implicit policy of wrong answers. (bs, T)
+
+    It is formed as 1 - P / (1 - P) (r - 1), which is exact at r = 1.
+    """
     share = tokens.mean_score.clamp(*NFT_SCORES)
-    ratio = torch.exp(tokens.log_ratio.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO))
-    return torch.log(((1 - share * ratio) / (1 - share)).clamp(min=_positive("eps", eps)))
+    excess = torch.expm1(tokens.log_ratio.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO))
+    log_proxy = torch.log1p((-share / (1 - share) * excess).clamp(min=-1))
+    return log_proxy.clamp(min=math.log(_positive("eps", eps)))
 
 
 @part("pi_theta if A > 0 else pi_old max(q, eps)")
@@ -148,31 +156,26 @@ def negative_aware_advantage(tokens: Tokens) -> torch.Tensor:
     return torch.where(tokens.advantages > 0, 1 - share, -share) * (tokens.advantages != 0)
 
 
-@part("1 if A > 0 else mask of |log r| <= 20")
+@part("1 if A > 0 else mask of r in e^+-20")
 def not_far_if_wrong(tokens: Tokens) -> torch.Tensor:
     """The slope of a wrong token grows with r; |log r| > MAX_LOG_RATIO is stopped, as PPO's is."""
     near = tokens.log_ratio.abs() <= MAX_LOG_RATIO
     return log_mask(near | (tokens.advantages > 0), tokens.log_prob)
 
 
-@part("published value")
+@part("log r if A > 0 else -(1 - P) / P log max(q, eps)")
 def negative_aware_value(tokens: Tokens, eps: float = 1.0) -> torch.Tensor:
-    """What makes the surrogate's value NFT's: log r where right, -(1 - P) / P log max(q, eps) where wrong."""
-    share, log_proxy = tokens.mean_score.clamp(*NFT_SCORES), _log_bounded_proxy(tokens, eps)
-    passes = torch.exp(not_far_if_wrong(tokens))
-    likelihood = torch.exp(tokens.log_ratio.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO) - log_proxy) * passes
-    wrong = -(1 - share) / share * log_proxy - likelihood
-    return torch.where(tokens.advantages > 0, tokens.log_ratio - tokens.log_prob, wrong)
+    """The whole value of NFT's loss, over -A: its likelihood has none."""
+    share = tokens.mean_score.clamp(*NFT_SCORES)
+    wrong = -(1 - share) / share * _log_bounded_proxy(tokens, eps)
+    return torch.where(tokens.advantages > 0, tokens.log_ratio, wrong)
 
 
-@part("w if A < 0 else sg(w) log pi_theta")
-def negative_aware_likelihood(tokens: Tokens, log_scale: torch.Tensor) -> torch.Tensor:
-    """A likelihood of which both sides have the value that ``negative_aware_value`` completes."""
+@part("sg(w) log pi_theta")
+def valueless_log_probability(tokens: Tokens, log_scale: torch.Tensor) -> torch.Tensor:
+    """The slope of ``parts.log_probability`` and the value 0: w up to e^20 would drown a value that is added to it."""
     weight = torch.exp(tokens.log_prob.detach() + log_scale)
-    right = tokens.log_prob * weight
-    # exp(log pi_theta + log_scale), with the gradient of a right token kept away from it
-    wrong = torch.exp(tokens.log_prob + torch.where(tokens.advantages > 0, -math.inf, log_scale))
-    return torch.where(tokens.advantages > 0, right, wrong)
+    return weight * (tokens.log_prob - tokens.log_prob.detach())
 
 
 # ---- a teacher ----
@@ -184,7 +187,7 @@ def teacher_advantage(tokens: Tokens) -> torch.Tensor:
     return tokens.teacher_log_prob - tokens.log_prob.detach()
 
 
-@part("pi_theta / min(r, c)")
+@part("pi_theta / min(r, max_ratio)")
 def truncated_policy(tokens: Tokens, max_ratio: float = 2.0) -> torch.Tensor:
     """A weight of r, truncated above (SDPO, arXiv 2601.20802)."""
     log_bound = _log_of(_positive("max_ratio", max_ratio))

@@ -101,13 +101,15 @@ def random_inputs(name: str, batch: Batch, seed: int) -> dict[str, torch.Tensor]
         return torch.rand(*shape, generator=random, dtype=torch.float64)
 
     # Rows of another policy are near, far below and far above, as in ``random_batch``.
-    shift = torch.tensor([0.0, 0.5, -0.5, 6.0, -6.0], dtype=torch.float64)[torch.arange(len(batch.log_prob)) % 5]
-    elsewhere = (batch.log_prob.detach() + shift.unsqueeze(-1) + uniform(*shape) - 0.5).clamp(max=-1e-3)
+    row = torch.arange(len(batch.log_prob)).unsqueeze(-1) % 5
+    shift = torch.tensor([0.0, 0.5, -0.5, 6.0, -6.0], dtype=torch.float64)[row]
+    score = torch.tensor([0.5, 0.0, 0.125, 1.0, 0.875], dtype=torch.float64)[row]
+    elsewhere = (batch.log_prob.detach() + shift + uniform(*shape) - 0.5).clamp(max=-1e-3)
     every = {
         "entropy": 6 * uniform(*shape),
         "initial_log_prob": elsewhere,
         "teacher_log_prob": elsewhere.flip(0),
-        "mean_score": torch.round(8 * uniform(len(batch.log_prob), 1)).div(8).expand(shape),
+        "mean_score": score.expand(shape),
     }
     return {key: values for key, values in every.items() if key in find(name).inputs}
 

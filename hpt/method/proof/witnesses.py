@@ -186,6 +186,7 @@ def rl_plus_offline(log_prob, old, advantages, mask, focal=0.5, omega=0.5) -> to
     for token, old_token, advantage in _each_token(log_prob, old, advantages, mask):
         behaviour = math.exp(old_token)
         mixture = (behaviour + omega * behaviour + (1 - omega)) / 2
+        mixture = max(mixture, math.exp(token.item()) / LARGEST_TOKEN_RATIO)
         rarity = (1 - math.exp(token.item())) ** focal
         loss = loss - advantage * rarity * token.exp() / mixture
     return loss

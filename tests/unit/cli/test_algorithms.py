@@ -5,6 +5,7 @@
 import importlib.util
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from hpt.cli import main
 from hpt.method.proof.check import ADVANTAGES
 from hpt.upge import ALGORITHMS, parts
 
+ROOT = Path(__file__).resolve().parents[3]
 SMALL = ["--rows", "15", "--tokens", "6"]
 
 
@@ -25,13 +27,28 @@ def test_the_table_is_read_off_the_entries(capsys, monkeypatch):
     monkeypatch.setitem(ALGORITHMS, "one_more", wrong)
     assert main(["algorithms", "--markdown"]) == 0
     header, rule, *rows = markdown_rows(capsys.readouterr().out)
-    assert header == ["algorithm", "pi_ref", "A", "1_stable", "likelihood", "factor", "source"]
+    assert header == ["algorithm", "pi_ref", "A", "1_stable", "likelihood", "factor", "reads", "source"]
     assert set("".join(rule)) == {"-"}
     assert [row[0] for row in rows] == list(ALGORITHMS)
     by_name = {row[0]: row[1:] for row in rows}
     assert by_name["grpo"][:4] == ["pi_old", "(R - mean) / std", "mask of clip(r)", "w"]
     assert by_name["luffy_offline"][3:5] == ["f(pi_theta)", "f'(pi_theta)"]
     assert by_name["one_more"][1] == "[red]another"
+    assert {name: row[5] for name, row in by_name.items() if row[5] != "-"} == {
+        "eaft": "entropy",
+        "iw_sft": "initial_log_prob",
+        "nft": "mean_score",
+        "self_distill": "teacher_log_prob",
+        "rlsd": "teacher_log_prob",
+    }
+
+
+def test_the_page_of_methods_has_the_table(capsys):
+    assert main(["algorithms", "table", "--markdown"]) == 0
+    table = markdown_rows(capsys.readouterr().out)
+    page = markdown_rows((ROOT / "docs" / "guides" / "methods.md").read_text())
+    start = page.index(table[0])
+    assert page[start + 2 : start + len(table)] == table[2:]
 
 
 def test_the_terminal_table_is_aligned_and_followed_by_its_legend(capsys):
@@ -51,7 +68,7 @@ def test_check_compares_with_verl_and_succeeds(capsys):
     assert header[4:] == ["coefficient", "published loss", "verl"]
     assert [row[0] for row in rows] == [*ALGORITHMS, *(f"advantage of {x}" for x in ADVANTAGES)]
     verls = {row[0]: row[-1] for row in rows}
-    without = {"sft", "luffy_offline", "srft_offline"}
+    without = set(ALGORITHMS) - {"reinforce", "ppo", "grpo", "dr_grpo", "cispo", "gspo"}
     assert {name for name, cell in verls.items() if cell == "none"} == without
     assert all(float(cell) < 1e-7 for name, cell in verls.items() if name not in without)
     assert "seed 3" in out

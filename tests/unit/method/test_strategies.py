@@ -90,7 +90,7 @@ def test_a_plugin_brings_a_strategy_before_the_setting_is_looked_up(tmp_path):
 
 
 def test_an_unknown_strategy_lists_the_known_ones():
-    with pytest.raises(ConfigError, match=r"Unknown hpt.strategy 'swich'. Available: chord, .*switch"):
+    with pytest.raises(ConfigError, match=r"Unknown hpt.strategy 'swich'. Available: bread, .*switch"):
         HPTConfig(strategy="swich")
 
 

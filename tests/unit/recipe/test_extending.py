@@ -115,7 +115,10 @@ def test_the_algorithm_trains_on_correct_rollouts(tmp_path):
     ("override", "message"),
     [
         ("hpt.plugins=[my_algoritm]", "got hpt.plugins with 'my_algoritm', which cannot be imported ("),
-        ("hpt.rollout_algorithm=corect_only", "Unknown algorithm 'corect_only'. Available: cispo, correct_only, "),
+        (
+            "hpt.rollout_algorithm=corect_only",
+            "Unknown algorithm 'corect_only'. Available: chord_phi, cispo, correct_only, ",
+        ),
         ("hpt.rollout_algorithm=ppo", "got the algorithm 'ppo', whose advantage is GAE; "),
     ],
 )  # fmt: skip

@@ -524,7 +524,7 @@ def test_questions_without_a_demonstration_are_counted(config, files, tmp_path, 
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
-        ({"hpt__strategy": "swich"}, "Unknown hpt.strategy 'swich'. Available: chord, curriculum"),
+        ({"hpt__strategy": "swich"}, "Unknown hpt.strategy 'swich'. Available: bread, chord"),
         ({"hpt__rollout_algorithm": "grpoo"}, "Unknown algorithm 'grpoo'. Available: chord_phi"),
         ({"hpt__strategy": "soft", "hpt__schedule": "type_9"}, "Unknown schedule 'type_9'"),
         (

@@ -13,6 +13,7 @@ import torch
 
 from hpt.method.estimator.advantage import group_advantages
 from hpt.method.estimator.algorithms import ALGORITHMS, find
+from hpt.method.estimator.tokens import INPUTS
 
 DEMONSTRATION_SCORE = 1.0
 
@@ -148,6 +149,10 @@ def applicable(
             # The entry was registered elsewhere.
             known = ", ".join(ADVANTAGES)
             reasons[each.label] = f"its advantage is '{each.advantage}'; known here: {known}"
+        elif read := [name for name in INPUTS if name in find(each.entry).inputs]:
+            reasons[each.label] = f"it reads {read[0]}, which is not given"
+        elif each.rule.on_demonstrations and find(each.entry).reads_old_policy:
+            reasons[each.label] = "it reads pi_old of demonstrations, which is not given"
         elif each.rule.needs_values and not has_values:
             reasons[each.label] = "its advantage is GAE, and no critic's values are given"
         elif each.rule.on_demonstrations and not has_demonstrations:

@@ -11,6 +11,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 import torch
 
+from hpt.method.estimator.tokens import INPUTS
 from hpt.method.proof.check import COEFFICIENT, TOLERANCE, check_entry
 from hpt.upge import ALGORITHMS, parts, register, token_coefficient, token_surrogate
 
@@ -25,6 +26,27 @@ EXPECTED = {
     "gspo": ("clip_ratio",),
     "luffy_offline": ("shaping",),
     "srft_offline": (),
+    "dft": (),
+    "chord_phi": (),
+    "trsft": ("alpha",),
+    "eaft": ("alpha",),
+    "iw_sft": ("max_weight",),
+    "psft": ("clip_ratio",),
+    "rl_plus_offline": ("focal", "omega"),
+    "raft": (),
+    "topr": (),
+    "nft": ("eps",),
+    "max_rl": ("clip_ratio", "clip_ratio_c"),
+    "self_distill": ("max_ratio",),
+    "rlsd": ("clip_ratio", "clip_ratio_c", "eps", "lam"),
+}
+# Entry -> what it reads beside log-probabilities and advantages; nothing where it is not named.
+READ = {
+    "eaft": {"entropy"},
+    "iw_sft": {"initial_log_prob"},
+    "nft": {"mean_score"},
+    "self_distill": {"teacher_log_prob"},
+    "rlsd": {"teacher_log_prob"},
 }
 
 
@@ -43,9 +65,10 @@ def test_the_entries_and_their_parameters():
 
 
 def test_who_reads_pi_old(registry):
-    """Sampled rows have one, demonstrations do not."""
+    """Sampled rows have one, demonstrations only where the trainer computes it for them."""
     reading = {name for name, entry in ALGORITHMS.items() if entry.reads_old_policy}
-    assert reading == {"ppo", "grpo", "dr_grpo", "cispo", "gspo"}
+    on_rollouts = {"ppo", "grpo", "dr_grpo", "cispo", "gspo", "topr", "nft", "max_rl", "self_distill", "rlsd"}
+    assert reading == on_rollouts | {"psft", "rl_plus_offline"}
 
     @parts.part("1 if r < 2 else 0")
     def not_far_away(tokens, max_ratio=2.0):
@@ -53,6 +76,18 @@ def test_who_reads_pi_old(registry):
 
     own = replace(ALGORITHMS["reinforce"], stabilisation=not_far_away)
     assert own.reads_old_policy and not ALGORITHMS["reinforce"].reads_old_policy
+
+
+def test_what_else_is_read():
+    assert {name: entry.inputs & set(INPUTS) for name, entry in ALGORITHMS.items()} == {
+        name: READ.get(name, set()) for name in EXPECTED
+    }
+
+
+def test_who_reads_advantages():
+    """The others have one of their own and serve as an SFT term."""
+    without = {name for name, entry in ALGORITHMS.items() if "advantages" not in entry.inputs}
+    assert without == {"sft", "dft", "chord_phi", "trsft", "eaft", "iw_sft", "psft", "self_distill"}
 
 
 def test_an_entry_cannot_be_changed_in_place():

@@ -224,7 +224,7 @@ def test_the_released_sft_weight_depends_on_packing_and_ours_does_not():
         rows = rows_of(plan_of(settings, *questions, n=2, ranks=ranks), probabilities)
         composite = composite_of(settings)
         assert slopes(hybrid_loss(rows, composite), rows) == approx(together)
-        halves = [Rows(*(x[i : i + 1] for x in rows)) for i in range(2)]
+        halves = [rows.where(torch.arange(2) == i) for i in range(2)]
         separate = [hybrid_loss(half, composite).total for half in halves]
         (gradient,) = torch.autograd.grad(sum(separate), rows.log_prob)
         assert gradient.tolist() == approx(apart)
@@ -234,19 +234,23 @@ def test_the_released_sft_weight_depends_on_packing_and_ours_does_not():
 
 
 def test_an_unknown_entry_lists_the_options():
-    with pytest.raises(ConfigError, match=r"Unknown algorithm 'ppp'. Available: cispo, dr_grpo"):
+    with pytest.raises(ConfigError, match=r"Unknown algorithm 'ppp'. Available: chord_phi, cispo, dft, dr_grpo"):
         composite_of(HPTConfig(rollout_algorithm="ppp"))
     with pytest.raises(ConfigError, match="Unknown algorithm 'luffi'"):
         composite_of(HPTConfig(demonstration_algorithm="luffi"))
 
 
 @pytest.mark.parametrize("name", ["grpo", "cispo", "gspo"])
-def test_an_entry_that_reads_pi_old_is_no_demonstrations(name):
-    with pytest.raises(
-        ConfigError, match=rf"demonstration_algorithm={name}.*pi_old.*expected one of luffy_offline, rei"
-    ):
-        composite_of(HPTConfig(demonstration_algorithm=name))
+def test_an_entry_that_reads_pi_old_serves_both_kinds_of_rows(name):
+    assert composite_of(HPTConfig(demonstration_algorithm=name)).demonstrations == name
     assert composite_of(HPTConfig(rollout_algorithm=name)).rollouts == name
+
+
+def test_an_entry_that_reads_what_its_rows_lack_is_refused():
+    message = "got hpt.demonstration_algorithm=rlsd, which reads teacher_log_prob; these rows have only entropy, "
+    with pytest.raises(ConfigError, match=message):
+        composite_of(HPTConfig(demonstration_algorithm="rlsd"))
+    assert composite_of(HPTConfig(rollout_algorithm="rlsd")).rollouts == "rlsd"
 
 
 @pytest.mark.parametrize("name", ["ppo", "sft"])

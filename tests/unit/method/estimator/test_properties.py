@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import pad
 
 from hpt.method.estimator.advantage import group_advantages
-from hpt.method.proof.check import Batch, coefficient_deviation, loss_deviation, settings
+from hpt.method.proof.check import Batch, coefficient_deviation, loss_deviation, random_inputs, settings
 from hpt.method.proof.witnesses import PUBLISHED_LOSSES, group_advantage
 from hpt.upge import ALGORITHMS, token_coefficient, token_surrogate
 from hpt.verl_ext.witnesses import VERL_WITNESS
@@ -33,8 +33,10 @@ def batches(draw, per_token: bool = False) -> Batch:
         values = st.lists(element, min_size=rows * columns, max_size=rows * columns)
         return torch.tensor(draw(values), dtype=dtype).view(rows, columns)
 
-    log_prob = matrix(st.floats(-50, 0))
-    log_ratio = matrix(st.floats(-22, 22) | st.floats(-0.5, 0.5))
+    # Witnesses form 1 - p and 1 - r, which lose digits as p and r near 1; at 1 itself they are exact.
+    log_prob = matrix(st.floats(-50, -1e-6) | st.just(0.0))
+    thousandths = st.integers(-22_000, 22_000) | st.integers(-500, 500)
+    log_ratio = matrix(thousandths.map(lambda number: number / 1000))
     # Of a size that training has: autograd halves it at a tie, and half of 5e-324 is 0.
     advantage = st.integers(-3000, 3000).map(lambda thousandths: thousandths / 1000)
     advantages = matrix(advantage, tokens if per_token else 1)
@@ -59,42 +61,47 @@ def off_the_edges(batch: Batch) -> bool:
 def test_the_coefficient_the_published_loss_and_verl_agree_with_the_gradient(per_token, data):
     batch = data.draw(batches(per_token))
     assume(off_the_edges(batch))
-    for name, params in CASES:
+    for name, chosen in CASES:
+        params = chosen | random_inputs(name, batch, 0)
         deviations = [coefficient_deviation(name, batch, params)]
         # GSPO's published loss is one of sequences, which have one advantage.
         if not (name == "gspo" and per_token):
             deviations.append(loss_deviation(name, batch, params, PUBLISHED_LOSSES[name]))
         if name in VERL_WITNESS.losses:
             deviations.append(loss_deviation(name, batch, params, VERL_WITNESS.losses[name]))
-        assert max(deviations) <= 1e-9, (name, params)
+        assert max(deviations) <= 1e-9, (name, chosen)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-@given(batch=batches(per_token=True), garbage=st.tuples(GARBAGE, GARBAGE, GARBAGE))
+@given(batch=batches(per_token=True), garbage=st.tuples(GARBAGE, GARBAGE, GARBAGE, GARBAGE))
 @thorough
 def test_everything_is_finite_whatever_stands_outside_the_mask(dtype, batch, garbage):
     *values, mask = batch
-    log_prob, *rest = (x.to(dtype).masked_fill(~mask, stray) for x, stray in zip(values, garbage, strict=True))
-    for name, params in CASES:
+    log_prob, *rest = (x.to(dtype).masked_fill(~mask, stray) for x, stray in zip(values, garbage, strict=False))
+    for name, chosen in CASES:
         leaf = log_prob.clone().requires_grad_()
+        others = random_inputs(name, batch, 0)
+        params = chosen | {key: x.to(dtype).masked_fill(~mask, garbage[-1]) for key, x in others.items()}
         surrogate = token_surrogate(name, leaf, *rest, mask, **params)
         surrogate.sum().backward()
         coefficient = token_coefficient(name, leaf, *rest, mask, **params)
         for result in (surrogate, leaf.grad, coefficient):
-            assert result.dtype == dtype, (name, params)
-            assert torch.isfinite(result).all(), (name, params)
-            assert (result[~mask] == 0).all(), (name, params)
+            assert result.dtype == dtype, (name, chosen)
+            assert torch.isfinite(result).all(), (name, chosen)
+            assert (result[~mask] == 0).all(), (name, chosen)
 
 
 @given(batch=batches(per_token=True), garbage=GARBAGE)
 @thorough
 def test_padding_on_the_right_changes_nothing(batch, garbage):
-    """Also for GSPO, whose ratio is a mean over the row."""
+    """Also for GSPO and iw-SFT, whose ratios are means over the row."""
     padded = [pad(x, (0, 2), value=garbage) for x in batch[:3]]
     mask = pad(batch.response_mask, (0, 2), value=False)
     for function, name in itertools.product((token_surrogate, token_coefficient), ALGORITHMS):
-        expected = pad(function(name, *batch), (0, 2))
-        torch.testing.assert_close(function(name, *padded, mask), expected, rtol=1e-13, atol=0)
+        others = random_inputs(name, batch, 0)
+        expected = pad(function(name, *batch, **others), (0, 2))
+        wider = {key: pad(values, (0, 2), value=garbage) for key, values in others.items()}
+        torch.testing.assert_close(function(name, *padded, mask, **wider), expected, rtol=1e-13, atol=0)
 
 
 SCORED = st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 1)), min_size=1, max_size=10)

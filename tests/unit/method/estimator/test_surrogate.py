@@ -7,19 +7,34 @@ import math
 import pytest
 import torch
 
+from hpt.method.proof.check import Batch, random_inputs
 from hpt.upge import ALGORITHMS, token_coefficient, token_stabilisation, token_surrogate
 
 F64 = torch.float64
 BS, T, V = 5, 7, 11
-CLIPPED = ["ppo", "grpo", "dr_grpo", "gspo", "cispo"]
-DUAL_CLIPPED = ["ppo", "grpo", "dr_grpo"]
+DUAL_CLIPPED = ["ppo", "grpo", "dr_grpo", "max_rl"]
+CLIPPED = [*DUAL_CLIPPED, "gspo", "cispo", "psft", "rlsd"]
+PLAIN = ["sft", "reinforce", "luffy_offline", "srft_offline", "dft", "chord_phi", "raft", "topr"]
+# What differs from a default in every entry of the hybrids.
+CHANGED = [
+    ("trsft", {"alpha": 0.0}),
+    ("trsft", {"alpha": 1.0}),
+    ("eaft", {"alpha": 0.5}),
+    ("iw_sft", {"max_weight": 1.5}),
+    ("rl_plus_offline", {"focal": 0.0, "omega": 1.0}),
+    ("rl_plus_offline", {"focal": 2.0, "omega": 0.0}),
+    ("nft", {"eps": 0.2}),
+    ("self_distill", {"max_ratio": 1.1}),
+    ("rlsd", {"lam": 1.0, "eps": 0.5}),
+]
 # Every way to call every entry.
 CASES = [
-    *((name, {}) for name in ("sft", "reinforce", "luffy_offline", "srft_offline", *CLIPPED)),
+    *((name, {}) for name in (*PLAIN, *CLIPPED, "trsft", "eaft", "iw_sft", "rl_plus_offline", "nft", "self_distill")),
     *((name, {"clip_ratio": None}) for name in CLIPPED),
     *((name, {"clip_ratio": (0.1, 0.4)}) for name in CLIPPED),
     *((name, {"clip_ratio_c": 1.5}) for name in DUAL_CLIPPED),
     ("luffy_offline", {"shaping": 0.5}),
+    *CHANGED,
 ]
 
 
@@ -45,6 +60,10 @@ class Sample:
     def inputs(self):
         return self.log_prob, self.old_log_prob, self.advantages, self.mask
 
+    def read_by(self, name) -> dict[str, torch.Tensor]:
+        """What the entry reads beside ``inputs``."""
+        return random_inputs(name, Batch(*self.inputs), 0)
+
 
 def one_token(name, log_prob, old_log_prob, advantage, **params) -> tuple[float, float, float]:
     """(surrogate, its derivative by log pi, coefficient) of a single token."""
@@ -55,6 +74,12 @@ def one_token(name, log_prob, old_log_prob, advantage, **params) -> tuple[float,
     (gradient,) = torch.autograd.grad(surrogate.sum(), x)
     coefficient = token_coefficient(name, x, *rest, mask, **params)
     return surrogate.item(), gradient.item(), coefficient.item()
+
+
+def others_of(name, log_prob, dtype) -> dict[str, torch.Tensor]:
+    """What the entry reads beside the arguments, for one token; other policies have this log-probability."""
+    every = {"entropy": 1.0, "initial_log_prob": log_prob, "teacher_log_prob": log_prob, "mean_score": 0.5}
+    return {key: torch.full((1, 1), x, dtype=dtype) for key, x in every.items() if key in ALGORITHMS[name].inputs}
 
 
 def test_sft_by_hand():
@@ -219,6 +244,7 @@ def test_stabilisation_is_0_where_clipped_1_where_not_and_cispos_quotient():
 @pytest.mark.parametrize("seed", range(3))
 def test_the_gradient_is_minus_coefficient_times_the_gradient_of_pi(name, params, seed):
     sample = Sample(seed)
+    params = params | sample.read_by(name)
     surrogate = token_surrogate(name, *sample.inputs, **params)
     (gradient,) = torch.autograd.grad(surrogate.sum(), sample.logits, retain_graph=True)
     coefficient = token_coefficient(name, *sample.inputs, **params)
@@ -242,7 +268,7 @@ def test_every_entry_is_covered_and_zero_outside_the_mask(name, params):
     assert {case for case, _ in CASES} == set(ALGORITHMS)
     sample = Sample(1)
     for function in (token_surrogate, token_coefficient):
-        values = function(name, *sample.inputs, **params)
+        values = function(name, *sample.inputs, **params, **sample.read_by(name))
         assert values.shape == (BS, T)
         assert (values[~sample.mask] == 0).all()
         assert (values[sample.mask] != 0).any()
@@ -250,25 +276,28 @@ def test_every_entry_is_covered_and_zero_outside_the_mask(name, params):
 
 @pytest.mark.parametrize(("name", "params"), CASES, ids=str)
 @pytest.mark.parametrize("garbage", [math.nan, math.inf, -math.inf, 1e30])
-@pytest.mark.parametrize("places", [(0, 1, 2), (0,), (1,), (2,)])
+@pytest.mark.parametrize("places", [(0, 1, 2, 3), (0,), (1,), (2,), (3,)])
 def test_garbage_outside_the_mask_reaches_neither_value_nor_gradient(name, params, garbage, places):
-    """Each input alone, too: a NaN in one of them can hide what another would do."""
+    """Each input alone, too: a NaN in one of them can hide what another would do. 3: what the entry reads besides."""
     sample = Sample(2)
     clean = sample.log_prob.detach().requires_grad_()
-    expected = token_surrogate(name, clean, sample.old_log_prob, sample.advantages, sample.mask, **params)
+    rest, others = (sample.old_log_prob, sample.advantages), sample.read_by(name)
+    expected = token_surrogate(name, clean, *rest, sample.mask, **params, **others)
     expected.sum().backward()
 
-    dirty = [x.detach().clone() for x in (clean, sample.old_log_prob, sample.advantages)]
+    dirty = [x.detach().clone() for x in (clean, *rest)]
+    strange = {key: values.clone() for key, values in others.items()}
     for place in places:
-        dirty[place][~sample.mask] = garbage
+        for values in strange.values() if place == 3 else [dirty[place]]:
+            values[~sample.mask] = garbage
     dirty[0].requires_grad_()
-    values = token_surrogate(name, *dirty, sample.mask, **params)
+    values = token_surrogate(name, *dirty, sample.mask, **params, **strange)
     values.sum().backward()
     assert torch.equal(values, expected)
     assert torch.equal(dirty[0].grad, clean.grad)
     assert torch.equal(
-        token_coefficient(name, *dirty, sample.mask, **params),
-        token_coefficient(name, *sample.inputs, **params),
+        token_coefficient(name, *dirty, sample.mask, **params, **strange),
+        token_coefficient(name, *sample.inputs, **params, **others),
     )
 
 
@@ -292,6 +321,7 @@ def test_improbable_tokens_and_large_ratios_stay_finite(name, params, dtype, log
         torch.full((1, 1), advantage, dtype=dtype),
         torch.ones(1, 1, dtype=torch.bool),
     )
+    params = params | others_of(name, -20.0, dtype)
     surrogate = token_surrogate(name, *inputs, **params)
     surrogate.sum().backward()
     assert surrogate.dtype == dtype
@@ -307,30 +337,35 @@ def test_a_ratio_beyond_float32_does_not_become_nan(name, params, log_prob, old_
     x = torch.full((1, 1), log_prob, dtype=dtype, requires_grad=True)
     ones = torch.ones(1, 1, dtype=dtype)
     rest = (torch.full((1, 1), old_log_prob, dtype=dtype), ones, ones)
-    surrogate = token_surrogate(name, x, *rest, **params)
+    surrogate = token_surrogate(name, x, *rest, **params, **others_of(name, old_log_prob, dtype))
     surrogate.sum().backward()
     assert torch.isfinite(surrogate).all()
     assert torch.isfinite(x.grad).all()
 
 
 @pytest.mark.parametrize(("name", "params"), CASES, ids=str)
-def test_the_old_policy_and_the_advantages_are_constants(name, params):
+def test_all_but_the_policy_are_constants(name, params):
     """Handing in log_prob itself as old_log_prob is the on-policy case, not one without gradient."""
     log_prob = torch.tensor([[-1.0, -2.0]], requires_grad=True)
-    advantages = torch.ones(1, 2, requires_grad=True)
-    mask = torch.ones(1, 2)
-    token_surrogate(name, log_prob, log_prob, advantages, mask, **params).sum().backward()
+    constants = [torch.ones(1, 2, requires_grad=True) for _ in range(2)]
+    mask, others = torch.ones(1, 2), others_of(name, -3.0, torch.float32)
+    graph = {key: values.expand(1, 2) * constants[1] for key, values in others.items()}
+    token_surrogate(name, log_prob, log_prob, constants[0], mask, **params, **graph).sum().backward()
     detached = log_prob.detach().requires_grad_()
-    token_surrogate(name, detached, log_prob.detach(), advantages, mask, **params).sum().backward()
+    rest = (log_prob.detach(), torch.ones(1, 2), mask)
+    token_surrogate(
+        name, detached, *rest, **params, **{key: each.detach() for key, each in graph.items()}
+    ).sum().backward()
     assert (log_prob.grad != 0).all()
     assert torch.equal(log_prob.grad, detached.grad)
-    assert advantages.grad is None
+    assert all(each.grad is None for each in constants)
 
 
 @pytest.mark.parametrize(("name", "params"), CASES, ids=str)
 def test_no_rows_give_a_sum_that_runs_backward(name, params):
     log_prob = torch.zeros(0, 3, requires_grad=True)
     inputs = (log_prob, torch.zeros(0, 3), torch.zeros(0, 3), torch.zeros(0, 3))
+    params = params | {key: torch.zeros(0, 3) for key in others_of(name, 0.0, torch.float32)}
     token_surrogate(name, *inputs, **params).sum().backward()
     assert log_prob.grad.shape == (0, 3)
     assert token_coefficient(name, *inputs, **params).shape == (0, 3)
@@ -397,8 +432,9 @@ def test_a_parameter_that_the_entry_does_not_take_is_refused(function, name, par
 @pytest.mark.parametrize("value", [-0.1, (0.1, -0.2), (0.1,), (0.1, 0.2, 0.3), math.nan, "0.2"])
 @pytest.mark.parametrize("name", CLIPPED)
 def test_a_clip_that_is_none_is_refused(function, name, value):
+    sample = Sample(0)
     with pytest.raises(ValueError) as error:
-        function(name, *Sample(0).inputs, clip_ratio=value)
+        function(name, *sample.inputs, clip_ratio=value, **sample.read_by(name))
     assert str(error.value) == (
         f"got clip_ratio={value!r}; expected a number >= 0, a pair (low, high) of such numbers, or None for no clip"
     )

@@ -18,13 +18,14 @@ from hpt.method.proof.check import (
     check,
     check_entry,
     random_batch,
+    random_inputs,
     settings,
 )
 from hpt.method.proof.witnesses import PUBLISHED_LOSSES
 from hpt.upge import ALGORITHMS, parts
 
 WITNESSES = {PUBLISHED: PUBLISHED_WITNESS}
-STABILISED = {"ppo", "grpo", "dr_grpo", "cispo", "gspo"}
+STABILISED = {"ppo", "grpo", "dr_grpo", "cispo", "gspo", "iw_sft", "psft", "nft", "max_rl", "rlsd"}
 
 
 def test_every_entry_has_a_published_loss():
@@ -71,6 +72,46 @@ def test_the_batches_reach_every_region(seed):
     assert not torch.equal(*random_batch(seed, 2, 2, per_token=True).advantages.T)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_what_else_entries_read_reaches_every_region(seed):
+    batch = random_batch(seed, 15, 16)
+    log_prob, old_log_prob, advantages, mask = batch
+    entropy, initial, teacher, share = (
+        random_inputs(name, batch, seed)[key]
+        for name, key in (
+            ("eaft", "entropy"),
+            ("iw_sft", "initial_log_prob"),
+            ("rlsd", "teacher_log_prob"),
+            ("nft", "mean_score"),
+        )
+    )
+    log_ratio, log_trust = log_prob - old_log_prob, advantages.sign() * (teacher - old_log_prob)
+    length = mask.sum(-1, keepdim=True).clamp(min=1)
+    log_s = ((log_prob - initial) * mask).sum(-1, keepdim=True) / length
+    proxy = (1 - share.clamp(0.02, 0.98) * log_ratio.exp()) / (1 - share.clamp(0.02, 0.98))
+    up, down = advantages > 0, advantages < 0
+    regions = {
+        "entropy below 3": entropy < 3,
+        "entropy above 3": entropy > 3,
+        "likelier than before, bounded": log_s > math.log(16),
+        "less likely than before": log_s < -1,
+        "probability above alpha": log_prob > math.log(0.1),
+        "probability below alpha": log_prob < math.log(0.1),
+        "all right": share == 1,
+        "all wrong": share == 0,
+        "some right": up & (share > 0) & (share < 1),
+        "some wrong": down & (share > 0) & (share < 1),
+        "implied policy below its floor": down & (proxy < 0.2),
+        "implied policy above its floor": down & (proxy > 1),
+        "the teacher trusts more": log_trust > math.log(1.2),
+        "the teacher trusts less": log_trust < math.log(0.8),
+        "the teacher trusts as much": log_trust.abs() < math.log(1.2),
+        "less likely than pi_old, and wrong": down & (log_ratio < 0),
+        "truncated above": log_ratio > math.log(2),
+    }
+    assert [name for name, tokens in regions.items() if not (tokens & mask).any()] == []
+
+
 def test_settings_are_all_combinations():
     assert settings("sft") == [{}]
     assert settings("cispo") == [{"clip_ratio": c} for c in (0.2, None, (0.1, 0.4))]
@@ -106,6 +147,23 @@ def test_small_batches_agree_too(rows, tokens):
         ("gspo", "constant", parts.no_constant, PUBLISHED),
         ("srft_offline", "reference", parts.old_policy, PUBLISHED),
         ("srft_offline", "likelihood", parts.log_probability, PUBLISHED),
+        ("dft", "reference", parts.current_policy, PUBLISHED),
+        ("chord_phi", "advantage", parts.unit_advantage, PUBLISHED),
+        ("trsft", "reference", parts.no_reference, PUBLISHED),
+        ("eaft", "reference", parts.no_reference, PUBLISHED),
+        ("iw_sft", "stabilisation", parts.unstabilised, PUBLISHED),
+        ("psft", "stabilisation", parts.unstabilised, PUBLISHED),
+        ("psft", "constant", parts.no_constant, PUBLISHED),
+        ("rl_plus_offline", "reference", parts.old_policy, PUBLISHED),
+        ("rl_plus_offline", "advantage", parts.given_advantage("A"), PUBLISHED),
+        ("raft", "advantage", parts.unit_advantage, PUBLISHED),
+        ("topr", "reference", parts.current_policy, PUBLISHED),
+        ("nft", "stabilisation", parts.unstabilised, PUBLISHED),
+        ("nft", "constant", parts.no_constant, PUBLISHED),
+        ("nft", "advantage", parts.given_advantage("A"), PUBLISHED),
+        ("max_rl", "reference", parts.current_policy, PUBLISHED),
+        ("self_distill", "reference", parts.current_policy, PUBLISHED),
+        ("rlsd", "stabilisation", parts.unstabilised, PUBLISHED),
         # Parts that do not fit together: the coefficient tells.
         ("luffy_offline", "factor", parts.unshaped, COEFFICIENT),
         ("luffy_offline", "likelihood", parts.probability, COEFFICIENT),

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from hpt.upge import ALGORITHMS
 from recipe.hpt.reproduction.diagnose import CONTRASTS, Question, Rollouts
 from recipe.hpt.reproduction.diagnose.command import main
 from recipe.hpt.reproduction.diagnose.sampling import (
@@ -21,6 +20,7 @@ from recipe.hpt.reproduction.diagnose.sampling import (
     sample,
     supervised_step,
 )
+from recipe.hpt.reproduction.diagnose.variants import applicable, choose
 from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
 from recipe.hpt.reproduction.task.questions import write_task
 
@@ -53,7 +53,7 @@ def test_the_command_prints_and_writes_everything(task, tmp_path, capsys):
     out = tmp_path / "new" / "folder"
     assert diagnosed("--task", task, "--warmup-steps", 0, "--drift-steps", 1, "--out", out) == 0
     printed = capsys.readouterr().out
-    labels = {*ALGORITHMS, *(each.label for each in CONTRASTS)} - {"ppo"}
+    labels = {each.label for each in (*applicable(choose(None), True, False)[0], *CONTRASTS)}
     for label in labels:
         # There are two pools, and the blocks of one of them.
         assert sum(line.strip().startswith(label + "  ") for line in printed.splitlines()) == 3
@@ -83,7 +83,7 @@ def test_the_command_prints_and_writes_everything(task, tmp_path, capsys):
         (["--reference-rollouts", "4", "--group", "3"], "got --reference-rollouts 4 with --group 3"),
         (["--task", "nowhere"], "got --task nowhere"),
         (["--model", "nowhere"], "got --model nowhere"),
-        (["--algorithms", "grpo,grop"], "Unknown algorithm 'grop'. Available: cispo"),
+        (["--algorithms", "grpo,grop"], "Unknown algorithm 'grop'. Available: chord_phi, cispo"),
         (["--learning-rate", "-1"], "got --learning-rate -1.0"),
     ],
 )

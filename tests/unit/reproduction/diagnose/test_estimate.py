@@ -159,8 +159,10 @@ def test_a_biased_estimator_is_seen(model):
 
 def test_every_entry_is_reported_or_listed_as_not_applicable(model):
     diagnosis = measure(model, sampled(model, 5 * N + 1, seed=6), contrasts=CONTRASTS)
-    assert set(diagnosis.entries) == (set(ALGORITHMS) - {"ppo"}) | {c.label for c in CONTRASTS}
-    assert diagnosis.not_applicable == {"ppo": "its advantage is GAE, and no critic's values are given"}
+    assert set(diagnosis.entries) == (set(ALGORITHMS) - set(diagnosis.not_applicable)) | {c.label for c in CONTRASTS}
+    assert diagnosis.not_applicable["ppo"] == "its advantage is GAE, and no critic's values are given"
+    assert diagnosis.not_applicable["iw_sft"] == "it reads initial_log_prob, which is not given"
+    assert not {"sft", "luffy_offline", "grpo", "dft", "topr"} & set(diagnosis.not_applicable)
     assert (diagnosis.questions, diagnosis.groups, diagnosis.gap) == (2, 5, None)
     for entry in diagnosis.entries.values():
         assert set(entry.blocks) == set(layout_of(model).names)
@@ -275,7 +277,7 @@ VALUED = pool(8, values=[[0.0, 0.0]] * 8)
         ([Question([1], pool(8)), Question([1], pool(10))], {}, "got pools of 8 to 10 rollouts"),
         ([Question([], pool(8))], {}, "got a question without prompt tokens"),
         ([Question([1], pool(8))], {"max_response_length": 1}, "got a response of 2 tokens"),
-        ([Question([1], pool(8))], {"algorithms": ["grop"]}, "Unknown algorithm 'grop'. Available: cispo, .*sft"),
+        ([Question([1], pool(8))], {"algorithms": ["grop"]}, "Unknown algorithm 'grop'. Available: chord_phi, .*sft"),
         ([Question([1], pool(8))], {"algorithms": ["sft"]}, "cannot diagnose 'sft': .*demonstrations"),
         ([Question([1], pool(8))], {"algorithms": ["ppo"]}, "cannot diagnose 'ppo': .*GAE, and no critic's values"),
         ([Question([1], pool(8))], {"algorithms": ["sft", "sft"]}, "got two variants labelled 'sft'"),

@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from hpt.method.proof.check import Batch, random_inputs
 from hpt.method.proof.witnesses import group_advantage
 from hpt.upge import ALGORITHMS, token_coefficient
 from recipe.hpt.reproduction.diagnose.gradients import (
@@ -19,7 +20,7 @@ from recipe.hpt.reproduction.diagnose.gradients import (
 )
 from recipe.hpt.reproduction.diagnose.questions import Question, Rollouts
 from recipe.hpt.reproduction.diagnose.stream import no_progress, run
-from recipe.hpt.reproduction.diagnose.variants import ADVANTAGES, Variant
+from recipe.hpt.reproduction.diagnose.variants import ADVANTAGES, Variant, applicable, choose
 
 F64 = torch.float64
 PROMPT = [1, 4, 2]
@@ -30,6 +31,8 @@ SHIFT = [0.5, -0.3, 0.05, 0.0]
 DEMONSTRATION = [5, 2, 0]
 VALUES = [[0.1, 0.2, 0.3, 0.4], [0.5], [0.2, 0.9], [0.6, 0.1, 0.0]]
 L_MAX = 8
+DIAGNOSED = ["sft", "reinforce", "ppo", "grpo", "dr_grpo", "cispo", "gspo", "luffy_offline", "srft_offline"]
+DIAGNOSED += ["dft", "trsft", "topr"]
 ROUNDING = 1e-5
 """Relative error of gradients: Qwen2 computes its norms in float32 in a float64 model, too."""
 
@@ -84,15 +87,19 @@ def advantages_by_hand(entry: str) -> list[torch.Tensor]:
     if entry in ("luffy_offline", "srft_offline"):
         mixed = group_advantage(torch.tensor([*SCORES[:2], 1.0]), [0, 0, 0], normalize=True)
         return [mixed[2:].to(F64).expand(len(DEMONSTRATION))]
-    if entry == "sft":
+    if entry in ("sft", "dft", "trsft"):
         return [torch.ones(len(DEMONSTRATION), dtype=F64)]
     if entry == "ppo":
         return [s - torch.tensor(v, dtype=F64) for s, v in zip(scores, VALUES, strict=False)]
-    values = 2 * scores - 1 if entry == "reinforce" else group_advantage(scores, [0, 0], normalize=entry != "dr_grpo")
+    values = (
+        2 * scores - 1
+        if entry in ("reinforce", "topr")
+        else group_advantage(scores, [0, 0], normalize=entry != "dr_grpo")
+    )
     return [a.expand(len(r)) for a, r in zip(values, RESPONSES, strict=False)]
 
 
-@pytest.mark.parametrize("entry", ALGORITHMS)
+@pytest.mark.parametrize("entry", DIAGNOSED)
 def test_an_entrys_gradient_is_the_loop_over_its_tokens(entry):
     """This covers a group's advantages, denominators and gradient, from the question to the mean gradient."""
     model = tiny_model()
@@ -115,8 +122,14 @@ def test_an_entrys_gradient_is_the_loop_over_its_tokens(entry):
     assert (track.moments.mean - expected).norm() <= ROUNDING * expected.norm()
 
 
-def test_every_advantage_of_the_table_is_known():
-    assert {entry.advantage.text for entry in ALGORITHMS.values()} == set(ADVANTAGES)
+def test_which_entries_are_diagnosed():
+    """The others read what is not given, or have an advantage that is not computed here."""
+    chosen, reasons = applicable(choose(None), has_demonstrations=True, has_values=True)
+    assert [each.label for each in chosen] == DIAGNOSED
+    assert reasons["iw_sft"] == "it reads initial_log_prob, which is not given"
+    assert reasons["psft"] == "it reads pi_old of demonstrations, which is not given"
+    assert reasons["max_rl"].startswith("its advantage is '(R - mean) / mean'; known here: ")
+    assert {ALGORITHMS[name].advantage.text for name in DIAGNOSED} == set(ADVANTAGES)
 
 
 @pytest.mark.parametrize("entry", ALGORITHMS)
@@ -126,8 +139,9 @@ def test_weights_are_coefficient_times_probability(entry):
     log_prob = -log_prob.abs()
     mask = torch.arange(5) < torch.tensor([[5], [3], [1]])
     inputs = (log_prob, log_prob + 0.3 * noise, advantages, mask)
-    expected = token_coefficient(entry, *inputs) * log_prob.exp()
-    torch.testing.assert_close(token_weights(entry, *inputs), expected)
+    others = random_inputs(entry, Batch(*inputs), 0)
+    expected = token_coefficient(entry, *inputs, **others) * log_prob.exp()
+    torch.testing.assert_close(token_weights(entry, *inputs, **others), expected)
 
 
 def test_parallel_weights_share_a_backward_pass(monkeypatch):
