@@ -12,7 +12,7 @@ from hpt.common.settings import Names, Numbers, Settings, one_of
 from hpt.method import gate
 from hpt.method.draws import Draws
 from hpt.method.normalization import NORMALIZATIONS, Normalization, PromptNormalization, ReleasedNormalization
-from hpt.method.strategies import STRATEGIES, Strategy, import_plugins, schedule_of
+from hpt.method.strategies import STRATEGIES, Strategy, import_plugins, schedule_of, trains_on_demonstrations
 
 TRAINER_MODES = ("hpt_sync", "hpt_colocate_async")
 RENAMED = {"offline_algorithm": "demonstration_algorithm"}
@@ -179,6 +179,14 @@ class HPTConfig(Settings):
     def sft_batch(self) -> int | None:
         """Demonstrations that wait for an SFT step of their own; None: none waits."""
         return None if self.method.sft_batch is None else getattr(self.chosen, self.method.sft_batch)
+
+    def uses_demonstrations(self, rollouts: int) -> bool:
+        """Whether a question with n rollouts may need its demonstration: to train on, or to draw behind.
+
+        Args:
+            rollouts: n.
+        """
+        return self.draws is not None or trains_on_demonstrations(self.feedback, rollouts)
 
     @property
     def draws(self) -> Draws | None:

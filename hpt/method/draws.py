@@ -7,9 +7,9 @@ rollouts that were drawn make the question's group. Imports no torch.
 """
 
 import math
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -65,7 +65,7 @@ class Known:
     demonstration: int = 0
     text: str = ""
     hints: Sequence[str] = ()
-    random: random.Random = field(default_factory=random.Random)
+    random: Random = field(default_factory=Random)
 
     def share(self, ratio: float) -> int:
         """That share of the demonstration in tokens, rounded."""

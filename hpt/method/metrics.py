@@ -53,6 +53,10 @@ DEFINITIONS: dict[str, tuple[str, str]] = {
         "questions",
         "questions that the gate sends to their demonstration, but that have none",
     ),
+    "hpt/rollouts_discarded": (
+        "rollouts",
+        "drawn in rounds and in no group, of strategies that draw again where all rollouts fail",
+    ),
     "hpt/demonstrations_waiting": (
         "demonstrations",
         "that wait for an SFT step of their own, of strategies that collect them",
@@ -177,6 +181,7 @@ class BatchMetrics:
         response_lengths, prompt_lengths: in tokens.
         at_limit: whether the response has all tokens that it may have.
         truncated: whether it was cut off there.
+        discarded, discarded_tokens: rollouts of further rounds that are in no group, and their tokens.
         sampled: tokens that the phase "gen" has sampled, of all rollouts; 0: other phases have, too.
     """
 
@@ -186,6 +191,8 @@ class BatchMetrics:
     at_limit: Sequence[bool] = ()
     truncated: Sequence[bool] = ()
     sampled: int = 0
+    discarded: int = 0
+    discarded_tokens: int = 0
 
     def of_plan(self, plan: Plan, lengths: Mapping[RowKind, int], epochs: int = 1) -> dict[str, float]:
         """Return the metrics of what the gate decided.
@@ -214,7 +221,8 @@ class BatchMetrics:
             "hpt/rows_rollout": kinds.count(RowKind.ROLLOUT),
             "hpt/rows_demonstration": kinds.count(RowKind.DEMONSTRATION),
             "hpt/tokens_trained": epochs * tokens,
-            "hpt/tokens_sampled": sum(self.response_lengths),
+            "hpt/tokens_sampled": sum(self.response_lengths) + self.discarded_tokens,
+            "hpt/rollouts_discarded": self.discarded,
         }
 
     def _of_rollouts(self, plan: Plan) -> dict[str, float]:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hpt.method import draws, gate, gates
+from hpt.method import draws as drawing
+from hpt.method import gate, gates
 from hpt.method.schedules import schedule_of
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Strategy:
     reweighting: str | None = None
     length: str | None = None
     pooled_sft: bool = False
-    draws: Callable[["HPTConfig"], draws.Draws] | None = None
+    draws: Callable[["HPTConfig"], drawing.Draws] | None = None
     prefixes: str = "alike"
     sft_batch: str | None = None
 
@@ -175,55 +176,55 @@ STRATEGIES: dict[str, Strategy] = {
     "uft": Strategy(
         "UFT: rollouts continue the first parts of the demonstration, fewer and fewer; GRPO, and SFT on these parts",
         lambda settings: gate.constant(gate.Coefficients(1.0, 0.0, settings.chosen.sft_loss_coef)),
-        params=draws.UFTParameters,
+        params=drawing.UFTParameters,
         rollouts="grpo",
         clip_ratio=0.2,
         pooled_sft=True,
-        draws=lambda settings: draws.UFT(settings.chosen),
+        draws=lambda settings: drawing.UFT(settings.chosen),
         prefixes="imitated",
     ),
     "prefix_rft": Strategy(
         "Prefix-RFT: some rollouts of a group continue a prefix, which is reinforced where the policy is uncertain",
         _always(1, 0, 0),
-        params=draws.PrefixRFTParameters,
+        params=drawing.PrefixRFTParameters,
         rollouts="grpo",
         demonstrations="prefix_rft",
         clip_ratio=0.2,
-        draws=lambda settings: draws.PrefixRFT(settings.chosen),
+        draws=lambda settings: drawing.PrefixRFT(settings.chosen),
         prefixes="reinforced",
     ),
     "trapo": Strategy(
         "TRAPO: rounds of rollouts that show more of the demonstration the less is solved; TrSFT on the prefixes",
         _always(1, 0, 1),
-        params=draws.TRAPOParameters,
+        params=drawing.TRAPOParameters,
         sft="trsft",
-        draws=lambda settings: draws.TRAPO(settings.chosen),
+        draws=lambda settings: drawing.TRAPO(settings.chosen),
         prefixes="imitated",
     ),
     "bread": Strategy(
         "BREAD: where all rollouts fail, those behind the shortest prefix that succeeds; GRPO on what is sampled",
         _always(1, 0, 0),
-        params=draws.BREADParameters,
+        params=drawing.BREADParameters,
         rollouts="grpo",
         clip_ratio=0.2,
-        draws=lambda settings: draws.BREAD(settings.chosen),
+        draws=lambda settings: drawing.BREAD(settings.chosen),
         prefixes="ignored",
     ),
     "ghpo": Strategy(
         "GHPO: where all rollouts fail, others with a part of the solution in the prompt; GRPO on these prompts",
         _always(1, 0, 0),
-        params=draws.GHPOParameters,
+        params=drawing.GHPOParameters,
         rollouts="grpo",
         clip_ratio=0.2,
-        draws=lambda settings: draws.GHPO(settings.chosen),
+        draws=lambda settings: drawing.GHPO(settings.chosen),
     ),
     "scaf_grpo": Strategy(
         "Scaf-GRPO: where all rollouts fail, one with a hint of the data replaces a rollout; GRPO",
         _always(1, 0, 0),
-        params=draws.ScafGRPOParameters,
+        params=drawing.ScafGRPOParameters,
         rollouts="grpo",
         clip_ratio=0.2,
-        draws=lambda settings: draws.ScafGRPO(settings.chosen),
+        draws=lambda settings: drawing.ScafGRPO(settings.chosen),
     ),
 }
 

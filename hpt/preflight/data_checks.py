@@ -13,7 +13,6 @@ from hpt.common.tokenizers import with_eos
 from hpt.data.checks import iter_rows, solution_text
 from hpt.data.thinking import CLOSE, OPEN
 from hpt.method.config import HPTConfig
-from hpt.method.strategies import trains_on_demonstrations
 from hpt.models.templates import opened_thinking, system_prompt
 from hpt.preflight import model as models
 from hpt.preflight.run_folder import holder_of, in_use
@@ -154,7 +153,7 @@ def _prompt_lengths(context: Context, total: int, over: int, longest: int) -> Ch
 def _thinking(context: Context) -> list[Check]:
     """Whether demonstrations go on where the template has written ``<think>`` into the prompt."""
     settings, rollouts = HPTConfig.from_mapping(context.config.hpt), context.config.actor_rollout_ref.rollout.n
-    if not trains_on_demonstrations(settings.feedback, rollouts):
+    if not settings.uses_demonstrations(rollouts):
         return []
     total = doubled = unclosed = 0
     tag = None

@@ -15,7 +15,7 @@ from hpt.common.settings import one_of
 from hpt.data import gold_answers
 from hpt.data.checks import check_files
 from hpt.method.config import HPTConfig
-from hpt.method.strategies import trains_on_demonstrations
+from hpt.method.estimator.composite import reads_teacher
 from hpt.verl_ext.sampling import OUR_REWARD
 
 _FILE_URL = "file://"
@@ -62,6 +62,7 @@ def check_data(config: DictConfig) -> None:
         _check_paths(key, paths)
     reports = check_files(files["train_files"], **columns)
     _check_demonstrations(config, sum(report.rows for report in reports), sum(each.with_target for each in reports))
+    _check_hints(config, files["train_files"])
     check_files(files["val_files"], **columns)
     for key, paths in files.items():
         _check_columns(config, key, paths)
@@ -92,18 +93,34 @@ def _check_paths(key: str, paths: Sequence[str]) -> None:
 def _check_demonstrations(config: DictConfig, rows: int, with_target: int) -> None:
     settings, column = HPTConfig.from_mapping(config.hpt), config.data.target_key
     lacking = rows - with_target
-    if settings.method.needs_demonstrations and lacking:
+    if (settings.method.needs_demonstrations or reads_teacher(settings)) and lacking:
         raise ConfigError(
             f"got {lacking} of {rows} questions without a demonstration (column '{column}') in data.train_files; "
             f"hpt.strategy={settings.strategy} needs one for every question: leave these questions out"
         )
     rollouts = config.actor_rollout_ref.rollout.n
-    if not with_target and trains_on_demonstrations(settings.feedback, rollouts):
+    if not with_target and settings.uses_demonstrations(rollouts):
         raise ConfigError(
             f"got {rows} questions in data.train_files, none with a demonstration (column '{column}'); "
             f"hpt.strategy={settings.strategy} trains on demonstrations: name their column with data.target_key, or "
             "set hpt.strategy=rl_only"
         )
+
+
+def _check_hints(config: DictConfig, paths: Sequence[str]) -> None:
+    import pyarrow.parquet as pq
+
+    draws = HPTConfig.from_mapping(config.hpt).draws
+    if draws is None or not draws.hints:
+        return
+    for path in paths:
+        for row in pq.read_table(path).to_pylist():
+            if (row.get("extra_info") or {}).get("hints"):
+                return
+    raise ConfigError(
+        f"got data.train_files without a hint; hpt.strategy={config.hpt.strategy} reads extra_info.hints, a list of texts "
+        "from the least to the most that they give away: add it to the questions that have hints"
+    )
 
 
 def _check_columns(config: DictConfig, key: str, paths: Sequence[str]) -> None:

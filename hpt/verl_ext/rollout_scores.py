@@ -35,6 +35,7 @@ class Answer:
         log_probs: per response token under the server's policy; None unless asked for.
         version: training step that made the server's weights.
         truncated: whether the response was cut off before its end.
+        imitated: first tokens of the response that the SFT term acts on, where it acts on prefixes.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Answer:
     log_probs: list[float] | None
     version: int | None
     truncated: bool
+    imitated: int = 0
 
 
 class Scorer:

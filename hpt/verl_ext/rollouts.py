@@ -12,14 +12,14 @@ process and returns when all rows are in TransferQueue, which suits synchronous 
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import cached_property
+from random import Random
 from typing import Any
 
 import ray
-import torch
 import transfer_queue as tq
 from omegaconf import DictConfig
-from tensordict import NonTensorData, NonTensorStack, TensorDict
+from tensordict import TensorDict
 from verl.experimental.agent_loop import AgentLoopManager
 from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ
 from verl.utils.config import omega_conf_to_dataclass
@@ -30,12 +30,14 @@ from verl.workers.rollout.llm_server import LLMServerClient
 from hpt.common.errors import DataError, Problem
 from hpt.common.seeds import sample_seed
 from hpt.data.ids import question_id
-from hpt.verl_ext import rows as row_io
-from hpt.verl_ext.rollout_scores import Answer, Scorer
+from hpt.method.config import HPTConfig
+from hpt.method.draws import Draws, Known
+from hpt.verl_ext.rollout_questions import Asked, Question
+from hpt.verl_ext.rollout_rows import as_dicts, row_of, tag_of, wrapped_rows
+from hpt.verl_ext.rollout_scores import Scorer
 from hpt.verl_ext.sampling import (
     SINGLE_TURN,
     RolloutError,
-    Sample,
     SampleRequest,
     response_limit,
     room_for,
@@ -47,8 +49,11 @@ from hpt.verl_ext.sampling import (
 NUMBER = "__rollout_n__"
 PREFIXES = "__response_prefixes__"
 """Per question a list with the first response tokens of each of its samples; they may be empty."""
-_NO_INPUTS: dict[str, Any] = {}
-_INSTRUCTIONS = (NUMBER, PREFIXES, "__do_sample__", "validate", "agent_name")
+DEMONSTRATION = "__demonstration__"
+"""Per question the tokens of its demonstration, or none, for methods that draw behind its first tokens."""
+_INSTRUCTIONS = (NUMBER, PREFIXES, DEMONSTRATION, "__do_sample__", "validate", "agent_name")
+LATER_ROUNDS = 1_000_000
+"""Where the numbers of samples begin that no first round has."""
 
 
 class BatchClient(LLMServerClient):
@@ -57,31 +62,6 @@ class BatchClient(LLMServerClient):
     def __init__(self, *args: Any, servers: Sequence[Any], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.servers = list(servers)
-
-
-@dataclass
-class Question:
-    """A question of a batch.
-
-    Attributes:
-        fields: its row of the dataset, with its uid.
-        prompt: token ids.
-        prefixes: first response tokens of each sample.
-        seeds: of each sample.
-        samples: what the server generated, in the order of the seeds.
-    """
-
-    fields: dict[str, Any]
-    prompt: list[int]
-    prefixes: list[list[int]]
-    seeds: list[int]
-    samples: list[Sample] = field(default_factory=list)
-    version: int | None = None
-
-    @property
-    def uid(self) -> str:
-        """Its key in TransferQueue."""
-        return str(self.fields["uid"])
 
 
 class RolloutManager:
@@ -141,7 +121,7 @@ class RolloutManager:
             DataError: a prompt that is empty or too long, or a prefix that is too long.
         """
         default = self.config.actor_rollout_ref.rollout.agent.default_agent_loop
-        rows = _as_dicts(prompts)
+        rows = as_dicts(prompts)
         names = [str(row.get("agent_name", default)) for row in rows]
         others = [number for number, name in enumerate(names) if name != SINGLE_TURN or self.has_processor]
         if others:
@@ -157,19 +137,31 @@ class RolloutManager:
         if ours:
             self._answer(ours)
 
+    @cached_property
+    def draws(self) -> Draws | None:
+        """How the strategy draws a training question's samples; None: plainly."""
+        return HPTConfig.from_mapping(self.config.hpt).draws
+
     def _answer(self, rows: Sequence[dict[str, Any]]) -> None:
         validate, step = bool(rows[0].get("validate", False)), int(rows[0]["global_steps"])
         questions = self._questions(rows, validate, step)
-        self._generate(questions, validate)
-        answers = [answer for question in questions for answer in self._answers(question)]
-        scores = self.scorer.score(answers)
-        partition = "val" if validate else "train"
-        self._put(answers, scores, partition, step)
-        tq.kv_batch_put(
-            keys=[question.uid for question in questions],
-            partition_id=partition,
-            tags=[{"status": "finished"} for _ in questions],
-        )
+        draws, pending = None if validate else self.draws, [(each, each.asked) for each in questions]
+        while pending:
+            self._generate(pending, validate)
+            self._score(pending)
+            further = [] if draws is None else [(each, self._further(draws, each, step)) for each in questions]
+            pending = [(question, asked) for question, asked in further if asked]
+        for question in questions:
+            if draws is not None and question.known is not None:
+                question.kept = draws.keep(question.known, question.drawn)
+        self._put(questions, "val" if validate else "train", step)
+
+    def _score(self, pending: Sequence[tuple[Question, list[Asked]]]) -> None:
+        every = [(question, asked) for question, of_question in pending for asked in of_question]
+        scores = self.scorer.score([question.answer(place, asked) for place, (question, asked) in enumerate(every)])
+        if scores is not None:  # else a colocated reward model scores later
+            for (_, asked), score in zip(every, scores, strict=True):
+                asked.score = score
 
     # ---- from rows of the dataset to requests ----
 
@@ -183,19 +175,69 @@ class RolloutManager:
             name, number = question_id(row, row.get("demonstration_id")), int(row.get(NUMBER, default))
             prefixes = [list(map(int, prefix)) for prefix in row.get(PREFIXES) or [[]] * number]
             prompt = self.builder.build_initial_tokens(list(row["raw_prompt"]))
+            fields = {key: value for key, value in row.items() if key not in _INSTRUCTIONS}
             try:
-                prompt = self._fitting(prompt)
-                self._check(row, number, prefixes, self._room(prompt))
+                question = Question(fields, name, self._fitting(prompt), taken[name])
+                self._check(row, number, prefixes, self._room(question.prompt))
             except ValueError as error:
                 problems.append(Problem(f"question {name}", None, str(error)))
                 continue
             seeds = [sample_seed(run_seed, purpose, name, taken[name] + sample) for sample in range(number)]
             taken[name] += number
-            fields = {key: value for key, value in row.items() if key not in _INSTRUCTIONS}
-            questions.append(Question(fields, prompt, prefixes, seeds))
+            question.asked = [Asked(question.prompt, *each) for each in zip(prefixes, seeds, strict=True)]
+            if self.draws is not None and not validate:
+                self._begin(question, row, number, step)
+            questions.append(question)
         if problems:
             raise DataError(problems, "Leave these questions out, or change the limits.")
         return questions
+
+    # ---- rounds ----
+
+    def _begin(self, question: Question, row: Mapping[str, Any], number: int, step: int) -> None:
+        """Replace a question's samples by the first round of the method's."""
+        assert self.draws is not None
+        known = [int(token) for token in row.get(DEMONSTRATION) or []]
+        question.demonstration = known[:-1]  # without EOS
+        question.known = Known(
+            rollouts=number,
+            step=step,
+            demonstration=len(question.demonstration),
+            text=self.tokenizer.decode(question.demonstration, skip_special_tokens=True),
+            hints=list((row.get("extra_info") or {}).get("hints") or []),
+            random=Random(sample_seed(int(self.config.actor_rollout_ref.rollout.seed), step, question.name, -1)),
+        )
+        question.asked = []
+        self._further(self.draws, question, step)
+
+    def _further(self, draws: Draws, question: Question, step: int) -> list[Asked]:
+        """The samples of a question's next round, which are also added to the question."""
+        assert question.known is not None
+        new: list[Asked] = []
+        run_seed = int(self.config.actor_rollout_ref.rollout.seed)
+        for draw in draws.next(question.known, question.drawn):
+            # Seeds of later rounds lie beyond those of the same question's other places in the batch.
+            place = len(question.asked) + len(new)
+            place += question.first if place < question.known.rollouts else LATER_ROUNDS + question.first
+            seed = sample_seed(run_seed, step, question.name, place)
+            prompt = self._hinted(question, draw.hint) if draw.hint else question.prompt
+            room = self._room(prompt) - max(1, self.fewest)
+            prefix = list(question.demonstration[: min(draw.prefix, max(room, 0))])
+            new.append(Asked(prompt, prefix, seed, draw, question.prompt if draw.plain else None))
+        question.asked += new
+        return new
+
+    def _hinted(self, question: Question, hint: str) -> list[int]:
+        """The question's prompt with a hint in the user's turn, cut from its end until it fits."""
+        messages = [dict(message) for message in question.fields["raw_prompt"]]
+        last = next(message for message in reversed(messages) if message["role"] == "user")
+        asked, limit = last["content"], self.config.data.max_prompt_length
+        while True:
+            last["content"] = f"{asked}\n\n{hint}"
+            prompt = self.builder.build_initial_tokens(messages)
+            if len(prompt) <= limit or not hint:
+                return prompt[:limit] if hint else question.prompt
+            hint = hint[: len(hint) * limit // (len(prompt) + 1)] if len(hint) > 8 else ""
 
     def _fitting(self, prompt: list[int]) -> list[int]:
         """The prompt, cut to ``data.max_prompt_length`` tokens as ``data.truncation`` says."""
@@ -231,119 +273,44 @@ class RolloutManager:
 
     # ---- generation ----
 
-    def _generate(self, questions: Sequence[Question], validate: bool) -> None:
+    def _generate(self, pending: Sequence[tuple[Question, list[Asked]]], validate: bool) -> None:
         """Fill in the samples. A question's samples come from one server, which then computes its prompt once."""
         sampling = sampling_params(self.config, validate)
-        shares = {number: questions[number :: len(self.servers)] for number in range(len(self.servers))}
+        shares = {number: pending[number :: len(self.servers)] for number in range(len(self.servers))}
         calls = {
             self.servers[number].generate_batch.remote(
-                [request for question in share for request in self._requests(question)], sampling, self.stall_timeout
+                [self._request(asked) for _, of_question in share for asked in of_question],
+                sampling,
+                self.stall_timeout,
             ): share
             for number, share in shares.items()
             if share
         }
         answered = ray.get(list(calls))  # raises as soon as one of them fails
         for (samples, version), share in zip(answered, calls.values(), strict=True):
-            remaining = iter(samples)
-            for question in share:
-                question.samples = [next(remaining) for _ in question.seeds]
-                question.version = version
+            every = [asked for _, of_question in share for asked in of_question]
+            for asked, sample in zip(every, samples, strict=True):
+                asked.sample, asked.version = sample, version
 
-    def _requests(self, question: Question) -> list[SampleRequest]:
-        room = self._room(question.prompt)
-        return [
-            SampleRequest(question.prompt + prefix, room - len(prefix), seed)
-            for prefix, seed in zip(question.prefixes, question.seeds, strict=True)
-        ]
+    def _request(self, asked: Asked) -> SampleRequest:
+        return SampleRequest(asked.prompt + asked.prefix, self._room(asked.prompt) - len(asked.prefix), asked.seed)
 
-    def _answers(self, question: Question) -> list[Answer]:
-        return [
-            Answer(
-                key=f"{question.uid}_{number}_0",
-                fields=question.fields,
-                prompt=question.prompt,
-                response=prefix + sample.tokens,
-                prefix_length=len(prefix),
-                # The prefix was not sampled.
-                log_probs=None if sample.log_probs is None else [0.0] * len(prefix) + sample.log_probs,
-                version=question.version,
-                truncated=sample.truncated,
-            )
-            for number, (prefix, sample) in enumerate(zip(question.prefixes, question.samples, strict=True))
-        ]
-
-    # ---- rows ----
-
-    def _put(self, answers: Sequence[Answer], scores: Sequence[Mapping] | None, partition: str, step: int) -> None:
-        rows = [_row(answer, None if scores is None else scores[number]) for number, answer in enumerate(answers)]
+    def _put(self, questions: Sequence[Question], partition: str, step: int) -> None:
+        rows, tags = [], {}
+        for question in questions:
+            for number, asked in enumerate(question.group):
+                answer = question.answer(number, asked)
+                rows.append(row_of(answer, asked.score))
+                # What a question's further rounds have sampled in vain is counted once, with its first row.
+                tags[answer.key] = tag_of(answer, step) | ({} if number else question.discarded)
         tq.kv_batch_put(
-            keys=[answer.key for answer in answers],
+            keys=list(tags),
             partition_id=partition,
-            fields=list_of_dict_to_tensordict(_wrapped(rows)),
-            tags=[_tag(answer, step) for answer in answers],
+            fields=list_of_dict_to_tensordict(wrapped_rows(rows)),
+            tags=list(tags.values()),
         )
-
-
-def _as_dicts(prompts: TensorDict) -> list[dict[str, Any]]:
-    """The rows of a batch; what the batch has as a whole is in each of them."""
-    rows: list[dict[str, Any]] = [{} for _ in range(len(prompts))]
-    for name, values in prompts.items():
-        for number, row in enumerate(rows):
-            if isinstance(values, NonTensorData):
-                row[name] = values.data
-            else:
-                row[name] = values[number].data if isinstance(values, NonTensorStack) else values[number]
-    return rows
-
-
-def _row(answer: Answer, score: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The fields of one row, as verl's agent loop writes them, and ``prefix_length``."""
-    tokens = row_io.sequence_fields(
-        torch.tensor(answer.prompt, dtype=torch.int64),
-        torch.tensor(answer.response, dtype=torch.int64),
-        score=0.0 if score is None else score["score"],
-        masked=False,
-    )
-    del tokens["rollout_log_probs"]
-    if answer.log_probs is not None:
-        tokens["rollout_log_probs"] = torch.tensor(answer.log_probs, dtype=torch.float32)
-    if score is None:  # a colocated reward model scores later
-        del tokens["rm_scores"]
-    versions = {"min_global_steps": answer.version, "max_global_steps": answer.version}
-    extra: dict[str, Any] = {"turn_scores": [], "tool_rewards": [], **versions}
-    if score is not None:
-        extra["reward_extra_info"] = score["info"]
-    return {
-        **answer.fields,
-        **tokens,
-        "num_turns": 2,
-        "prefix_length": torch.tensor(answer.prefix_length),
-        "multi_modal_inputs": _NO_INPUTS,
-        "extra_fields": extra,
-    }
-
-
-def _wrapped(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with what is no tensor as tensordict holds it. Rows with the same object share its wrapper."""
-    wrappers: dict[int, NonTensorData] = {}
-
-    def wrapped(value: Any) -> Any:
-        if isinstance(value, torch.Tensor):
-            return value
-        if id(value) not in wrappers:
-            wrappers[id(value)] = NonTensorData(value)
-        return wrappers[id(value)]
-
-    return [{name: wrapped(value) for name, value in row.items()} for row in rows]
-
-
-def _tag(answer: Answer, step: int) -> dict[str, Any]:
-    return {
-        "status": "success",
-        **row_io.length_tags(len(answer.prompt), len(answer.response)),
-        "prefix_len": answer.prefix_length,
-        "truncated": answer.truncated,
-        "global_steps": step,
-        "min_global_steps": answer.version,
-        "max_global_steps": answer.version,
-    }
+        tq.kv_batch_put(
+            keys=[question.uid for question in questions],
+            partition_id=partition,
+            tags=[{"status": "finished"} for _ in questions],
+        )

@@ -29,7 +29,7 @@ from hpt.common.errors import ConfigError
 from hpt.common.files import UNLOGGED
 from hpt.method.config import HPTConfig
 from hpt.method.demonstration_queue import DemonstrationQueue
-from hpt.method.estimator.composite import composite_of, terms_of
+from hpt.method.estimator.composite import composite_of, reads_teacher, terms_of
 from hpt.method.gate import Gate, gate_of
 from hpt.method.metrics import BatchMetrics, update_metrics
 from hpt.method.normalization import Normalization
@@ -38,7 +38,7 @@ from hpt.verl_ext import rows as row_io
 from hpt.verl_ext.layout import lay_out, lay_out_by_rows
 from hpt.verl_ext.loss import actor_loss
 from hpt.verl_ext.registration import row_advantages
-from hpt.verl_ext.rollouts import BatchClient
+from hpt.verl_ext.rollouts import DEMONSTRATION, BatchClient
 from hpt.verl_ext.routed_batch import RoutedBatch
 from hpt.verl_ext.sampling import has_our_server, is_ours
 from hpt.verl_ext.watched_wait import WatchedWait
@@ -101,7 +101,7 @@ class RoutedTrainerMixin(PPOTrainer):
         super()._init_dataloader()
         data = self.train_dataset
         lacking = data.num_without_target + data.num_overlong_targets
-        if self.settings.method.needs_demonstrations and lacking:
+        if (self.settings.method.needs_demonstrations or reads_teacher(self.settings)) and lacking:
             raise ConfigError(
                 f"got {lacking} of {len(data)} questions without a demonstration ({data.num_overlong_targets} of them "
                 f"with a longer one than data.max_target_length); hpt.strategy={self.settings.strategy} needs one for "
@@ -120,6 +120,9 @@ class RoutedTrainerMixin(PPOTrainer):
         batch = super()._next_train_batch(num_prompts)
         first = self._drawn[self.global_steps]
         self._drawn[self.global_steps] += len(batch)
+        if self.settings.draws is not None:
+            known = [self.train_dataset.demonstration(int(number)) for number in batch["demonstration_id"]]
+            batch[DEMONSTRATION] = NonTensorStack(*[each or [] for each in known])
         batch["uid"] = NonTensorStack(*[f"{self.global_steps}-{first + number}" for number in range(len(batch))])
         return batch
 

@@ -49,7 +49,7 @@ class HybridTrainerMixin(PassesMixin):
         partition_id = str(batch.partition_id)
         tags = dict(zip(batch.keys, batch.tags, strict=True))
         sessions = rows_of_sessions(batch.keys)
-        questions = self._questions(sessions, partition_id)
+        questions = self._questions(sessions, tags, partition_id)
         plan = with_all_rows(self._plan(questions), sessions)
         prompts = {question.uid: sessions[question.rollouts[0]][0] for question in questions}
         placed = self._place(questions, plan, prompts, tags, partition_id)
@@ -69,8 +69,10 @@ class HybridTrainerMixin(PassesMixin):
         at_limit = [
             response >= room_for(prompt, limit, context) for prompt, response in zip(prompts, responses, strict=True)
         ]
-        prefixes = sum(row.get("prefix_len", 0) for rows in sessions for row in rows)
-        sampled = sum(length for question in questions for length in question.lengths) - prefixes
+        every = [row for rows in sessions for row in rows]
+        prefixes = sum(row.get("prefix_len", 0) for row in every) if self.composite.prefixes == "alike" else 0
+        discarded = sum(row.get("discarded_len", 0) for row in every)
+        sampled = sum(length for question in questions for length in question.lengths) - prefixes + discarded
         return BatchMetrics(
             scores=[score for question in questions for score in question.scores],
             response_lengths=responses,
@@ -78,20 +80,27 @@ class HybridTrainerMixin(PassesMixin):
             at_limit=at_limit,
             truncated=[rows[-1].get("truncated", full) for rows, full in zip(sessions, at_limit, strict=True)],
             sampled=sampled if self.base_mode == "sync" else 0,
+            discarded=sum(row.get("discarded", 0) for row in every),
+            discarded_tokens=discarded,
         )
 
-    def _questions(self, sessions: Mapping[str, list[str]], partition_id: str) -> list[Question]:
+    def _questions(
+        self, sessions: Mapping[str, list[str]], tags: Mapping[str, dict], partition_id: str
+    ) -> list[Question]:
         """The batch as questions, in the order in which the sampler drew them: optimizer steps are cut in it.
 
         Rollouts come in the order in which they finish where verl's own manager makes them: short ones first.
 
         Args:
             sessions: of :func:`rows_of_sessions`; each is one rollout, with the score of its last row.
+            tags: of all rows.
         """
         keys = list(chain.from_iterable(sessions.values()))
         data = row_io.read(keys, partition_id, ["uid", "rm_scores", "demonstration_id", "response_mask"])
         scores = dict(zip(keys, data["rm_scores"].sum(dim=1).tolist(), strict=True))
         tokens = dict(zip(keys, data["response_mask"].sum(dim=1).tolist(), strict=True))
+        if self.composite.prefixes != "alike":  # the RL term acts on what was sampled
+            tokens = {key: count - tags[key].get("prefix_len", 0) for key, count in tokens.items()}
         uids_of_rows = list(data["uid"])
         numbers = dict(zip(uids_of_rows, map(int, data["demonstration_id"]), strict=True))
         rollouts = defaultdict(list)
@@ -112,6 +121,7 @@ class HybridTrainerMixin(PassesMixin):
                 id=name,
                 demonstration_score=score,
                 number=numbers[uid],
+                imitated=[tags[key].get("imitated_len", 0) for key in rollouts[uid]],
             )
             for uid, name, demonstration, score in zip(uids, ids, demonstrations, verified, strict=True)
         ]

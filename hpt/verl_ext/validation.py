@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from hpt.common.errors import ConfigError
 from hpt.common.prompts import as_chat_template
 from hpt.method.config import HPTConfig
+from hpt.method.draws import TRAPO
 from hpt.method.estimator.composite import TEACHER, Composite, composite_of
 from hpt.method.routing import RowKind
 from hpt.method.strategies import check_feedback
@@ -26,7 +27,7 @@ from hpt.verl_ext.cpu import platform as cpu_platform
 from hpt.verl_ext.cpu.vllm_name import answer_for_vllm_cpu
 from hpt.verl_ext.data_settings import check_choice_of_rows, demonstration_settings
 from hpt.verl_ext.model_settings import check_adapters, check_model_weights
-from hpt.verl_ext.sampling import OUR_REWARD, check_rollouts, is_ours, uses_verifier
+from hpt.verl_ext.sampling import MANAGER, OUR_REWARD, check_rollouts, is_ours, uses_verifier
 
 DEFAULT_REWARD_WORKERS = 8
 """verl's own number of reward workers."""
@@ -88,6 +89,35 @@ def check_strategy(config: DictConfig, settings: HPTConfig) -> None:
     if actor.calculate_entropy is None:
         actor.calculate_entropy = composite.reads_entropy
     check_passes(config, settings, composite)
+    check_draws(config, settings)
+
+
+def check_draws(config: DictConfig, settings: HPTConfig) -> None:
+    """Check that the run can draw rollouts as the strategy does: in rounds, behind prefixes, with hints."""
+    draws, got = settings.draws, f"got hpt.strategy={settings.strategy}"
+    if draws is None:
+        return
+    if not is_ours(config):
+        raise ConfigError(
+            f"{got}, which draws behind prefixes or in rounds, and another manager of rollouts; expected "
+            f"actor_rollout_ref.rollout.agent.agent_loop_manager_class={MANAGER}"
+        )
+    if config.trainer.v1.trainer_mode != "hpt_sync":
+        raise ConfigError(
+            f"{got} and trainer.v1.trainer_mode={config.trainer.v1.trainer_mode}; only hpt_sync draws in rounds"
+        )
+    if config.reward.reward_model.enable:
+        raise ConfigError(
+            f"{got}, which looks at scores between its rounds, and reward.reward_model.enable=true; a reward model "
+            "scores afterwards: expected the verifier or a reward function"
+        )
+    if settings.normalization == "released":
+        raise ConfigError(f"{got} and hpt.normalization=released; the released code has no prefixes: set prompt")
+    if isinstance(draws, TRAPO) and sum(draws.parameters.sizes) != config.actor_rollout_ref.rollout.n:
+        raise ConfigError(
+            f"got hpt.params.sizes={list(draws.parameters.sizes)}; expected a sum of actor_rollout_ref.rollout.n="
+            f"{config.actor_rollout_ref.rollout.n}"
+        )
 
 
 def check_passes(config: DictConfig, settings: HPTConfig, composite: Composite) -> None:

@@ -185,6 +185,14 @@ ALGORITHMS |= {
         source="arXiv 2508.00222",
         credit=credit.centred,
     ),
+    "prefix_rft": Algorithm(
+        stabilisation=hybrid_parts.uncertain,
+        reference=parts.old_policy,
+        advantage=parts.given_advantage("(R - mean) / std"),
+        likelihood=parts.probability,
+        source="arXiv 2507.01679",
+        credit=credit.standardized,
+    ),
 }
 
 # ---- rollouts ----

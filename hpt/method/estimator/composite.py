@@ -147,6 +147,11 @@ def _check_inputs(got: str, name: str, available: Collection[str]) -> None:
         raise ConfigError(f"got {got}, which reads {lacking[0]}; these rows have only {', '.join(available)}")
 
 
+def reads_teacher(settings: HPTConfig) -> bool:
+    """Whether a teacher scores every rollout, so that every question needs its demonstration."""
+    return TEACHER in find(settings.rollout_entry).inputs
+
+
 def terms_of(settings: HPTConfig) -> tuple[Term, Term]:
     """Return how routing credits rollouts and how it credits demonstrations."""
     return _term(settings.rollout_entry, settings), _term(settings.demonstration_entry, settings)

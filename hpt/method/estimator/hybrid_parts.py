@@ -118,6 +118,20 @@ def focused_advantage(text: str) -> Part:
     return advantage
 
 
+@part("1 if H is high in its row")
+def uncertain(tokens: Tokens, low_entropy_share: float = 0.8) -> torch.Tensor:
+    """Prefix-RFT (arXiv 2507.01679): tokens of the prefix with the least entropy do not count.
+
+    The share is of each row's tokens; the public code takes it of a micro-batch, which depends on the packing.
+    """
+    share = _number_in("low_entropy_share", low_entropy_share, 0, 1)
+    entropy = tokens.entropy.masked_fill(~tokens.mask, math.inf)
+    rank = entropy.argsort(dim=-1, stable=True).argsort(dim=-1)  # 0: the least; outside the mask come last
+    left_out = torch.floor(share * tokens.mask.sum(dim=-1, keepdim=True) + 1e-9)
+    near = tokens.log_ratio.abs() <= MAX_LOG_RATIO
+    return log_mask((rank >= left_out) & near, tokens.log_prob)
+
+
 # ---- rollouts ----
 
 

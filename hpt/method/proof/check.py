@@ -44,6 +44,7 @@ VALUES: Mapping[str, tuple] = {
     "max_weight": (16.0, 1.5),
     "max_ratio": (2.0, 1.1),
     "eps": (0.2, 1.0),
+    "low_entropy_share": (0.8, 0.25),
     "lam": (0.5, 1.0),
 }
 # PPO's advantage (GAE) is one number per token, everyone else's one per row.

@@ -192,6 +192,18 @@ def rl_plus_offline(log_prob, old, advantages, mask, focal=0.5, omega=0.5) -> to
     return loss
 
 
+def prefix_rft(log_prob, old, advantages, mask, low_entropy_share=0.8, *, entropy) -> torch.Tensor:
+    """arXiv 2507.01679, prefix tokens: -A r without a clip, of the tokens with the most entropy in each row."""
+    loss = log_prob.sum() * 0
+    for i in range(len(mask)):
+        places = sorted(mask[i].nonzero().flatten().tolist(), key=lambda t: entropy[i, t].item())
+        for t in places[int(low_entropy_share * len(places) + 1e-9) :]:
+            ratio = log_prob[i, t].exp() / math.exp(old[i, t])
+            if 1 / LARGEST_TOKEN_RATIO <= ratio <= LARGEST_TOKEN_RATIO:
+                loss = loss - advantages[i, t].item() * ratio
+    return loss
+
+
 def topr(log_prob, old, advantages, mask) -> torch.Tensor:
     """arXiv 2503.14286 by token, as in Trinity-RFT: A log p, times min(r, 1) where A is not positive.
 
@@ -273,6 +285,7 @@ PUBLISHED_LOSSES: Mapping[str, Loss] = MappingProxyType(
         "iw_sft": iw_sft,
         "psft": psft,
         "rl_plus_offline": rl_plus_offline,
+        "prefix_rft": prefix_rft,
         # RAFT is REINFORCE on rewards that are not negative, MaxRL PPO: both differ in the credit only.
         "raft": reinforce,
         "max_rl": ppo,

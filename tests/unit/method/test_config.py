@@ -190,6 +190,9 @@ def test_gamma_off_is_not_below_gamma():
         ("relift", [(1, 0, 1), gate.RL, gate.RL]),
         ("rl_plus", [(1, 1, 0)] * 3),
         ("self_distill", [gate.SFT, gate.RL, gate.RL]),
+        ("uft", [(1, 0, 0.001)] * 3),
+        ("trapo", [(1, 0, 1)] * 3),
+        *((name, [gate.RL] * 3) for name in ("prefix_rft", "bread", "ghpo", "scaf_grpo")),
     ],
 )
 def test_each_strategys_coefficients_at_none_half_and_all_solved(strategy, coefficients):

@@ -33,6 +33,7 @@ EXPECTED = {
     "iw_sft": ("max_weight",),
     "psft": ("clip_ratio",),
     "rl_plus_offline": ("focal", "omega"),
+    "prefix_rft": ("low_entropy_share",),
     "raft": (),
     "topr": (),
     "nft": ("eps",),
@@ -47,6 +48,7 @@ READ = {
     "nft": {"mean_score"},
     "self_distill": {"teacher_log_prob"},
     "rlsd": {"teacher_log_prob"},
+    "prefix_rft": {"entropy"},
 }
 
 
@@ -68,7 +70,7 @@ def test_who_reads_pi_old(registry):
     """Sampled rows have one, demonstrations only where the trainer computes it for them."""
     reading = {name for name, entry in ALGORITHMS.items() if entry.reads_old_policy}
     on_rollouts = {"ppo", "grpo", "dr_grpo", "cispo", "gspo", "topr", "nft", "max_rl", "self_distill", "rlsd"}
-    assert reading == on_rollouts | {"psft", "rl_plus_offline"}
+    assert reading == on_rollouts | {"psft", "rl_plus_offline", "prefix_rft"}
 
     @parts.part("1 if r < 2 else 0")
     def not_far_away(tokens, max_ratio=2.0):

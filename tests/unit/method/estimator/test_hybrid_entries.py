@@ -24,6 +24,7 @@ ENTRIES = [
     ("psft", {"clip_ratio": None}),
     ("rl_plus_offline", {}),
     ("rl_plus_offline", {"focal": 0.0, "omega": 1.0}),
+    ("prefix_rft", {}),
     ("raft", {}),
     ("topr", {}),
     ("nft", {}),

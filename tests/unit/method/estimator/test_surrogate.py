@@ -22,6 +22,7 @@ CHANGED = [
     ("eaft", {"alpha": 0.5}),
     ("iw_sft", {"max_weight": 1.5}),
     ("rl_plus_offline", {"focal": 0.0, "omega": 1.0}),
+    ("prefix_rft", {"low_entropy_share": 0.4}),
     ("rl_plus_offline", {"focal": 2.0, "omega": 0.0}),
     ("nft", {"eps": 0.2}),
     ("self_distill", {"max_ratio": 1.1}),

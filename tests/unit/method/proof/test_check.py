@@ -25,7 +25,7 @@ from hpt.method.proof.witnesses import PUBLISHED_LOSSES
 from hpt.upge import ALGORITHMS, parts
 
 WITNESSES = {PUBLISHED: PUBLISHED_WITNESS}
-STABILISED = {"ppo", "grpo", "dr_grpo", "cispo", "gspo", "iw_sft", "psft", "nft", "max_rl", "rlsd"}
+STABILISED = {"ppo", "grpo", "dr_grpo", "cispo", "gspo", "iw_sft", "psft", "nft", "max_rl", "rlsd", "prefix_rft"}
 
 
 def test_every_entry_has_a_published_loss():
