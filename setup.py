@@ -83,7 +83,7 @@ setup(
     python_requires=">=3.11,<3.13",
     # `recipe` is run from the checkout: verl has a package of that name too.
     packages=find_packages(include=["hpt", "hpt.*"]),
-    package_data={"hpt": ["py.typed"]},
+    package_data={"hpt": ["py.typed", "method/costs.json"]},
     install_requires=BASE,
     extras_require={"cpu": CPU, "gpu": GPU, "dev": DEV},
     # verl imports the plug-ins of this group in every process that imports verl.

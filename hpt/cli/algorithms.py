@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""``hpt algorithms``: Table 1 of the paper as the code has it, and the proof of its entries.
+"""``hpt algorithms``: Table 1 of the paper as the code has it, the methods of the field, and the proof of the entries.
 
 Imports of the estimator stay inside functions, because it needs torch.
 """
@@ -30,8 +30,14 @@ LEGEND = (
     "pi_0 = the policy before the training; pi_T = a teacher; d = log(pi_T / pi_old); q = (1 - P r) / (1 - P).",
     "reads: what a token needs beside log-probabilities of pi_theta and pi_old and its advantage.",
 )
+METHODS_LEGEND = (
+    "(on, off, sft): coefficients of RL on the rollouts, of RL on the demonstration, and of SFT. P = mean score of the",
+    "question's n rollouts. extra passes: what is computed beside the update's own log-probabilities; the entropy comes",
+    "with the update. log pi_old of rollouts has a pass in any method, where they are not of the current policy.",
+    "cost: seconds of a step relative to GRPO's (python -m benchmarks.methods).",
+)
 commands = group(
-    "Show the table of algorithms, or prove its entries. Without a command it shows the table.",
+    "Show the table of algorithms or that of methods, or prove entries. Without a command it shows the first.",
     "hpt algorithms table --markdown",
     invoke_without_command=True,
 )
@@ -56,6 +62,27 @@ def table(context: typer.Context, markdown: bool = MARKDOWN) -> int:
         reads = ", ".join(each for each in INPUTS if each in entry.inputs) or "-"
         rows.add_row(name, *(each.text for each in parts), reads, entry.source)
     print_table(rows, LEGEND, markdown or context.obj)
+    return OK
+
+
+@commands.command(epilog=epilog("hpt algorithms methods --markdown"))
+def methods(context: typer.Context, markdown: bool = MARKDOWN) -> int:
+    """Show the published methods: settings, terms, cost; and those that are not supported."""
+    from hpt.method import catalogue
+
+    costs = catalogue.costs()
+    columns = ("method", "reference", "settings", "rollouts / demonstrations / SFT", "on, off, sft", "rollouts")
+    rows = Table(*columns, "extra passes", "departures", "cost")
+    for each in catalogue.methods():
+        cost = f"{costs[each.key]:.2f}" if each.key in costs else catalogue.NOT_MEASURED
+        cells = (each.name, each.source, each.selected, each.terms, each.when, each.generated, each.passes)
+        rows.add_row(*cells, each.departs, cost)
+    print_table(rows, METHODS_LEGEND, markdown or context.obj)
+    others = Table("not supported", "reference", "reason")
+    for other in catalogue.UNSUPPORTED:
+        others.add_row(other.name, other.source, other.reason)
+    print()
+    print_table(others, (), markdown or context.obj)
     return OK
 
 

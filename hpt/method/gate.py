@@ -62,9 +62,11 @@ class Gate:
 
     Attributes:
         terms: names of :class:`Coefficients` that may differ from 0; data and passes are prepared for them.
+        when: the coefficients (on, off, sft) and what they depend on, for the table of methods.
     """
 
     terms: Sequence[str] = ("on", "off", "sft")
+    when: str = "as its gate says"
 
     def __call__(self, context: Context) -> Coefficients:
         raise NotImplementedError

@@ -61,6 +61,7 @@ class Chord(Gate):
     """Every question has both terms, RL under 1 - mu and SFT under mu; mu follows the training steps."""
 
     terms = ("on", "sft")
+    when = "(1 - mu, 0, mu), mu by the step"
 
     def __init__(self, parameters: ChordParameters):
         self.parameters = parameters
@@ -103,6 +104,7 @@ class Coin(Gate):
     """
 
     terms = ("on", "sft")
+    when = "a step is (0, 0, 1) or (1, 0, 0), by a coin"
 
     def __init__(self, parameters: CoinParameters):
         self.parameters = parameters
@@ -165,6 +167,7 @@ class Curriculum(Gate):
     """
 
     terms = ("on", "sft")
+    when = "running mean of P <= gamma: (0, 0, 1); else (1, 0, 0)"
 
     def __init__(self, parameters: CurriculumParameters, gamma: float):
         self.parameters, self.gamma = parameters, gamma

@@ -44,6 +44,8 @@ class Strategy:
         prefixes: what rollouts' prefixes from the demonstration are, one of ``PREFIXES``.
         sft_batch: name of the parameter with the number of demonstrations that wait for an SFT step of their own; None:
             demonstrations are trained on in their question's batch.
+        source: where the method is published.
+        departs: where its public code departs from its publication, or this strategy from either.
     """
 
     summary: str
@@ -62,6 +64,8 @@ class Strategy:
     draws: Callable[["HPTConfig"], drawing.Draws] | None = None
     prefixes: str = "alike"
     sft_batch: str | None = None
+    source: str = ""
+    departs: str = ""
 
 
 PREFIXES = ("alike", "imitated", "reinforced", "ignored")
@@ -78,10 +82,17 @@ def _always(on: float, off: float, sft: float) -> Callable[["HPTConfig"], gate.F
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "switch": Strategy("HPT: SFT where P <= gamma, RL elsewhere", _switch(gate.SFT)),
+    "switch": Strategy(
+        "HPT: SFT where P <= gamma, RL elsewhere",
+        _switch(gate.SFT),
+        source="arXiv 2509.04419",
+        departs="code: SFT's weight depends on the packing (hpt.normalization=released)",
+    ),
     "soft": Strategy(
         "coefficients as a function of P, hpt.schedule",
         lambda settings: schedule_of(settings.schedule, settings.params),
+        source="arXiv 2509.04419",
+        departs="code: its tables have no effect",
     ),
     "rl_only": Strategy("RL on the rollouts of every question", _always(1, 0, 0)),
     "sft_only": Strategy(
@@ -98,6 +109,8 @@ STRATEGIES: dict[str, Strategy] = {
         in_group=True,
         needs_demonstrations=True,
         length="constant",
+        source="arXiv 2504.14945",
+        departs="code: A without std (hpt.normalization=released)",
     ),
     "srft": Strategy(
         "SRFT: n - 1 rollouts, SFT and RL on the demonstration, weighted by entropy",
@@ -108,20 +121,26 @@ STRATEGIES: dict[str, Strategy] = {
         needs_demonstrations=True,
         reweighting="srft",
         length="constant",
+        source="arXiv 2506.19767",
+        departs="code: none of its own found; HPT's has -A pi / (pi + 0.1) on demonstrations",
     ),
     "off_on": Strategy(
         "OFF/ON: off-policy RL on the demonstration where P <= gamma, RL elsewhere",
         _switch(gate.OFF_POLICY),
+        source="arXiv 2509.04419",
     ),
     "mix_on": Strategy(
         "Mix/ON: off-policy RL and SFT on the demonstration where P <= gamma, RL elsewhere",
         _switch(gate.Coefficients(0.0, 1.0, 1.0)),
+        source="arXiv 2509.04419",
     ),
     "superrl": Strategy(
         "SuperRL: SFT where P <= gamma (no rollout is right), GRPO elsewhere",
         _switch(gate.SFT),
         rollouts="grpo",
         clip_ratio=0.2,
+        source="arXiv 2506.01096",
+        departs="code: not read; version 2 of the paper, the first one had a probe",
     ),
     "mix": Strategy(
         "MIX: (1 - mu) GRPO + mu SFT on every question, mu constant",
@@ -131,6 +150,8 @@ STRATEGIES: dict[str, Strategy] = {
         clip_ratio=0.2,
         length="step",
         pooled_sft=True,
+        source="Trinity-RFT",
+        departs="code: divides by sizes of its own batches, demonstrations come from another data set",
     ),
     "chord": Strategy(
         "CHORD-mu: (1 - mu) GRPO + mu SFT on every question, mu by the training step",
@@ -140,6 +161,8 @@ STRATEGIES: dict[str, Strategy] = {
         clip_ratio=0.2,
         length="step",
         pooled_sft=True,
+        source="arXiv 2508.11408",
+        departs="code: SFT is a mean over a micro-batch; here over all tokens of the step",
     ),
     "sasr": Strategy(
         "SASR: each step is SFT or GRPO, by a coin that follows the gradient norms of SFT",
@@ -148,6 +171,8 @@ STRATEGIES: dict[str, Strategy] = {
         rollouts="grpo",
         clip_ratio=0.2,
         needs_demonstrations=True,
+        source="arXiv 2505.13026",
+        departs="code: none found, values not published; here: SFT steps sample rollouts, too",
     ),
     "curriculum": Strategy(
         "SFT where the running mean of a question's P is <= gamma, RL elsewhere",
@@ -160,6 +185,8 @@ STRATEGIES: dict[str, Strategy] = {
         params=gates.ReliftParameters,
         pooled_sft=True,
         sft_batch="sft_data_size",
+        source="arXiv 2506.07527",
+        departs="code: SFT has an optimizer of its own; here one serves both",
     ),
     "rl_plus": Strategy(
         "RL-PLUS: n - 1 rollouts and the demonstration in one group, the latter by a mixture of policies",
@@ -167,11 +194,15 @@ STRATEGIES: dict[str, Strategy] = {
         demonstrations="rl_plus_offline",
         in_group=True,
         needs_demonstrations=True,
+        source="arXiv 2508.00222",
+        departs="paper: A / std; code and here: A without std",
     ),
     "self_distill": Strategy(
         "HPT with self-distillation for SFT: the policy with the demonstration in its prompt scores the rollouts",
         _switch(gate.SFT),
         sft="self_distill",
+        source="arXiv 2601.20802",
+        departs="code: the teacher is a running average of policies; here: the current policy",
     ),
     "uft": Strategy(
         "UFT: rollouts continue the first parts of the demonstration, fewer and fewer; GRPO, and SFT on these parts",
@@ -182,6 +213,8 @@ STRATEGIES: dict[str, Strategy] = {
         pooled_sft=True,
         draws=lambda settings: drawing.UFT(settings.chosen),
         prefixes="imitated",
+        source="arXiv 2505.16984",
+        departs="code: parts of the solution's steps, and a KL term; here: parts by tokens, no KL unless set",
     ),
     "prefix_rft": Strategy(
         "Prefix-RFT: some rollouts of a group continue a prefix, which is reinforced where the policy is uncertain",
@@ -192,6 +225,8 @@ STRATEGIES: dict[str, Strategy] = {
         clip_ratio=0.2,
         draws=lambda settings: drawing.PrefixRFT(settings.chosen),
         prefixes="reinforced",
+        source="arXiv 2507.01679",
+        departs="code: lacks the prefix lengths, so they are ours; low entropy in a micro-batch, here in a row",
     ),
     "trapo": Strategy(
         "TRAPO: rounds of rollouts that show more of the demonstration the less is solved; TrSFT on the prefixes",
@@ -200,6 +235,8 @@ STRATEGIES: dict[str, Strategy] = {
         sft="trsft",
         draws=lambda settings: drawing.TRAPO(settings.chosen),
         prefixes="imitated",
+        source="arXiv 2512.17636",
+        departs="paper and code differ in the rounds, here the code's; prefixes end at the ratio, not at a connective",
     ),
     "bread": Strategy(
         "BREAD: where all rollouts fail, those behind the shortest prefix that succeeds; GRPO on what is sampled",
@@ -209,6 +246,8 @@ STRATEGIES: dict[str, Strategy] = {
         clip_ratio=0.2,
         draws=lambda settings: drawing.BREAD(settings.chosen),
         prefixes="ignored",
+        source="arXiv 2506.17211",
+        departs="code: none found; here: parts of equal numbers of tokens",
     ),
     "ghpo": Strategy(
         "GHPO: where all rollouts fail, others with a part of the solution in the prompt; GRPO on these prompts",
@@ -217,6 +256,8 @@ STRATEGIES: dict[str, Strategy] = {
         rollouts="grpo",
         clip_ratio=0.2,
         draws=lambda settings: drawing.GHPO(settings.chosen),
+        source="arXiv 2507.10628",
+        departs="code: one ratio, .5, in its configuration and .25, .5, .75 in its trainer, as here",
     ),
     "scaf_grpo": Strategy(
         "Scaf-GRPO: where all rollouts fail, one with a hint of the data replaces a rollout; GRPO",
@@ -225,6 +266,8 @@ STRATEGIES: dict[str, Strategy] = {
         rollouts="grpo",
         clip_ratio=0.2,
         draws=lambda settings: drawing.ScafGRPO(settings.chosen),
+        source="arXiv 2510.19807",
+        departs="code: twelve hints of three tiers; here: as many as the data has",
     ),
 }
 

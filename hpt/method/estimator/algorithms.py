@@ -38,6 +38,7 @@ class Algorithm:
         factor: logarithm of the extra factor by which the likelihood's slope differs from 1.
         constant: value of the published loss, over -A, where 1_stable is 0; it has no gradient.
         source: where the loss is published.
+        departs: where its public code departs from its publication, or this entry from either.
         credit: advantages from a group's scores, for training; None where scores alone do not decide
             them (GAE), or where there is nothing to decide (SFT).
         length: what the trainer divides the sum over a group's tokens by, besides its rows.
@@ -52,6 +53,7 @@ class Algorithm:
     source: str = ""
     credit: Credit | None = None
     length: Length = Length.CONSTANT
+    departs: str = ""
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -164,7 +166,11 @@ ALGORITHMS |= {
     "trsft": _weighted_likelihood(
         "arXiv 2512.17636", reference=hybrid_parts.bounded_policy, likelihood=parts.probability
     ),
-    "eaft": _weighted_likelihood("arXiv 2601.02151", hybrid_parts.entropy_weight),
+    "eaft": _weighted_likelihood(
+        "arXiv 2601.02151",
+        hybrid_parts.entropy_weight,
+        departs="code: entropy of the 20 likeliest tokens; here of the vocabulary, so the weight may exceed 1",
+    ),
     "iw_sft": _weighted_likelihood(
         "arXiv 2507.12856",
         reference=hybrid_parts.initial_sequence_policy,
@@ -184,6 +190,7 @@ ALGORITHMS |= {
         likelihood=parts.probability,
         source="arXiv 2508.00222",
         credit=credit.centred,
+        departs="code: omega and focal are literals; here the ratio stays below e^20",
     ),
     "prefix_rft": Algorithm(
         stabilisation=hybrid_parts.uncertain,
@@ -197,9 +204,18 @@ ALGORITHMS |= {
 
 # ---- rollouts ----
 ALGORITHMS |= {
-    "raft": _weighted_likelihood("arXiv 2304.06767", parts.given_advantage("R"), credit=credit.rewards),
+    "raft": _weighted_likelihood(
+        "arXiv 2304.06767",
+        parts.given_advantage("R"),
+        credit=credit.rewards,
+        departs="paper: the best of n; public code and here: every correct rollout",
+    ),
     "topr": _weighted_likelihood(
-        "arXiv 2503.14286", parts.given_advantage("R = +-1"), hybrid_parts.tapered_policy, credit=credit.signs
+        "arXiv 2503.14286",
+        parts.given_advantage("R = +-1"),
+        hybrid_parts.tapered_policy,
+        credit=credit.signs,
+        departs="paper: r of the sequence; public code and here: of the token",
     ),
     "nft": Algorithm(
         stabilisation=hybrid_parts.not_far_if_wrong,
@@ -209,14 +225,22 @@ ALGORITHMS |= {
         constant=hybrid_parts.negative_aware_value,
         source="arXiv 2505.18116",
         credit=credit.centred,
+        departs="code and here: weight 1 - P, P in [.02, .98]; here log r of a right token is not bounded",
     ),
-    "max_rl": _policy_ratio("(R - mean) / mean", "arXiv 2602.02710", credit.relative, Length.CONSTANT),
+    "max_rl": replace(
+        _policy_ratio("(R - mean) / mean", "arXiv 2602.02710", credit.relative, Length.CONSTANT),
+        departs="code: mean + 1e-6; here A = 0 where the mean is 0",
+    ),
     "self_distill": _weighted_likelihood(
-        "arXiv 2601.20802", hybrid_parts.teacher_advantage, hybrid_parts.truncated_policy
+        "arXiv 2601.20802",
+        hybrid_parts.teacher_advantage,
+        hybrid_parts.truncated_policy,
+        departs="code: the whole vocabulary by default; here: sampled tokens",
     ),
     "rlsd": replace(
         _policy_ratio("", "arXiv 2604.03128", credit.standardized, Length.ROW),
         advantage=hybrid_parts.teacher_weighted_advantage("(R - mean) / std"),
+        departs="paper: lam falls to 0 in 50 steps; here it is constant",
     ),
 }
 

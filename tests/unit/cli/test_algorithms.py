@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from hpt.cli import main
+from hpt.method import catalogue
+from hpt.method.catalogue import UNSUPPORTED
 from hpt.method.proof.check import ADVANTAGES
 from hpt.upge import ALGORITHMS, parts
 
@@ -49,6 +51,22 @@ def test_the_page_of_methods_has_the_table(capsys):
     page = markdown_rows((ROOT / "docs" / "guides" / "methods.md").read_text())
     start = page.index(table[0])
     assert page[start + 2 : start + len(table)] == table[2:]
+
+
+def test_the_page_of_the_field_has_the_methods_and_those_that_are_not_supported(capsys):
+    assert main(["algorithms", "methods", "--markdown"]) == 0
+    shown = markdown_rows(capsys.readouterr().out)
+    assert markdown_rows((ROOT / "docs" / "reference" / "methods-of-the-field.md").read_text()) == shown
+    assert [row[0] for row in shown[-len(UNSUPPORTED) :]] == [each.name for each in UNSUPPORTED]
+
+
+def test_costs_are_shown_where_they_were_measured(capsys, monkeypatch):
+    monkeypatch.setattr(catalogue, "costs", lambda: {"chord": 1.234, "nft": 0.9})
+    assert main(["algorithms", "methods", "--markdown"]) == 0
+    by_settings = {row[2]: row[-1] for row in markdown_rows(capsys.readouterr().out)}
+    assert by_settings["hpt.strategy=chord"] == "1.23"
+    assert by_settings["hpt.strategy=rl_only hpt.rollout_algorithm=nft"] == "0.90"
+    assert by_settings["hpt.strategy=mix"] == "not measured"
 
 
 def test_the_terminal_table_is_aligned_and_followed_by_its_legend(capsys):
@@ -98,7 +116,7 @@ def test_check_fails_with_the_name_of_the_broken_entry(capsys, monkeypatch):
         (["check", "--rows", "0"], ["'--rows'"]),
         (["check", "--tokens", "x"], ["'--tokens'"]),
         (["check", "--seed", "-1"], ["'--seed'"]),
-        (["chek"], ["'chek'", "table, check"]),
+        (["chek"], ["'chek'", "table, methods, check"]),
         (["table", "--latex"], ["--latex", "--markdown"]),
     ],
 )
