@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from hpt.method.config import HPTConfig, Sampling
 from hpt.method.metrics import DEFINITIONS
+from hpt.method.strategies import STRATEGIES
 
 CONFIGS = Path(__file__).resolve().parents[2] / "recipe" / "hpt" / "config"
 ON_CPU = ("quickstart", "small_model")
@@ -58,12 +59,12 @@ def leaves(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def shown(value: Any) -> str:
     """A value as it is written in YAML, in Markdown's code quotes."""
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         text = f"[{', '.join(shown(item).strip('`') for item in value)}]"
     elif value is None or isinstance(value, bool):
         text = {None: "null", True: "true", False: "false"}[value]
     else:
-        text = str(value)
+        text = str(value).replace("\n", "\\n")
     return f"`{text}`" if text else ""
 
 
@@ -101,6 +102,17 @@ def description(field: FieldInfo) -> str:
     """A field's description in Markdown, on one line."""
     text = " ".join((field.description or "").split())
     return re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text.replace("``", "`"))
+
+
+def strategy_parameters() -> str:
+    """Parameters of the strategies that have some."""
+    rows = [
+        (f"`{key}`", f"`hpt.params.{name}`", shown(field.default), description(field))
+        for key, strategy in STRATEGIES.items()
+        if strategy.params is not None
+        for name, field in strategy.params.model_fields.items()
+    ]
+    return table(("strategy", "setting", "default", "meaning"), rows)
 
 
 def verl_settings() -> str:
@@ -175,6 +187,14 @@ from verl's.
 They are in `hybrid.yaml`, on top of verl's own. P is the mean score of a question's rollouts.
 
 {our_settings()}
+
+## Parameters of strategies
+
+`hpt.strategy=chord +hpt.params.mu_peak=0.5` sets one, under its paper's name. A strategy refuses those that are not its
+own. The defaults are the published ones where there are some; [Methods](../guides/methods.md#parameters-of-strategies)
+says where not.
+
+{strategy_parameters()}
 
 ## Settings of verl that differ from its defaults
 

@@ -3,8 +3,10 @@
 """The committed pages of settings and metrics agree with the configuration and the definitions."""
 
 import pytest
+import yaml
 
 from hpt.method.config import HPTConfig, Sampling
+from hpt.method.strategies import STRATEGIES
 from recipe.hpt import reference
 
 FOLDER = reference.CONFIGS.parents[2] / "docs" / "reference"
@@ -22,6 +24,16 @@ def test_every_setting_of_ours_is_there_with_a_meaning():
     expected |= {f"hpt.sampling.{name}" for name in Sampling.model_fields}
     assert set(settings) == expected | {f"data.{name}" for name in reference.OUR_DATA}
     assert all(settings.values())
+
+
+def test_every_parameter_of_a_strategy_is_there_with_a_meaning():
+    rows = [[cell.strip("| `") for cell in line.split(" | ")] for line in reference.strategy_parameters().splitlines()]
+    for strategy, setting, default, meaning in rows[2:]:
+        name = setting.removeprefix("hpt.params.")
+        given = HPTConfig.from_mapping({"strategy": strategy, "params": {name: yaml.safe_load(default)}})
+        assert given.chosen == HPTConfig(strategy=strategy).chosen and meaning
+    with_some = [key for key, strategy in STRATEGIES.items() if strategy.params is not None]
+    assert list(dict.fromkeys(row[0] for row in rows[2:])) == with_some
 
 
 def test_defaults_are_those_of_the_class():
@@ -55,9 +67,9 @@ e: {f: 1}
 
 def test_cells_do_not_break_the_table(tmp_path):
     assert reference.table(("a",), [("x | y",)]).splitlines()[-1] == "| x \\| y |"
-    values = (None, True, 0.5, 1.0, ["a", None], "", {})
+    values = (None, True, 0.5, 1.0, ["a", None], (1, "b\nc"), "", {})
     assert [reference.shown(value) for value in values] == [
-        "`null`", "`true`", "`0.5`", "`1.0`", "`[a, null]`", "", "`{}`"
+        "`null`", "`true`", "`0.5`", "`1.0`", "`[a, null]`", "`[1, b\\nc]`", "", "`{}`"
     ]  # fmt: skip
 
 
