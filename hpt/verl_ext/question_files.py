@@ -118,8 +118,8 @@ def _check_hints(config: DictConfig, paths: Sequence[str]) -> None:
             if (row.get("extra_info") or {}).get("hints"):
                 return
     raise ConfigError(
-        f"got data.train_files without a hint; hpt.strategy={config.hpt.strategy} reads extra_info.hints, a list of texts "
-        "from the least to the most that they give away: add it to the questions that have hints"
+        f"got data.train_files without a hint; hpt.strategy={config.hpt.strategy} reads extra_info.hints, a list of "
+        "texts from the least to the most that they give away: add it to the questions that have hints"
     )
 
 

@@ -205,7 +205,7 @@ class RolloutManager:
             demonstration=len(question.demonstration),
             text=self.tokenizer.decode(question.demonstration, skip_special_tokens=True),
             hints=list((row.get("extra_info") or {}).get("hints") or []),
-            random=Random(sample_seed(int(self.config.actor_rollout_ref.rollout.seed), step, question.name, -1)),
+            random=Random(sample_seed(int(self.config.actor_rollout_ref.rollout.seed), step, question.name, -1 - question.first)),
         )
         question.asked = []
         self._further(self.draws, question, step)

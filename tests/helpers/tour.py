@@ -35,6 +35,7 @@ def install() -> None:
         self.composite = composite_of(self.settings)
         for name in ("gate", "waiting"):
             self.__dict__.pop(name, None)
+        self.agent_loop_manager.draws = self.settings.draws
         config = omega_conf_to_dataclass(self.config.actor_rollout_ref.actor)
         loss = partial(actor_loss, config=config, composite=self.composite, plugins=())
         self.actor_rollout_wg.set_loss_fn(loss)

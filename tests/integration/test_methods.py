@@ -6,6 +6,8 @@ import json
 import math
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from hpt.upge import ALGORITHMS
@@ -32,6 +34,14 @@ METHODS: list[tuple[str, dict, set[str]]] = [
     ("chord with phi", {"strategy": "chord", "sft_algorithm": "chord_phi"}, {"sft", "demonstrations"}),
     ("sasr", {"strategy": "sasr", "params": {"warmup_steps": 100}}, {"sft", "demonstrations"}),
     ("curriculum", {"strategy": "curriculum", "gamma": 0.25}, {"sft", "demonstrations"}),
+    ("uft", {"strategy": "uft"}, {"sft", "rollouts"}),
+    ("prefix_rft", {"strategy": "prefix_rft", "params": {"least_tokens": 4}}, {"off", "rollouts"}),
+    ("trapo", {"strategy": "trapo", "params": {
+        "sizes": [2, 1, 1], "ratios": [0.0, 0.5, 1.0], "thresholds": [0.0, 0.9, 1.0],
+    }}, {"sft", "rollouts"}),
+    ("bread", {"strategy": "bread"}, {"rl", "rollouts"}),
+    ("ghpo", {"strategy": "ghpo"}, {"rl", "rollouts"}),
+    ("scaf_grpo", {"strategy": "scaf_grpo", "params": {"warmup_steps": 0}}, {"rl", "rollouts"}),
     ("relift", {"strategy": "relift", **GATED, "params": {"sft_data_size": 15}}, {"sft", "demonstrations", "rollouts"}),
 ]  # fmt: skip
 DONE_ELSEWHERE = {"sft", "reinforce", "ppo", "grpo", "dr_grpo", "cispo", "gspo", "luffy_offline", "srft_offline"}
@@ -42,13 +52,24 @@ def test_every_entry_has_a_case():
     assert (chosen & set(ALGORITHMS)) | DONE_ELSEWHERE == set(ALGORITHMS)
 
 
+def write_with_hints(source: Path, target: Path) -> None:
+    """The questions with the solution's first half as a hint, and with all of it."""
+    rows = pq.read_table(source).to_pylist()
+    for row in rows:
+        text = row["target"] if isinstance(row["target"], str) else row["target"][-1]["content"]
+        row["extra_info"] = {**row["extra_info"], "hints": [text[: len(text) // 2], text]}
+    pq.write_table(pa.Table.from_pylist(rows), target)
+
+
 @pytest.fixture(scope="module")
-def steps(launch, tmp_path_factory):
+def steps(launch, task, tmp_path_factory):
     """Metrics of each method's step."""
     folder = tmp_path_factory.mktemp("methods")
+    write_with_hints(task / "train.parquet", folder / "train.parquet")
     (folder / "tour.json").write_text(json.dumps([settings for _, settings, _ in METHODS]))
     run = launch(
         folder / "run",
+        f"data.train_files={folder / 'train.parquet'}",
         f"trainer.total_training_steps={len(METHODS)}",
         "trainer.total_epochs=100",
         "trainer.save_freq=-1",
@@ -92,5 +113,7 @@ def test_the_rows_are_those_of_the_methods(steps):
     for name in ("dft", "eaft", "psft", "iw_sft", "rl_plus_offline", "mix", "sasr"):
         assert steps[name]["hpt/rows_demonstration"] == 32, name
     assert steps["self_distill"]["hpt/rows_rollout"] == 128 and steps["self_distill"]["hpt/sft_share_questions"] == 1
+    assert all(steps[name]["hpt/rollouts_discarded"] % 4 == 0 for name in ("bread", "ghpo"))
+    assert steps["bread"]["hpt/rollouts_discarded"] > 0 and steps["trapo"]["hpt/rollouts_discarded"] == 0
     assert steps["mix"]["hpt/coefficient_sft"] == pytest.approx(0.1)
     assert steps["relift"]["hpt/rows_demonstration"] == 30 and steps["relift"]["hpt/demonstrations_waiting"] == 2

@@ -34,7 +34,10 @@ CASES = {
     "mix_on": (["hpt.gamma=0.5", "hpt.sft_coef=0.1"], {"loss_off", "loss_sft"}),
 }
 
-IN_ONE_TRAINING = {"superrl", "mix", "chord", "sasr", "curriculum", "relift", "self_distill"}
+IN_ONE_TRAINING = {
+    "superrl", "mix", "chord", "sasr", "curriculum", "relift", "self_distill", "uft", "prefix_rft", "trapo", "bread",
+    "ghpo", "scaf_grpo",
+}  # fmt: skip
 
 
 def test_every_strategy_has_a_case():
