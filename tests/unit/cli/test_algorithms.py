@@ -39,6 +39,7 @@ def test_the_table_is_read_off_the_entries(capsys, monkeypatch):
     assert {name: row[5] for name, row in by_name.items() if row[5] != "-"} == {
         "eaft": "entropy",
         "iw_sft": "initial_log_prob",
+        "prefix_rft": "entropy",
         "nft": "mean_score",
         "self_distill": "teacher_log_prob",
         "rlsd": "teacher_log_prob",
