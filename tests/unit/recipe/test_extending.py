@@ -3,6 +3,7 @@
 """docs/guides/extending.md: its modules are written to files, its commands are composed and validated."""
 
 import importlib
+import json
 import os
 import re
 import shlex
@@ -19,6 +20,7 @@ from hpt.evaluation.questions import load_benchmarks
 from hpt.evaluation.settings import EvaluationSettings
 from hpt.method.config import HPTConfig
 from hpt.method.estimator.composite import terms_of
+from hpt.method.gate import Context, gate_of, mean_score
 from hpt.method.proof.check import check_entry
 from hpt.method.strategies import STRATEGIES
 from hpt.upge import ALGORITHMS
@@ -96,8 +98,8 @@ def shown(part: str) -> str:
 
 
 def test_the_page_has_the_modules_and_their_commands():
-    assert list(MODULES) == ["my_algorithm", "my_gate", "my_strategy", "my_verifier", "my_reward"]
-    assert len(COMMANDS) == 8
+    assert list(MODULES) == ["my_algorithm", "my_gate", "my_memory", "my_strategy", "my_verifier", "my_reward"]
+    assert len(COMMANDS) == 9
 
 
 # ---- an algorithm ----
@@ -147,7 +149,7 @@ def test_the_gate_decides_by_the_mean_score(tmp_path):
     ("name", "message"),
     [
         ("zon", "got the schedule 'my_gate:zon', which cannot be imported ("),
-        ("LIMIT", "got the schedule 'my_gate:LIMIT', 0.5; expected a function of P"),
+        ("LIMIT", "got the schedule 'my_gate:LIMIT', 0.5; expected a function of P, or a Gate"),
         (
             "half",
             "got 0.5 from the schedule 'my_gate:half' at P = 0.0; expected three finite numbers >= 0 (on, off, sft)",
@@ -163,6 +165,58 @@ def test_mistakes_with_gates(tmp_path, name, message):
     written("my_gate", MODULES["my_gate"] + more)
     with pytest.raises(ConfigError, match=re.escape(shown(message))):
         prepared(["hpt.strategy=soft", f"hpt.schedule=my_gate:{name}"], tmp_path)
+
+
+# ---- a gate that sees more ----
+
+
+def asked(chosen, *scores, question="a", step=1):
+    return tuple(chosen(Context(mean_score(scores), scores, question, step, total_steps=10)))
+
+
+def test_the_gate_remembers_and_follows_the_step(tmp_path):
+    settings = HPTConfig.from_mapping(prepared(command("my_memory"), tmp_path).hpt)
+    chosen = gate_of(settings.feedback)
+    assert asked(chosen, 0, 0, step=5) == (0.0, 0.0, pytest.approx(1 - 0.9 * 0.5))
+    assert asked(chosen, 0, 1) == asked(chosen, 0, 0) == (1.0, 0.0, 0.0)
+    assert asked(chosen, 0, 0, question="b")[0] == 0.0
+    resumed = gate_of(settings.feedback)
+    resumed.load_state_dict(json.loads(json.dumps(chosen.state_dict())))
+    assert asked(resumed, 0, 0) == (1.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["Memory", "+hpt.params.fadin=0.9"], "got hpt.params={'fadin': 0.9} for the gate 'my_memory:Memory': "),
+        (
+            ["Silent"],
+            "got sft=1.0 from the gate 'my_memory:Silent' at P = 0.0, whose terms are ['on']; expected it to name "
+            "every term that it uses",
+        ),
+        (["Unsaved"], "got a gate with the state {'solved': set()}, which JSON cannot hold: "),
+    ],
+)  # fmt: skip
+def test_mistakes_with_gates_that_see_more(tmp_path, overrides, message):
+    more = """
+
+class Silent(Gate):
+    terms = ["on"]
+
+    def __call__(self, context):
+        return 0, 0, 1
+
+
+class Unsaved(Memory):
+    def __call__(self, context):
+        return RL
+
+    def state_dict(self):
+        return {"solved": set()}
+"""
+    written("my_memory", MODULES["my_memory"] + more)
+    with pytest.raises(ConfigError, match=re.escape(shown(message))):
+        prepared(["hpt.strategy=soft", f"hpt.schedule=my_memory:{overrides[0]}", *overrides[1:]], tmp_path)
 
 
 # ---- a strategy ----
@@ -290,8 +344,6 @@ def test_mistakes_with_reward_functions(tmp_path, override):
 
 
 def test_a_score_the_gate_cannot_read():
-    from hpt.method.gate import mean_score
-
     part = shown("got a rollout score of 2.0; the gate compares the mean score with gamma in [0, 1]: ")  # fmt: skip
     with pytest.raises(ValueError, match=re.escape(part)):
         mean_score([1.0, 2.0])
