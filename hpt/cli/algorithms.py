@@ -32,7 +32,7 @@ LEGEND = (
 )
 METHODS_LEGEND = (
     "(on, off, sft): coefficients of RL on the rollouts, of RL on the demonstration, and of SFT; P = mean score of the",
-    "question's n rollouts. extra passes: what is computed beside the update's own log-probabilities. The entropy comes",
+    "question's rollouts. extra passes: what is computed beside the update's own log-probabilities; the entropy comes",
     "with the update. log pi_old of rollouts has a pass in any method where they are not the current policy's.",
     "cost: seconds of a step relative to GRPO's (python -m benchmarks.methods).",
 )

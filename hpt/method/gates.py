@@ -93,7 +93,7 @@ class CoinParameters(Parameters):
     gamma: Annotated[float, Field(ge=0)] = 1.0
     """The larger it is, the rarer SFT; the first step after the warm-up is SFT with probability 1 / (1 + gamma)."""
     seed: int = 0
-    """Of the coin, which falls alike whenever a step is repeated."""
+    """Seed of the coin, which falls alike whenever a step is repeated."""
 
 
 class Coin(Gate):
