@@ -62,6 +62,7 @@ def test_the_tree_has_every_command():
         "verify gold",
         "verify mutate",
         "algorithms table",
+        "algorithms methods",
         "algorithms check",
         "eval compare",
         "eval report",
