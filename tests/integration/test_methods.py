@@ -28,6 +28,10 @@ METHODS: list[tuple[str, dict, set[str]]] = [
     ("demonstrations by GRPO", {**REINFORCED, "demonstration_algorithm": "grpo"}, {"off", "demonstrations"}),
     ("rl_plus_offline", {**REINFORCED, "demonstration_algorithm": "rl_plus_offline"}, {"off", "demonstrations"}),
     ("self_distill", {"strategy": "self_distill", **GATED}, {"sft", "rollouts"}),
+    ("off_on", {"strategy": "off_on", "gamma": 0.25, "gamma_off": 0.75}, {"off", "demonstrations"}),
+    ("mix_on", {"strategy": "mix_on", "gamma": 0.5, "sft_coef": 0.1}, {"off", "sft", "demonstrations"}),
+    # The rollouts of a group are one more here than the strategy samples by itself.
+    ("rl_plus", {"strategy": "rl_plus"}, {"off", "demonstrations", "rollouts"}),
     ("superrl", {"strategy": "superrl", "gamma": 0.25}, {"sft", "demonstrations"}),
     ("mix", {"strategy": "mix"}, {"rl", "sft", "demonstrations", "rollouts"}),
     ("chord", {"strategy": "chord"}, {"sft", "demonstrations"}),

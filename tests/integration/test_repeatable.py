@@ -17,9 +17,10 @@ from tests.helpers.checkpoints import parameters
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(1500)]
 
-KILLS = 12
-# An epoch has 12 steps, so the order of the second epoch counts, too. A launch may make two steps.
-STEPS = 2 * KILLS + 4
+# A launch makes 3 checkpoints and is killed. An epoch has 12 steps, so the last two launches resume in the second.
+KILLS, STEPS_EACH = 5, 3
+# A launch may get to one checkpoint more before it is killed.
+STEPS = (STEPS_EACH + 1) * KILLS + 2
 # Timings, memory and what follows from them differ between any two launches.
 VARYING = ("timing_", "perf/", "actor/perf/")
 EVERY_STEP = ("trainer.save_freq=1", "trainer.test_freq=5", "trainer.val_before_train=false")
@@ -61,7 +62,7 @@ def test_a_run_that_is_killed_at_random_moments_ends_as_one_that_was_not(uninter
     step_s = statistics.median(row["timing_s/step"] for row in uninterrupted.steps().values())
     for _ in range(KILLS):
         run, done = launch(folder, *settings(STEPS)), _last(folder)
-        run.wait_until(lambda before=done: _last(folder) > before, 300, poll=0.01)
+        run.wait_until(lambda goal=done + STEPS_EACH: _last(folder) >= goal, 300, poll=0.01)
         time.sleep(moments.uniform(0, step_s))  # some of the next step: generation, update or checkpoint
         run.signal_all(signal.SIGKILL)
         run.process.wait()

@@ -63,6 +63,7 @@ def test_the_tree_has_every_command():
         "verify mutate",
         "algorithms table",
         "algorithms check",
+        "eval best",
         "eval compare",
         "eval report",
     }
