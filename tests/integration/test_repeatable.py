@@ -27,7 +27,8 @@ EVERY_STEP = ("trainer.save_freq=1", "trainer.test_freq=5", "trainer.val_before_
 
 
 def settings(steps: int, *further: str) -> list[str]:
-    return [f"trainer.total_training_steps={steps}", *EVERY_STEP, *further]
+    """Of runs with a gate that remembers every question, unless ``further`` names another strategy."""
+    return ["hpt.strategy=curriculum", f"trainer.total_training_steps={steps}", *EVERY_STEP, *further]
 
 
 def comparable(steps: dict[int, dict]) -> dict[int, dict]:
@@ -82,7 +83,8 @@ def _last(folder: Path) -> int:
 
 
 def test_two_launches_on_two_ranks_are_the_same_beside_each_other(launch, tmp_path):
-    overrides = settings(3, "trainer.n_gpus_per_node=2", "trainer.test_freq=3")
+    # Further rounds of rollouts have seeds of their own, too.
+    overrides = settings(3, "hpt.strategy=bread", "trainer.n_gpus_per_node=2", "trainer.test_freq=3")
     runs = [launch(tmp_path / name, *overrides) for name in ("first", "second")]
     for run in runs:
         assert run.wait(400) == 0, run.log[-3000:]
