@@ -8,6 +8,7 @@
 # run_qwen2.5_math_7b_base.sh), with the model's template. After an interruption, the same command continues. Variables:
 #
 #   OUTPUT_DIR    the run's folder, as in its training          runs/NAME
+#   CHECKPOINT    last, or best on validation, of those kept    last
 #   EVAL_DIR      folder of the results                         runs/eval/NAME
 #   BENCHMARKS    parquet file, or [a,b] with absolute paths    all files in data/benchmarks
 #   EVAL_CONFIG   eval, or eval_cpu for a CPU                   eval
@@ -17,13 +18,14 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 run="$(basename "${1:-}" .sh)"
 run="${run#run_}"
-: "${OUTPUT_DIR:=$(dirname "$here")/runs/$run}" "${EVAL_CONFIG:=eval}"
+: "${OUTPUT_DIR:=$(dirname "$here")/runs/$run}" "${EVAL_CONFIG:=eval}" "${CHECKPOINT:=last}"
 # shellcheck source=launch.sh
 source "$here/launch.sh"
 if [[ -z "$run" || "$run" == *=* || (-z "${MODEL_PATH:-}" && ! -f "$here/run_$run.sh") ]]; then
     refuse "got '${1:-}' as the script; expected one of: $(cd "$here" && echo run_*.sh); or any name with MODEL_PATH"
 fi
 shift
+[[ "$CHECKPOINT" == last || "$CHECKPOINT" == best ]] || refuse "got CHECKPOINT=$CHECKPOINT; expected last or best"
 : "${EVAL_DIR:=$root/runs/eval/$run}"
 
 trained="$OUTPUT_DIR"
@@ -43,8 +45,12 @@ else
         refuse "got $trained without a checkpoint; train with examples/run_$run.sh first, or set OUTPUT_DIR or \
 MODEL_PATH"
     fi
-    step="$(< "$trained/latest_checkpointed_iteration.txt")"
-    model="$(hydra_path "$trained/global_step_$step/actor/huggingface")"
+    if [[ "$CHECKPOINT" == best ]]; then
+        model="$("$PYTHON" -m hpt.cli eval best "$trained")"
+    else
+        model="$trained/global_step_$(< "$trained/latest_checkpointed_iteration.txt")/actor/huggingface"
+    fi
+    model="$(hydra_path "$model")"
 fi
 
 if [[ -z "${BENCHMARKS:-}" ]]; then
@@ -53,9 +59,7 @@ if [[ -z "${BENCHMARKS:-}" ]]; then
         refuse "got no parquet file in $root/data/benchmarks; make them with hpt data prepare benchmarks, or set \
 BENCHMARKS"
     fi
-    quoted=()
-    for file in "${files[@]}"; do quoted+=("$(hydra_path "$file")"); done
-    BENCHMARKS="[$(IFS=, && echo "${quoted[*]}")]"
+    BENCHMARKS="$(hydra_list "${files[@]}")"
 fi
 template=()
 if [[ "$run" == llama* ]]; then template=("prompt_template=\"$(template_of llama3.1_8b)\""); fi

@@ -8,7 +8,7 @@
 #   MODEL_PATH      the checkpoint's folder, or a hub id             models/... (hpt model prepare)
 #   TRAIN_FILE      parquet with demonstrations in `target`          data/openr1_math_46k.parquet
 #   RL_TRAIN_FILE   the training file of the second of two stages    TRAIN_FILE if that is given, else the experiment's
-#   VAL_FILE        parquet file, or [a,b] with absolute paths       data/benchmarks/math500.parquet
+#   VAL_FILE        parquet file, or [a,b] with absolute paths       data/benchmarks/{aime24,amc23,math500}.parquet
 #   OUTPUT_DIR      the run's folder; launched again, it resumes     runs/NAME, NAME from run_NAME.sh
 #   NODES           number of machines                               1
 #   GPUS_PER_NODE   number of GPUs of each machine; 8 of 80 GB, 1 of 24 GB for run_*_lora.sh
@@ -53,7 +53,6 @@ template_of() { # MODEL -> the prompt template that its file has, empty without 
 }
 
 : "${RL_TRAIN_FILE:=${TRAIN_FILE:-}}" "${TRAIN_FILE:=$(path_in paper/shared train_files)}"
-: "${VAL_FILE:=$(path_in paper/shared val_files)}"
 
 hydra_path() { # path with any characters -> absolute and quoted for Hydra; [a,b] stays a list
     local path="$1"
@@ -67,6 +66,18 @@ hydra_path() { # path with any characters -> absolute and quoted for Hydra; [a,b
     esac
     printf '"%s"' "${path//\"/\\\"}"
 }
+
+hydra_list() { # paths with any characters -> [a,b] for Hydra
+    local path quoted=()
+    for path in "$@"; do quoted+=("$(hydra_path "$path")"); done
+    (IFS=, && printf '[%s]' "${quoted[*]}")
+}
+
+if [[ -z "${VAL_FILE:-}" ]]; then
+    listed="$(sed -n 's/^ *val_files: *\[\(.*\)\]$/\1/p' recipe/hpt/config/paper/shared.yaml)"
+    read -r -a val_files <<< "${listed//,/ }"
+    VAL_FILE="$(hydra_list "${val_files[@]/#/$root/}")"
+fi
 
 model_path() { # a relative path that is no folder is a hub id, unless it begins as paths do: then it is missing
     if [[ -d "$caller/$1" || "$1" == models/* || "$1" == ./* || "$1" == ../* ]]; then

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""``hpt eval``: what to do with results folders, which ``python -m recipe.hpt.main_eval`` makes."""
+"""``hpt eval``: which checkpoint to evaluate, and what to do with the results of ``python -m recipe.hpt.main_eval``."""
 
 from pathlib import Path
 
@@ -10,12 +10,22 @@ from hpt.cli.options import MARKDOWN, OK, epilog, group
 from hpt.common.terminal import rendered
 from hpt.evaluation import compare as comparison
 from hpt.evaluation import metrics
+from hpt.evaluation.choice import best_checkpoint
 from hpt.evaluation.manifest import locked, read_manifest
 from hpt.evaluation.outputs import places, write_outputs
 
 COMPARE = "hpt eval compare runs/eval/hpt runs/eval/grpo"
-commands = group("Compare and render finished evaluations. python -m recipe.hpt.main_eval makes them.", COMPARE)
+commands = group(
+    "Choose a checkpoint; compare and render finished evaluations. python -m recipe.hpt.main_eval makes them.", COMPARE
+)
 RESAMPLES = typer.Option(metrics.RESAMPLES, help="resamples of the bootstrap")
+
+
+@commands.command(epilog=epilog("hpt eval best runs/qwen2.5_math_7b_hpt"))
+def best(folder: Path = typer.Argument(metavar="RUN", help="folder of a training")) -> int:
+    """Print the kept checkpoint whose validation score is highest."""
+    print(best_checkpoint(folder))
+    return OK
 
 
 @commands.command(epilog=epilog(f"{COMPARE} --solved-at 0.5 --markdown"))

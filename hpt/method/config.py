@@ -180,6 +180,11 @@ class HPTConfig(Settings):
         """Demonstrations that wait for an SFT step of their own; None: none waits."""
         return None if self.method.sft_batch is None else getattr(self.chosen, self.method.sft_batch)
 
+    @property
+    def remembers(self) -> bool:
+        """Whether the strategy keeps a state, which goes with checkpoints."""
+        return self.sft_batch is not None or bool(gate.gate_of(self.feedback).state_dict())
+
     def uses_demonstrations(self, rollouts: int) -> bool:
         """Whether a question with n rollouts may need its demonstration: to train on, or to draw behind.
 

@@ -77,9 +77,11 @@ class Draws:
 
     Attributes:
         hints: whether it reads the hints of the data set.
+        group: n, where the way to draw fixes it; None: any.
     """
 
     hints = False
+    group: int | None = None
 
     def next(self, known: Known, drawn: Sequence[Drawn]) -> list[Draw]:
         """The draws of the next round; none: the question is done.
@@ -210,7 +212,7 @@ class TRAPO(Draws):
     """Rounds that show more of the demonstration the less is solved; one prefix of a round is imitated."""
 
     def __init__(self, parameters: TRAPOParameters):
-        self.parameters = parameters
+        self.parameters, self.group = parameters, sum(parameters.sizes)
 
     def next(self, known: Known, drawn: Sequence[Drawn]) -> list[Draw]:
         chosen, begun = self.parameters, 0

@@ -8,7 +8,8 @@ A launch continues what the folder holds, or is refused. It is refused
   metrics or checkpoints, because the folder would mix two runs;
 - with another number of ranks, FSDP version, optimizer, trainer mode, or LoRA rank, alpha or modules, if it would
   continue a checkpoint, because that could not be loaded, would be another model, or its questions in flight and its
-  position in the data would be lost.
+  position in the data would be lost;
+- with a checkpoint that holds another strategy's state, or lacks the state that the strategy goes on from.
 
 Everything else may change: steps, frequencies, learning rate, gamma, batch, data, paths. Changes of ``SETTINGS``, which
 decide the result, are named. A record of an earlier version is read with today's names of its settings. A folder
@@ -26,11 +27,12 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from hpt.common import routing_state
 from hpt.common.digests import model_parts
 from hpt.common.errors import ConfigError
 from hpt.common.files import TRACKER, complete_checkpoints, write_whole
 from hpt.common.settings import plain
-from hpt.method.config import RENAMED
+from hpt.method.config import RENAMED, HPTConfig
 from hpt.verl_ext.trainer_modes import mode_of
 
 logger = logging.getLogger(__name__)
@@ -227,6 +229,8 @@ def compare(config: DictConfig, now: Mapping[str, Any]) -> Comparison:
         known = {**(source or {}), **_structure(record_from(checkpoint))}
         keys = LOADABLE if checkpoint.parent == folder else ("model", *LOADABLE)
         problems += _differences(known, now, keys)
+        settings = HPTConfig.from_mapping(config.hpt)
+        routing_state.load(checkpoint, settings.strategy, expected=settings.remembers)
     changes = _changes(source, now) if source is not None and not problems else ()
     return Comparison(checkpoint, source is not None, tuple(problems), changes)
 

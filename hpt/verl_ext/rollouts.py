@@ -198,6 +198,7 @@ class RolloutManager:
         """Replace a question's samples by the first round of the method's."""
         assert self.draws is not None
         known = [int(token) for token in row.get(DEMONSTRATION) or []]
+        run_seed = int(self.config.actor_rollout_ref.rollout.seed)
         question.demonstration = known[:-1]  # without EOS
         question.known = Known(
             rollouts=number,
@@ -205,7 +206,7 @@ class RolloutManager:
             demonstration=len(question.demonstration),
             text=self.tokenizer.decode(question.demonstration, skip_special_tokens=True),
             hints=list((row.get("extra_info") or {}).get("hints") or []),
-            random=Random(sample_seed(int(self.config.actor_rollout_ref.rollout.seed), step, question.name, -1 - question.first)),
+            random=Random(sample_seed(run_seed, step, question.name, -1 - question.first)),
         )
         question.asked = []
         self._further(self.draws, question, step)

@@ -318,7 +318,7 @@ class RoutedTrainerMixin(PPOTrainer):
                 if self.config.trainer.resume_mode == "resume_path"
                 else Path(self.config.trainer.default_local_dir, f"global_step_{self.global_steps}")
             )
-            state = routing_state.load(folder, self.settings.strategy, expected=bool(self._routing_state()))
+            state = routing_state.load(folder, self.settings.strategy, expected=self.settings.remembers)
             if "gate" in state:
                 self.gate.load_state_dict(state["gate"])
             if self.waiting is not None:

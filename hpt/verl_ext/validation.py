@@ -16,7 +16,6 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from hpt.common.errors import ConfigError
 from hpt.common.prompts import as_chat_template
 from hpt.method.config import HPTConfig
-from hpt.method.draws import TRAPO
 from hpt.method.estimator.composite import TEACHER, Composite, composite_of
 from hpt.method.routing import RowKind
 from hpt.method.strategies import check_feedback
@@ -113,10 +112,10 @@ def check_draws(config: DictConfig, settings: HPTConfig) -> None:
         )
     if settings.normalization == "released":
         raise ConfigError(f"{got} and hpt.normalization=released; the released code has no prefixes: set prompt")
-    if isinstance(draws, TRAPO) and sum(draws.parameters.sizes) != config.actor_rollout_ref.rollout.n:
+    if draws.group not in (None, config.actor_rollout_ref.rollout.n):
         raise ConfigError(
-            f"got hpt.params.sizes={list(draws.parameters.sizes)}; expected a sum of actor_rollout_ref.rollout.n="
-            f"{config.actor_rollout_ref.rollout.n}"
+            f"{got}, whose rounds have {draws.group} rollouts with these hpt.params, and actor_rollout_ref.rollout.n="
+            f"{config.actor_rollout_ref.rollout.n}; expected the same number"
         )
 
 

@@ -19,6 +19,9 @@ LONG = (
     "trainer.test_freq=-1",
     "trainer.val_before_train=false",
 )
+# The first samples of a run take longer than this only on a machine that does much else.
+STALL_S = 30
+STALL = f"hpt.stall_timeout={STALL_S}"
 LAST_LINES = 10
 SOCKET = "/tmp/rl-colocate-zmq-"
 REWARDS = '''
@@ -76,40 +79,32 @@ AHEAD = ("+trainer_mode=colocate_async", "reward.num_workers=1")
     ("signal_number", "message"),
     [
         (signal.SIGKILL, "error: the engine of rollout server 0 has died"),
-        (signal.SIGSTOP, "for 15 s (hpt.stall_timeout)"),
+        (signal.SIGSTOP, f"for {STALL_S} s (hpt.stall_timeout)"),
     ],
 )
 def test_an_engine_that_fails_while_verls_manager_samples_ahead_ends_the_run(launch, tmp_path, signal_number, message):
-    run = launch(tmp_path / "run", *LONG, *AHEAD, "hpt.stall_timeout=15")
+    run = launch(tmp_path / "run", *LONG, *AHEAD, STALL)
     run.wait_for_step(1, 300)
     process(run, "engine").send_signal(signal_number)
     assert message in end_of(run, 120)
 
 
-def test_an_engine_that_dies_while_it_takes_weights_is_named(launch, tmp_path):
-    run = launch(tmp_path / "run", *LONG)
-    run.wait_for_step(1, 300)
-    engine = process(run, "engine")
-    wait_for_transfer(run)
-    engine.kill()
-    assert "error: the engine of rollout server 0 has died" in end_of(run, 90)
-
-
 def test_an_engine_that_hangs_while_it_takes_weights_ends_the_run_in_the_stated_time(launch, tmp_path):
-    run = launch(tmp_path / "run", *LONG, "hpt.stall_timeout=15")
+    run = launch(tmp_path / "run", *LONG, STALL)
     run.wait_for_step(1, 300)
     engine = process(run, "engine")
     wait_for_transfer(run)
     engine.send_signal(signal.SIGSTOP)
-    message = "the engines of the rollout servers have not taken the weights for 15 s (hpt.stall_timeout)"
+    message = f"the engines of the rollout servers have not taken the weights for {STALL_S} s (hpt.stall_timeout)"
     assert message in end_of(run, 120)
 
 
 def test_an_engine_that_hangs_ends_the_run_in_the_stated_time(launch, tmp_path):
-    run = launch(tmp_path / "run", *LONG, "hpt.stall_timeout=15")
+    run = launch(tmp_path / "run", *LONG, STALL)
     run.wait_for_step(1, 300)
     process(run, "engine").send_signal(signal.SIGSTOP)
-    assert "has not finished one of its 32 samples for 15 s (hpt.stall_timeout)" in end_of(run, 120)
+    message = f"has not finished one of its 32 samples for {STALL_S} s (hpt.stall_timeout)"
+    assert message in end_of(run, 120)
 
 
 def test_a_reward_function_that_raises_is_named(launch, tmp_path):

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from hpt.common.training_log import read_run
 from tests.helpers.processes import ROOT
+from tests.helpers.strategies import assert_trained
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
@@ -82,6 +83,9 @@ def test_sft_then_grpo_is_a_chain_of_two_runs_whose_copies_are_merged(task, tmp_
     assert f"'path': '{sft / 'huggingface'}'" in output  # the second run's model
     assert_merged(sft, task / "base_model")
     assert_merged(grpo, sft / "huggingface")
+    steps = list(read_run(tmp_path / "sft").steps.values())
+    assert_trained(steps, output, {"loss_sft"})
+    assert all("timing_s/gen" not in step for step in steps)
     before = read_run(tmp_path / "grpo").steps
 
     # Again, with another step: the first stage is finished, the second one resumes.

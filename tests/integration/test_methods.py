@@ -28,6 +28,10 @@ METHODS: list[tuple[str, dict, set[str]]] = [
     ("demonstrations by GRPO", {**REINFORCED, "demonstration_algorithm": "grpo"}, {"off", "demonstrations"}),
     ("rl_plus_offline", {**REINFORCED, "demonstration_algorithm": "rl_plus_offline"}, {"off", "demonstrations"}),
     ("self_distill", {"strategy": "self_distill", **GATED}, {"sft", "rollouts"}),
+    ("off_on", {"strategy": "off_on", "gamma": 0.25, "gamma_off": 0.75}, {"off", "demonstrations"}),
+    ("mix_on", {"strategy": "mix_on", "gamma": 0.5, "sft_coef": 0.1}, {"off", "sft", "demonstrations"}),
+    # The rollouts of a group are one more here than the strategy samples by itself.
+    ("rl_plus", {"strategy": "rl_plus"}, {"off", "demonstrations", "rollouts"}),
     ("superrl", {"strategy": "superrl", "gamma": 0.25}, {"sft", "demonstrations"}),
     ("mix", {"strategy": "mix"}, {"rl", "sft", "demonstrations", "rollouts"}),
     ("chord", {"strategy": "chord"}, {"sft", "demonstrations"}),
@@ -61,16 +65,14 @@ def write_with_hints(source: Path, target: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows), target)
 
 
-@pytest.fixture(scope="module")
-def steps(launch, task, tmp_path_factory):
-    """Metrics of each method's step."""
-    folder = tmp_path_factory.mktemp("methods")
+def tour(launch, task, folder: Path, methods: list[dict], *overrides: str) -> list[dict]:
+    """The metrics of one training that takes a step with each method."""
     write_with_hints(task / "train.parquet", folder / "train.parquet")
-    (folder / "tour.json").write_text(json.dumps([settings for _, settings, _ in METHODS]))
+    (folder / "tour.json").write_text(json.dumps(methods))
     run = launch(
         folder / "run",
         f"data.train_files={folder / 'train.parquet'}",
-        f"trainer.total_training_steps={len(METHODS)}",
+        f"trainer.total_training_steps={len(methods)}",
         "trainer.total_epochs=100",
         "trainer.save_freq=-1",
         "trainer.test_freq=-1",
@@ -79,15 +81,23 @@ def steps(launch, task, tmp_path_factory):
         "hpt.strategy=rl_only",
         "data.train_batch_size=32",  # enough that some questions are solved by some of their rollouts only
         "actor_rollout_ref.actor.ppo_mini_batch_size=16",
-        "actor_rollout_ref.actor.optim.lr=1e-5",  # the base model's rollouts stay as mixed as they are
+        "actor_rollout_ref.actor.optim.lr=0",  # the base model's rollouts stay as mixed as they are
         "actor_rollout_ref.actor.use_kl_loss=true",  # for log pi_0
         "actor_rollout_ref.actor.kl_loss_coef=0",
+        *overrides,
         TOUR=str(folder / "tour.json"),
         PYTHONPATH=str(Path(__file__).resolve().parents[1] / "helpers"),
     )
     assert run.wait(600) == 0, run.log[-3000:]
     assert "TransferQueue is empty" in run.log
-    return dict(zip((name for name, _, _ in METHODS), run.steps().values(), strict=True))
+    return list(run.steps().values())
+
+
+@pytest.fixture(scope="module")
+def steps(launch, task, tmp_path_factory):
+    """Metrics of each method's step."""
+    made = tour(launch, task, tmp_path_factory.mktemp("methods"), [settings for _, settings, _ in METHODS])
+    return dict(zip((name for name, _, _ in METHODS), made, strict=True))
 
 
 @pytest.mark.parametrize(("name", "acts"), [(name, acts) for name, _, acts in METHODS])
@@ -117,3 +127,14 @@ def test_the_rows_are_those_of_the_methods(steps):
     assert steps["bread"]["hpt/rollouts_discarded"] > 0 and steps["trapo"]["hpt/rollouts_discarded"] == 0
     assert steps["mix"]["hpt/coefficient_sft"] == pytest.approx(0.1)
     assert steps["relift"]["hpt/rows_demonstration"] == 30 and steps["relift"]["hpt/demonstrations_waiting"] == 2
+
+
+def test_two_ranks_make_the_same_steps(steps, launch, task, tmp_path):
+    """The learning rate is 0, so that no step depends on the rounding of those before it."""
+    methods = [settings for _, settings, _ in METHODS]
+    for name, two in zip(steps, tour(launch, task, tmp_path, methods, "trainer.n_gpus_per_node=2"), strict=True):
+        one = steps[name]
+        for count in ("rows_rollout", "rows_demonstration", "rollout_accuracy", "tokens_trained", "tokens_sampled"):
+            assert one[f"hpt/{count}"] == two[f"hpt/{count}"], (name, count)
+        for value in ("loss_rl", "loss_off", "loss_sft", "grad_norm"):
+            assert one[f"hpt/{value}"] == pytest.approx(two[f"hpt/{value}"], rel=2e-3, abs=1e-5), (name, value)

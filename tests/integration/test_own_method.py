@@ -7,6 +7,7 @@ import pyarrow.parquet
 import pytest
 
 from tests.helpers.processes import python_path
+from tests.helpers.strategies import assert_trained
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -19,7 +20,7 @@ def one_more(response, gold):
     return Verdict("correct" if answer.isdigit() and int(answer) + 1 == int(gold) else "wrong", answer)
 
 def fading(mean):
-    return mean, 0, 1 - mean
+    return mean, 0.25 * (1 - mean), 0.75 * (1 - mean)
 """
 
 
@@ -47,7 +48,10 @@ def test_algorithm_gate_and_verifier_of_ones_own(launch, task, tmp_path):
         PYTHONPATH=python_path(tmp_path),
     )
     assert run.wait(400) == 0, run.log[-3000:]
-    steps = run.steps().values()
+    steps = list(run.steps().values())
+    assert_trained(steps, run.log, {"loss_rl", "loss_off", "loss_sft"})
     assert any(step["hpt/rollout_accuracy"] > 0 for step in steps)
-    assert any(step["hpt/loss_rl"] != 0 for step in steps)
-    assert all(0 < step["hpt/coefficient_sft"] < 1 for step in steps)
+    for step in steps:
+        wrong = 1 - step["hpt/rollout_accuracy"]
+        assert step["hpt/coefficient_sft"] == pytest.approx(0.75 * wrong)
+        assert step["hpt/coefficient_off"] == pytest.approx(0.25 * wrong)

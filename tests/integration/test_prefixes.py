@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Samples that continue a demonstration, from the data set to the trained rows."""
+"""Samples that continue a demonstration, from the data set to the trained rows, in a training by GRPO."""
 
 import json
 
@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hpt.common.tokenizers import load_tokenizer
+from tests.helpers.strategies import assert_trained
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -30,10 +31,15 @@ def test_a_sample_continues_the_prefix_that_the_data_gives(launch, task, tmp_pat
     (tmp_path / "prefixed.py").write_text(PREFIXED)
     run = launch(
         tmp_path / "run",
-        "trainer.total_training_steps=1",
+        "trainer.total_training_steps=2",
         "trainer.val_before_train=false",
         "trainer.test_freq=-1",
+        "trainer.save_freq=-1",
         "hpt.strategy=rl_only",
+        "hpt.rollout_algorithm=grpo",
+        "hpt.clip_ratio=[0.2,0.3]",
+        # Enough questions that some are solved by some of their rollouts only.
+        "data.train_batch_size=32",
         "actor_rollout_ref.actor.entropy_coeff=1e-4",  # keeps the rows of unanimous groups
         f"data.custom_cls.path={tmp_path / 'prefixed.py'}",
         "data.custom_cls.name=Prefixed",
@@ -43,11 +49,13 @@ def test_a_sample_continues_the_prefix_that_the_data_gives(launch, task, tmp_pat
     tokenizer = load_tokenizer(str(task / "base_model"), "task")
     targets = {row["prompt"][0]["content"]: row["target"] for row in pq.read_table(task / "train.parquet").to_pylist()}
     rows = [json.loads(line) for line in (tmp_path / "rollouts" / "1.jsonl").read_text().splitlines()]
-    assert len(rows) == 8 * 4
+    assert len(rows) == 32 * 4
     for row in rows:
         sample = int(row["uid"].split("_")[1])
         (target,) = [target for prompt, target in targets.items() if prompt in row["input"]]
         text = target if isinstance(target, str) else target[-1]["content"]
         prefix = tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)[:sample])
         assert row["output"].startswith(prefix.strip()), (row, prefix)
-    assert run.steps()[1]["hpt/rows_rollout"] == len(rows)
+    steps = run.steps()
+    assert steps[1]["hpt/rows_rollout"] == len(rows)
+    assert_trained(list(steps.values()), run.log, {"loss_rl"})

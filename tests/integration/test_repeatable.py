@@ -17,16 +17,18 @@ from tests.helpers.checkpoints import parameters
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(1500)]
 
-KILLS = 12
-# An epoch has 12 steps, so the order of the second epoch counts, too. A launch may make two steps.
-STEPS = 2 * KILLS + 4
+# A launch makes 3 checkpoints and is killed. An epoch has 12 steps, so the last two launches resume in the second.
+KILLS, STEPS_EACH = 5, 3
+# A launch may get to one checkpoint more before it is killed.
+STEPS = (STEPS_EACH + 1) * KILLS + 2
 # Timings, memory and what follows from them differ between any two launches.
 VARYING = ("timing_", "perf/", "actor/perf/")
 EVERY_STEP = ("trainer.save_freq=1", "trainer.test_freq=5", "trainer.val_before_train=false")
 
 
 def settings(steps: int, *further: str) -> list[str]:
-    return [f"trainer.total_training_steps={steps}", *EVERY_STEP, *further]
+    """Of runs with a gate that remembers every question, unless ``further`` names another strategy."""
+    return ["hpt.strategy=curriculum", f"trainer.total_training_steps={steps}", *EVERY_STEP, *further]
 
 
 def comparable(steps: dict[int, dict]) -> dict[int, dict]:
@@ -61,7 +63,7 @@ def test_a_run_that_is_killed_at_random_moments_ends_as_one_that_was_not(uninter
     step_s = statistics.median(row["timing_s/step"] for row in uninterrupted.steps().values())
     for _ in range(KILLS):
         run, done = launch(folder, *settings(STEPS)), _last(folder)
-        run.wait_until(lambda before=done: _last(folder) > before, 300, poll=0.01)
+        run.wait_until(lambda goal=done + STEPS_EACH: _last(folder) >= goal, 300, poll=0.01)
         time.sleep(moments.uniform(0, step_s))  # some of the next step: generation, update or checkpoint
         run.signal_all(signal.SIGKILL)
         run.process.wait()
@@ -81,7 +83,8 @@ def _last(folder: Path) -> int:
 
 
 def test_two_launches_on_two_ranks_are_the_same_beside_each_other(launch, tmp_path):
-    overrides = settings(3, "trainer.n_gpus_per_node=2", "trainer.test_freq=3")
+    # Further rounds of rollouts have seeds of their own, too.
+    overrides = settings(3, "hpt.strategy=bread", "trainer.n_gpus_per_node=2", "trainer.test_freq=3")
     runs = [launch(tmp_path / name, *overrides) for name in ("first", "second")]
     for run in runs:
         assert run.wait(400) == 0, run.log[-3000:]

@@ -64,6 +64,7 @@ def test_the_tree_has_every_command():
         "algorithms table",
         "algorithms methods",
         "algorithms check",
+        "eval best",
         "eval compare",
         "eval report",
     }

@@ -21,7 +21,7 @@ _OPTIM, _VALIDATION = f"{_ACTOR}.optim", f"{_ROLLOUT}.val_kwargs"
 
 SHARED: dict[str, Any] = {
     "data.train_batch_size": 128, "data.max_prompt_length": 1024, "data.max_response_length": 8192,
-    "data.shuffle": True, "data.prompt_template": None,
+    "data.shuffle": True, "data.seed": 1, "data.prompt_template": None,
     f"{_ACTOR}.ppo_mini_batch_size": 64, f"{_ACTOR}.ppo_epochs": 1, f"{_ACTOR}.entropy_coeff": 0.0,
     f"{_ACTOR}.use_kl_loss": False,
     f"{_OPTIM}.optimizer": "AdamW", f"{_OPTIM}.lr": 5e-6, f"{_OPTIM}.betas": [0.9, 0.999],
@@ -36,11 +36,13 @@ SHARED: dict[str, Any] = {
     "hpt.rollout_algorithm": None, "hpt.length": None, "hpt.demonstration_score": "one",
     f"{_ACTOR}.use_dynamic_bsz": True, f"{_ACTOR}.ppo_max_token_len_per_gpu": 18432,
 }  # fmt: skip
+VALIDATION = ("aime24", "amc23", "math500")
+"""The benchmarks of the released scripts' validation."""
 # The released scripts and code: all of it beside the method's own settings that is arithmetic.
 RELEASED: dict[str, Any] = {
     "hpt.normalization": "released", "hpt.demonstration_score": "verified",
     f"{_ACTOR}.ppo_max_token_len_per_gpu": 32768, f"{_ROLLOUT}.log_prob_max_token_len_per_gpu": 32768,
-    f"{_ACTOR}.entropy_coeff": 0.001, f"{_OPTIM}.lr_warmup_steps": 1,
+    f"{_ACTOR}.entropy_coeff": 0.001, f"{_OPTIM}.lr_warmup_steps": 1, "data.seed": 47,
 }  # fmt: skip
 _GROUP_OF_8 = {f"{_OPTIM}.lr": 1e-6, f"{_ROLLOUT}.n": 7}
 METHODS: dict[str, dict[str, Any]] = {

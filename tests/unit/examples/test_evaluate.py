@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command that examples/evaluate.sh hands to the evaluation."""
 
+import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from tests.unit.examples.published import LLAMA_TEMPLATE
-from tests.unit.examples.test_scripts import Launches, copy_of_the_checkout
+from tests.unit.examples.test_scripts import RECORDER, ROOT, Launches, copy_of_the_checkout, program
 
 
 @pytest.fixture
@@ -54,6 +56,34 @@ def test_the_last_checkpoint_with_the_overrides(launches, tmp_path):
     }
 
 
+def run_with_validations(launches: Launches, scores: dict[int, tuple[float, float]]) -> None:
+    """Write checkpoints of steps 50 and 100, and the scores of validation; ``hpt`` runs for real."""
+    lines = [
+        {"step": step, "data": {"val-core/aime24/acc/mean@8": aime, "val-core/math500/acc/mean@8": math}}
+        for step, (aime, math) in scores.items()
+    ]
+    for step in (50, 100):
+        trained(launches.folder / "run", step)
+    (launches.folder / "run" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    real = f'[[ "$2" != hpt.cli ]] || PYTHONPATH="{ROOT}" exec "{sys.executable}" "$@"\n'
+    program(launches.folder / "python", RECORDER.replace("set -eu\n", f"set -eu\n{real}"))
+
+
+def test_the_best_checkpoint_has_the_highest_mean_over_the_validation_files(launches):
+    # Step 10 is no checkpoint, and step 100 is better on the larger file alone.
+    run_with_validations(launches, {10: (0.9, 0.9), 50: (0.4, 0.6), 100: (0.2, 0.7)})
+    done = evaluate(launches, "run_qwen2.5_math_7b_hpt.sh", BENCHMARKS="/a.parquet", CHECKPOINT="best")
+    assert done.returncode == 3, done.stderr
+    assert values_of(launches)["model"] == f"{launches.folder}/run/global_step_50/actor/huggingface"
+
+
+def test_a_checkpoint_without_a_validation_cannot_be_compared(launches):
+    run_with_validations(launches, {50: (0.4, 0.6)})
+    done = evaluate(launches, "run_qwen2.5_math_7b_hpt.sh", BENCHMARKS="/a.parquet", CHECKPOINT="best")
+    assert done.returncode == 2 and "got no validation at step 100" in done.stderr
+    assert launches.commands == []
+
+
 def test_llama_gets_the_template_of_its_training(launches):
     trained(launches.folder / "run", 1)
     evaluate(launches, "run_llama3.1_8b_hpt.sh", BENCHMARKS="/a.parquet")
@@ -91,6 +121,7 @@ def test_a_base_model_does_not_pass_for_the_trained_model(launches):
         (["run_qwen.sh"], {}, "got 'run_qwen.sh' as the script; expected one of: run_llama3.1_8b_grpo.sh"),
         (["n=8"], {}, "got 'n=8' as the script"),
         (["run_qwen2.5_math_7b_hpt.sh"], {}, "train with examples/run_qwen2.5_math_7b_hpt.sh first"),
+        (["run_qwen2.5_math_7b_hpt.sh"], {"CHECKPOINT": "first"}, "got CHECKPOINT=first; expected last or best"),
         (["x"], {"MODEL_PATH": "/m"}, "data/benchmarks; make them with hpt data prepare benchmarks"),
     ],
 )  # fmt: skip

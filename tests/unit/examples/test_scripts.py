@@ -29,6 +29,7 @@ from tests.unit.examples.published import (
     RELEASED_METHODS,
     RL_STEPS,
     ROWS,
+    VALIDATION,
     Row,
     settings_of,
 )
@@ -261,7 +262,7 @@ def test_defaults_are_in_the_checkout(tmp_path, row):
     started_in = (launches.folder / "folders").read_text().splitlines()
     assert started_in == [str(checkout)] * len(row.stages)
     assert values["data.train_files"] == f"{checkout}/data/openr1_math_46k.parquet"
-    assert values["data.val_files"] == f"{checkout}/data/benchmarks/math500.parquet"
+    assert values["data.val_files"] == [f"{checkout}/data/benchmarks/{name}.parquet" for name in VALIDATION]
     assert values[MODEL] == f"{checkout}/{BASE_MODELS[row.model]}"
     folder = f"{checkout}/runs/{row.name}"
     assert values[FOLDER] == (folder if len(row.stages) == 1 else f"{folder}/sft")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig, AutoTokenizer
 
+from hpt.common import routing_state
 from hpt.common.digests import model_parts
 from hpt.common.errors import ConfigError
 from hpt.common.files import DATA_STATE, TRACKER
@@ -282,6 +283,27 @@ def test_a_named_checkpoint_of_another_strategy_can_be_continued(now, started, t
     assert launched(now, **changes).checkpoint == started / "global_step_4"
     message = refused(now, **changes, trainer__n_gpus_per_node=2)
     assert "n_gpus_per_node is 2 and was 1" in message
+
+
+@pytest.mark.parametrize(
+    ("strategy", "state", "part"),
+    [
+        ("relift", None, "without routing.json; hpt.strategy=relift goes on from a state that this file holds"),
+        ("relift", "sasr", "got hpt.strategy=relift and the checkpoint"),
+        ("rl_only", "sasr", "routing.json holds the state of sasr"),
+    ],
+)
+def test_a_named_checkpoint_with_another_strategys_state_is_refused(now, started, tmp_path, strategy, state, part):
+    if state:
+        routing_state.save(started / "global_step_4", state, {"gate": {"first_norm": 1.0, "last_norm": 1.0}})
+    changes = {
+        "hpt__strategy": strategy,
+        "trainer__default_local_dir": str(tmp_path / "other"),
+        "trainer__resume_mode": "resume_path",
+        "trainer__resume_from_path": str(started / "global_step_4"),
+    }
+    message = refused(now, **changes)
+    assert part in message and "trainer.resume_mode=disable" in message
 
 
 def test_a_named_checkpoint_has_to_fit_the_model(now, started, tmp_path, other_model):

@@ -234,6 +234,20 @@ def test_loss_function_of_the_worker():
     assert re.search(r"loss_function\(\s*model_output=\w+, data=\w+, dp_group=", source)
 
 
+def test_log_prob_passes():
+    from verl.trainer.ppo.v1.trainer_base import PPOTrainer
+    from verl.workers.engine_workers import ActorRolloutRefWorker
+    from verl.workers.utils.padding import response_from_nested
+
+    for name in ("compute_log_prob", "compute_ref_log_prob"):
+        assert callable(getattr(ActorRolloutRefWorker, name))
+    assert names(response_from_nested) == ["tensor", "response_mask"]
+    source = inspect.getsource(PPOTrainer._compute_ref_log_prob)
+    for text in ('"calculate_entropy"', '"compute_loss"', '"temperature"', '"no_lora_adapter"', '"log_probs"'):
+        assert text in source, text
+    assert "ref_policy_wg.compute_ref_log_prob(" in source and "actor_rollout_wg.compute_log_prob(" in source
+
+
 def test_metric_sum():
     from verl.utils.metric import AggregationType, Metric, reduce_metrics
 
