@@ -127,8 +127,34 @@ REFUSED = [
         ("use_dynamic_bsz=False without", "rollout.log_prob_micro_batch_size_per_gpu"),
     ),
     (
-        {"hpt__strategy": "off_on", "hpt__demonstration_algorithm": "grpo"},
-        ("hpt.demonstration_algorithm=grpo", "pi_old", "expected one of luffy_offline, reinforce, srft_offline"),
+        {"hpt__strategy": "off_on", "hpt__demonstration_algorithm": "rlsd"},
+        ("hpt.demonstration_algorithm=rlsd", "which reads teacher_log_prob"),
+    ),
+    (
+        {"hpt__sft_algorithm": "grpo"},
+        ("hpt.sft_algorithm=grpo, which weighs tokens by an advantage", "expected one of chord_phi, dft, eaft"),
+    ),
+    (
+        {"hpt__sft_algorithm": "trsft", "hpt__sft_params": {"alpha": 2.0}},
+        ("hpt.sft_params: got alpha=2.0; expected a number in [0, 1]",),
+    ),
+    (
+        {"hpt__sft_algorithm": "iw_sft"},
+        ("hpt.sft_algorithm=iw_sft, which reads log pi_0", "actor_rollout_ref.actor.use_kl_loss=true"),
+    ),
+    (
+        {"hpt__strategy": "sft_only", "hpt__sft_algorithm": "self_distill"},
+        ("hpt.sft_algorithm=self_distill, by which a teacher scores rollouts", "choose a strategy that samples"),
+    ),
+    ({"hpt__teacher_prompt": "{question}"}, ("got hpt.teacher_prompt without {demonstration}",)),
+    (
+        {"hpt__strategy": "trapo", "actor_rollout_ref__rollout__n": 4},
+        ("whose rounds have 8 rollouts", "actor_rollout_ref.rollout.n=4"),
+    ),
+    ({"hpt__strategy": "scaf_grpo"}, ("got data.train_files without a hint", "extra_info.hints")),
+    (
+        {"hpt__strategy": "uft", "actor_rollout_ref__rollout__agent__agent_loop_manager_class": None},
+        ("got hpt.strategy=uft, which draws behind prefixes or in rounds", "hpt.verl_ext.rollouts.RolloutManager"),
     ),
     ({"data__train_batch_size": 4096}, ("96 questions for batches of 4096", "lower data.train_batch_size")),
     ({"data__max_prompt_length": 4}, ("96 of 96 have more than data.max_prompt_length=4", "the longest")),
