@@ -47,7 +47,7 @@ UNSUPPORTED = (
     Unsupported(
         "AMFT",
         "arXiv 2508.06944",
-        "takes part in the optimizer: a gradient of the weight of SFT; its arXiv record reports an investigation",
+        "takes part in the optimizer: a gradient of the weight of SFT",
     ),
     Unsupported("ASFT", "arXiv 2509.23753", "needs the logits of the whole vocabulary: a KL term to the start policy"),
     Unsupported("GIFT", "arXiv 2601.09233", "needs the logits of the whole vocabulary: its target is a distribution"),

@@ -27,7 +27,7 @@ EVERY_STEP = ("trainer.save_freq=1", "trainer.test_freq=5", "trainer.val_before_
 
 
 def settings(steps: int, *further: str) -> list[str]:
-    """Of runs with a gate that remembers every question, unless ``further`` names another strategy."""
+    """Settings with a gate that remembers every question, unless ``further`` names another strategy."""
     return ["hpt.strategy=curriculum", f"trainer.total_training_steps={steps}", *EVERY_STEP, *further]
 
 
