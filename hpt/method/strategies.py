@@ -306,11 +306,6 @@ def trains_on_demonstrations(feedback: gate.Feedback | gate.Gate, rollouts: int)
     return not {"off", "sft"}.isdisjoint(gate.gate_of(feedback, rollouts).terms)
 
 
-def reinforces_demonstrations(feedback: gate.Feedback | gate.Gate, rollouts: int) -> bool:
-    """Whether a question with n rollouts may have an RL term for its demonstration."""
-    return "off" in gate.gate_of(feedback, rollouts).terms
-
-
 def import_plugins(plugins: Sequence[str], setting: str = "hpt.plugins") -> None:
     """Import the modules that register a user's own algorithms or kinds of answers.
 
