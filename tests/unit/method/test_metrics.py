@@ -71,6 +71,7 @@ def test_a_batch_by_hand():
         "hpt/rows_demonstration": 2,
         "hpt/tokens_trained": 80,
         "hpt/tokens_sampled": 40,
+        "hpt/rollouts_discarded": 0,
     }
 
 

@@ -487,10 +487,16 @@ def prepared(config, files, folder, **changes):
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 def test_each_strategy_is_one_override(config, files, tmp_path, strategy):
     n = config.actor_rollout_ref.rollout.n
-    config = prepared(config, files, tmp_path, hpt__strategy=strategy)
+    rounds = {"sizes": [2, 1, 1], "ratios": [0, 0.5, 1], "thresholds": [0, 0.5, 1]}  # n is 4
+    changes = {"hpt__params": rounds} if strategy == "trapo" else {}
+    if strategy == "scaf_grpo":
+        with pytest.raises(ConfigError, match=r"got data.train_files without a hint"):
+            prepared(config, files, tmp_path, hpt__strategy=strategy)
+        return
+    config = prepared(config, files, tmp_path, hpt__strategy=strategy, **changes)
     # A demonstration takes the place of a rollout.
     assert config.actor_rollout_ref.rollout.n == n - (strategy in ("luffy", "srft", "rl_plus"))
-    assert config.actor_rollout_ref.actor.calculate_entropy is (strategy == "srft")
+    assert config.actor_rollout_ref.actor.calculate_entropy is (strategy in ("srft", "prefix_rft"))
 
 
 @pytest.mark.parametrize("strategy", ["luffy", "srft", "rl_plus"])

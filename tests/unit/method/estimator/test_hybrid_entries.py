@@ -35,7 +35,7 @@ ENTRIES = [
     ("rlsd", {}),
     ("rlsd", {"clip_ratio": None, "lam": 1.0, "eps": 1.0}),
 ]
-READS = {"eaft": "entropy", "iw_sft": "initial_log_prob", "nft": "mean_score"}
+READS = {"prefix_rft": "entropy", "eaft": "entropy", "iw_sft": "initial_log_prob", "nft": "mean_score"}
 READS |= dict.fromkeys(("self_distill", "rlsd"), "teacher_log_prob")
 
 
@@ -169,10 +169,10 @@ def test_values_and_slopes_are_finite_at_the_extremes(name, params, dtype, log_p
     scores = (0.0, 0.5, 1.0) if READS.get(name) == "mean_score" else (other,)
     for advantage in (1.0, -1.0, 0.0):
         for value in scores:
-            inputs = {READS[name]: abs(value) if name == "eaft" else value} if name in READS else {}
+            inputs = {READS[name]: abs(value) if READS[name] == "entropy" else value} if name in READS else {}
             surrogate, slope, _ = one_token(name, log_prob, other, advantage, dtype, **params, **inputs)
             assert math.isfinite(surrogate) and math.isfinite(slope)
-            if advantage == 0 and name in ("rl_plus_offline", "raft", "topr", "nft", "max_rl", "rlsd"):
+            if advantage == 0 and name in ("rl_plus_offline", "prefix_rft", "raft", "topr", "nft", "max_rl", "rlsd"):
                 assert (surrogate, slope) == (0, 0)
 
 
