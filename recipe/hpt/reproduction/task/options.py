@@ -61,9 +61,6 @@ def write_files(
 ) -> list[Path]:
     """Write the task, and print what was done to its demonstrations if anything was.
 
-    `SUMMARY` is written where the settings are not the defaults, and `COVERED` where some questions have a
-    demonstration and others have none. What an earlier call left of these two is removed.
-
     Args:
         folder: folder to write into, made if missing.
         seed: seed of the task.
@@ -75,19 +72,35 @@ def write_files(
     Returns:
         The paths of the question files.
     """
-    paths = [*write_task(folder, seed, train_size, val_per_level, demonstrations=demonstrations)]
+    train_path, val_path = write_task(folder, seed, train_size, val_per_level, demonstrations=demonstrations)
+    made, text = write_notes(train_path, demonstrations, seed)
+    if text:
+        print(text)
+    further = write_extra_sets(folder, seed, val_per_level) if extra_sets else []
+    return [train_path, val_path, *made, *further]
+
+
+def write_notes(train_path: Path, demonstrations: Demonstrations, seed: int) -> tuple[list[Path], str]:
+    """Write what belongs beside a training file: its summary, and its questions with a demonstration.
+
+    `SUMMARY` is written where the settings are not the defaults, and `COVERED` where some questions have a
+    demonstration and others have none. What an earlier call left of these two is removed.
+
+    Returns:
+        The further question files, and the summary in words.
+    """
+    folder = train_path.parent
     for name in (SUMMARY, COVERED):
         (folder / name).unlink(missing_ok=True)
-    if demonstrations.label:
-        rows = pq.read_table(paths[0]).to_pylist()
-        print(write_summary(folder, demonstrations, seed, rows))
-        covered = [row for row in rows if row["extra_info"]["demonstration"] != NONE]
-        if 0 < len(covered) < len(rows):
-            paths.append(folder / COVERED)
-            write_parquet(covered, paths[-1])
-    if extra_sets:
-        paths += write_extra_sets(folder, seed, val_per_level)
-    return paths
+    if not demonstrations.label:
+        return [], ""
+    rows = pq.read_table(train_path).to_pylist()
+    text = write_summary(folder, demonstrations, seed, rows)
+    covered = [row for row in rows if row["extra_info"]["demonstration"] != NONE]
+    if not 0 < len(covered) < len(rows):
+        return [], text
+    write_parquet(covered, folder / COVERED)
+    return [folder / COVERED], text
 
 
 def check_length(style: str, max_response_length: int, max_target_length: int | None) -> None:
