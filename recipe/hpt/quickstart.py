@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole job on a laptop: make the built-in task and its base model, train with HPT, and show the result.
 
-python -m recipe.hpt.quickstart [--seed S] [--out DIR] [overrides of config/quickstart.yaml]
+python -m recipe.hpt.quickstart [--seed S] [--out DIR] [options for the demonstrations] [overrides of quickstart.yaml]
 """
 
 import argparse
@@ -14,8 +14,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from hpt.common.errors import ConfigError
 from hpt.common.training_log import METRICS_FILE
 from recipe.hpt.launch import LOG_FILE, ROOT, run_training, steps_until_end
+from recipe.hpt.reproduction.task.options import add_options, check_length, demonstrations_of, write_files
 
 PLOT_FILE = "training.png"
 LOG_LINES = 15
@@ -29,6 +31,7 @@ def _arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, lis
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the task, the base model and the run")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "quickstart", help="folder to write into")
+    add_options(parser)
     options, overrides = parser.parse_known_args(arguments)
     wrong = [item for item in overrides if item.startswith("-") or "=" not in item]
     if wrong:
@@ -62,11 +65,11 @@ def new_run_folder(out: Path, seed: int) -> Path:
     return folder
 
 
-def _overrides(folder: Path, task: Path, seed: int) -> list[str]:
+def _overrides(folder: Path, task: Path, questions: Path, seed: int) -> list[str]:
     """What this run sets in config/quickstart.yaml."""
     return [
-        f"data.train_files={task / 'train.parquet'}",
-        f"data.val_files={task / 'val.parquet'}",
+        f"data.train_files={questions / 'train.parquet'}",
+        f"data.val_files={questions / 'val.parquet'}",
         f"data.seed={seed}",
         f"actor_rollout_ref.model.path={task / 'base_model'}",
         f"actor_rollout_ref.rollout.seed={seed}",
@@ -127,17 +130,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from recipe.hpt.configs import compose
 
     try:
+        demonstrations = demonstrations_of(options)
         task = options.out / f"task-seed{options.seed}"
+        questions = task / demonstrations.label  # the base model is the same for all demonstrations
         folder = new_run_folder(options.out, options.seed)
-        overrides = [*_overrides(folder, task, options.seed), *given]
-        total_steps = compose(overrides).trainer.total_training_steps
+        overrides = [*_overrides(folder, task, questions, options.seed), *given]
+        config = compose(overrides)
+        total_steps = config.trainer.total_training_steps
+        check_length(demonstrations.style, config.data.max_response_length, config.data.max_target_length)
         make_task(task, options.seed)
+        if demonstrations.label or options.extra_sets:
+            write_files(questions, options.seed, demonstrations, options.extra_sets)
         folder.mkdir(parents=True)
         status = train(folder, overrides, total_steps)
     except HydraException as error:
         from hpt.verl_ext.names import explain
 
         print(f"error: {explain(str(error))}", file=sys.stderr)
+        return 2
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

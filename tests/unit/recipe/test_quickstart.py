@@ -43,6 +43,32 @@ def test_the_seed_and_the_folder_reach_the_training_and_the_files_are_named(comm
     assert (folder / "training.png").exists()
 
 
+def test_other_demonstrations_have_a_folder_of_their_own_and_the_same_base_model(command, tmp_path, capsys):
+    status, (overrides,) = command("--wrong-step", "0.3", "--coverage", "0.25", "--extra-sets")
+    task = tmp_path / "out" / "task-seed3"
+    questions = task / "wrong_step0.3-coverage0.25"
+    assert status == 0 and "wrong_step" in capsys.readouterr().out
+    assert f"data.train_files={questions / 'train.parquet'}" in overrides
+    assert f"actor_rollout_ref.model.path={task / 'base_model'}" in overrides
+    assert all((questions / f"{name}.parquet").is_file() for name in ("train", "val", "forgetting", "ood_level"))
+
+
+def test_a_style_that_the_limits_do_not_fit_is_refused_before_anything_is_written(command, tmp_path, capsys):
+    assert command("--style", "verbose") == (2, [])
+    assert "data.max_response_length=100" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    status, (overrides,) = command("--style", "verbose", "data.max_response_length=128")
+    assert status == 0 and "data.max_response_length=128" in overrides
+
+
+@pytest.mark.parametrize("arguments", [("--style", "loud"), ("--coverage", "1.5")])
+def test_wrong_settings_of_the_demonstrations_are_refused(command, tmp_path, capsys, arguments):
+    assert command(*arguments) == (2, [])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and arguments[1] in line
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_second_run_keeps_the_first(tmp_path, monkeypatch):
     monkeypatch.setattr(quickstart.time, "strftime", lambda _: "now")
     folders = []

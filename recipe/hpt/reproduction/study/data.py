@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from recipe.hpt.reproduction.task.demonstrations import Demonstrations
+from recipe.hpt.reproduction.task.options import write_notes
 from recipe.hpt.reproduction.task.questions import (
     TRAIN_LEVELS,
     VAL_LEVELS,
@@ -28,26 +30,31 @@ def write_splits(
     seed: int,
     train_size: int = TRAIN_SIZE,
     per_level: int = HELD_OUT_PER_LEVEL,
+    demonstrations: Demonstrations | None = None,
 ) -> None:
-    """Write the three files; the same seed gives the same bytes.
+    """Write the three files; the same seed and settings give the same bytes.
 
     Args:
         folder: the folder to write into.
         seed: the seed of the task.
         train_size: questions spread evenly over the training levels; a level with fewer repeats them.
         per_level: questions per level, of the development set and of the test set.
+        demonstrations: what the training questions' demonstrations are like; None: all of them are right.
     """
     counts = dict.fromkeys(VAL_LEVELS, per_level)
-    write_parquet(make_split("train", spread(train_size, TRAIN_LEVELS), seed), folder / TRAIN)
+    demonstrations = demonstrations or Demonstrations()
+    train = make_split("train", spread(train_size, TRAIN_LEVELS), seed, demonstrations=demonstrations)
+    write_parquet(train, folder / TRAIN)
+    write_notes(folder / TRAIN, demonstrations, seed)
     write_parquet(make_split("dev", counts, seed, shuffle=False), folder / DEV)
     write_parquet(make_split("test", counts, seed, shuffle=False), folder / TEST)
 
 
-def make_task(folder: Path, seed: int) -> None:
+def make_task(folder: Path, seed: int, demonstrations: Demonstrations | None = None) -> None:
     """Make the three files and the base model of a seed in ``folder``, unless they are there."""
     from recipe.hpt.reproduction.task.base_model import BaseModelSettings, train_base_model
 
-    write_splits(folder, seed)
+    write_splits(folder, seed, demonstrations=demonstrations)
     train_base_model(folder / MODEL, BaseModelSettings(seed=seed))
 
 

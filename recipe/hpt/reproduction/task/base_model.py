@@ -8,7 +8,8 @@ of the higher levels. Model and tokenizer are saved in the Hugging Face layout, 
 
     python -m recipe.hpt.reproduction.task.base_model --out DIR --seed 0
 
-writes `DIR/train.parquet`, `DIR/val.parquet` and `DIR/base_model/`.
+writes `DIR/train.parquet`, `DIR/val.parquet` and `DIR/base_model/`. Further options make demonstrations that are wrong,
+missing or written in another style (`recipe.hpt.reproduction.task.demonstrations`); they leave the base model as it is.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from typing import Any
 from hpt.common.errors import ConfigError, HPTError
 from hpt.common.files import write_json
 from recipe.hpt.reproduction.task.model import FORMAT_VERSION, BaseModelSettings, build_model, build_tokenizer
-from recipe.hpt.reproduction.task.questions import write_task
+from recipe.hpt.reproduction.task.options import add_options, demonstrations_of, write_files
 from recipe.hpt.reproduction.task.training import accuracy_per_level, fit, torch_threads
 
 MODEL_FOLDER = "base_model"
@@ -152,6 +153,8 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--val-per-level", type=int, default=64, help="held-out questions per level")
     parser.add_argument("--steps", type=int, default=BaseModelSettings.steps, help="the base model's optimizer steps")
     parser.add_argument("--threads", type=int, default=1, help="torch's threads")
+    parser.add_argument("--data-only", action="store_true", help="write the question files and train no base model")
+    add_options(parser)
     return parser.parse_args(arguments)
 
 
@@ -161,8 +164,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     model_dir = options.out / MODEL_FOLDER
     try:
         settings = BaseModelSettings(seed=options.seed, steps=options.steps)
-        train_path, val_path = write_task(options.out, options.seed, options.train_size, options.val_per_level)
-        print(f"wrote {train_path} and {val_path}")
+        paths = write_files(
+            options.out,
+            options.seed,
+            demonstrations_of(options),
+            extra_sets=options.extra_sets,
+            train_size=options.train_size,
+            val_per_level=options.val_per_level,
+        )
+        print("wrote", *paths)
+        if options.data_only:
+            return 0
         manifest = train_base_model(model_dir, settings, options.threads)
     except HPTError as error:
         print(f"error: {error}", file=sys.stderr)

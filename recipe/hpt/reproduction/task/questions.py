@@ -25,9 +25,9 @@ import hashlib
 import os
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -62,24 +62,54 @@ class Problem(NamedTuple):
     level: int
 
 
+class Demonstration(NamedTuple):
+    """A question's demonstration.
+
+    Attributes:
+        text: None for a question without one.
+        notes: what `extra_info` says of it.
+    """
+
+    text: str | None
+    notes: Mapping[str, str]
+
+
+class Demonstrator(Protocol):
+    """What gives questions their demonstrations, such as `recipe.hpt.reproduction.task.demonstrations`'s settings."""
+
+    def demonstrate(self, problems: Sequence[Problem], seed: int) -> list[Demonstration]:
+        """One demonstration per question, in their order."""
+
+
 def question_text(problem: Problem) -> str:
     """The question, such as `37+8x3=`."""
-    return f"{_two_digits(problem.start)}+{problem.addend}x{problem.level}="
+    return f"{two_digits(problem.start)}+{problem.addend}x{problem.level}="
 
 
 def answer_text(problem: Problem) -> str:
     """The result modulo 100, in two digits."""
-    return _two_digits(problem.start + problem.addend * problem.level)
+    return two_digits(problem.start + problem.addend * problem.level)
+
+
+def running_sums(problem: Problem) -> list[int]:
+    """The start and the sum after each addition, modulo 100: `level` + 1 numbers."""
+    return [(problem.start + problem.addend * done) % MODULUS for done in range(problem.level + 1)]
+
+
+def countdown(problem: Problem, sums: Sequence[int], answer: int) -> str:
+    """The countdown with the given running sums, then the given answer in a box."""
+    steps = [f"{problem.level - done}:{two_digits(total)}+{problem.addend}" for done, total in enumerate(sums[:-1])]
+    return f"{','.join(steps)},0:{two_digits(sums[-1])} \\boxed{{{two_digits(answer)}}}"
 
 
 def solution_text(problem: Problem) -> str:
     """The demonstration: the countdown with the running sums, then the boxed answer."""
-    sums = [_two_digits(problem.start + problem.addend * done) for done in range(problem.level + 1)]
-    steps = [f"{problem.level - done}:{total}+{problem.addend}" for done, total in enumerate(sums[:-1])]
-    return f"{','.join(steps)},0:{sums[-1]} \\boxed{{{sums[-1]}}}"
+    sums = running_sums(problem)
+    return countdown(problem, sums, sums[-1])
 
 
-def _two_digits(number: int) -> str:
+def two_digits(number: int) -> str:
+    """The number modulo 100 as it is written in all texts."""
     return f"{number % MODULUS:02d}"
 
 
@@ -135,22 +165,30 @@ def level_problems(
     return drawn
 
 
-def example_row(problem: Problem, index: int, split: str) -> dict[str, Any]:
+def example_row(problem: Problem, index: int, split: str, demonstration: Demonstration | None = None) -> dict[str, Any]:
     """One row in verl's data format, with the demonstration in the column `target`.
 
-    The level is part of `data_source`, by which verl groups its validation metrics.
+    Without a `demonstration` it is `solution_text`. The level is part of `data_source`, by which verl groups its
+    validation metrics.
     """
+    target, notes = demonstration or Demonstration(solution_text(problem), {})
     return {
         "data_source": f"builtin/level_{problem.level}",
         "prompt": [{"role": "user", "content": question_text(problem)}],
         "ability": "arithmetic",
         "reward_model": {"style": "rule", "ground_truth": answer_text(problem)},
-        "extra_info": {"index": index, "level": problem.level, "split": split},
-        "target": solution_text(problem),
+        "extra_info": {"index": index, "level": problem.level, "split": split, **notes},
+        "target": target,
     }
 
 
-def make_split(split: str, counts: dict[int, int], seed: int, shuffle: bool = True) -> list[dict[str, Any]]:
+def make_split(
+    split: str,
+    counts: dict[int, int],
+    seed: int,
+    shuffle: bool = True,
+    demonstrations: Demonstrator | None = None,
+) -> list[dict[str, Any]]:
     """The rows of one split.
 
     Args:
@@ -159,6 +197,7 @@ def make_split(split: str, counts: dict[int, int], seed: int, shuffle: bool = Tr
         counts: number of questions per level. There are fewer only where a level of a held-out split has no more.
         seed: seed of the draw and of the order. The levels draw independently of one another.
         shuffle: mix the levels. Otherwise the rows are in the order of `counts`.
+        demonstrations: what gives the questions their demonstrations. By default each has the right one.
 
     Raises:
         ConfigError: an unknown split, or a level that does not exist.
@@ -172,7 +211,8 @@ def make_split(split: str, counts: dict[int, int], seed: int, shuffle: bool = Tr
         chosen += level_problems(level, count, rng, held_out=split != "train", half=half)
     if shuffle:
         random.Random(f"{seed}/{split}/order").shuffle(chosen)
-    return [example_row(problem, index, split) for index, problem in enumerate(chosen)]
+    given = demonstrations.demonstrate(chosen, seed) if demonstrations else [None] * len(chosen)
+    return [example_row(problem, i, split, each) for i, (problem, each) in enumerate(zip(chosen, given, strict=True))]
 
 
 def spread(total: int, levels: Sequence[int]) -> dict[int, int]:
@@ -183,8 +223,11 @@ def spread(total: int, levels: Sequence[int]) -> dict[int, int]:
 
 def write_parquet(rows: list[dict[str, Any]], path: Path) -> None:
     """Write the rows so that `path` is either as before or complete."""
+    table = pa.Table.from_pylist(rows)
+    if pa.types.is_null(table.schema.field("target").type):  # no row has a demonstration; readers expect texts
+        table = table.set_column(table.schema.get_field_index("target"), "target", table["target"].cast(pa.string()))
     with replacing(path) as file:
-        pq.write_table(pa.Table.from_pylist(rows), file)
+        pq.write_table(table, file)
 
 
 def write_task(
@@ -194,6 +237,7 @@ def write_task(
     val_per_level: int = 64,
     train_levels: Sequence[int] = TRAIN_LEVELS,
     val_levels: Sequence[int] = VAL_LEVELS,
+    demonstrations: Demonstrator | None = None,
 ) -> tuple[Path, Path]:
     """Write `train.parquet` and `val.parquet` and return their paths.
 
@@ -203,6 +247,7 @@ def write_task(
         out_dir: folder to write into, made if missing.
         train_size: questions in the training split, spread evenly over `train_levels`.
         val_per_level: questions per level in the validation split, which is ordered by level.
+        demonstrations: what gives the training questions their demonstrations. By default each has the right one.
 
     Raises:
         ConfigError: a size that is not positive, or a level that does not exist.
@@ -210,7 +255,8 @@ def write_task(
     if train_size < 1 or val_per_level < 1:
         raise ConfigError(f"got train_size={train_size} and val_per_level={val_per_level}; both must be positive")
     train_path, val_path = Path(out_dir) / "train.parquet", Path(out_dir) / "val.parquet"
-    write_parquet(make_split("train", spread(train_size, train_levels), seed), train_path)
+    train = make_split("train", spread(train_size, train_levels), seed, demonstrations=demonstrations)
+    write_parquet(train, train_path)
     val_counts = dict.fromkeys(val_levels, val_per_level)
     write_parquet(make_split("val", val_counts, seed, shuffle=False), val_path)
     return train_path, val_path

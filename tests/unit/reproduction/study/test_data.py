@@ -10,6 +10,8 @@ from torch.utils.data import SequentialSampler
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from recipe.hpt.reproduction.study import data
+from recipe.hpt.reproduction.task.demonstrations import Demonstrations
+from recipe.hpt.reproduction.task.options import COVERED
 from recipe.hpt.reproduction.task.questions import HALVES, VAL_LEVELS, all_problems, half_of
 
 
@@ -75,3 +77,18 @@ def test_reading_in_order_resumes_where_it_stopped():
     resumed = loader()
     resumed.load_state_dict(state)
     assert [batch.tolist() for batch in resumed] == batches[3:]
+
+
+def test_other_demonstrations_change_the_training_file_and_nothing_else(folders, tmp_path):
+    settings = Demonstrations(coverage=0.25, wrong_step=0.3)
+    data.write_splits(tmp_path, 0, demonstrations=settings)
+    for name in (data.DEV, data.TEST):
+        assert (tmp_path / name).read_bytes() == (folders[0] / name).read_bytes()
+    assert data.questions_of(tmp_path / data.TRAIN) == data.questions_of(folders[0] / data.TRAIN)
+    covered = pq.read_table(tmp_path / COVERED).to_pylist()
+    assert 0.23 < len(covered) / data.TRAIN_SIZE < 0.27
+    moved = pq.read_table(tmp_path / data.TRAIN).num_rows - 64
+    data.write_train_file_from(tmp_path, 64)
+    rows = pq.read_table(data.train_file_from(tmp_path, 64)).to_pylist()
+    assert rows[moved:] == pq.read_table(tmp_path / data.TRAIN).to_pylist()[:64]
+    assert sorted(path.name for path in folders[0].iterdir() if path.suffix == ".json") == []
