@@ -4,8 +4,11 @@
 
 Model, questions, n and tokens per rollout are the same for all, and a batch makes one optimizer step. Rewards are
 random, but all rollouts of a share of the questions fail (--share), those of further rounds, too: these questions train
-on their demonstration, or are drawn again as often as the method does. A measurement is the median over the steps
-after the first two; "tokens" is the mean length of a rollout.
+on their demonstration, or are drawn again as often as the method does.
+
+One training takes the steps of all methods in turn, two of each, of which the second counts, --repeat times over. So
+all share a stack, and a busy spell of the machine meets each. A ratio is to GRPO's median. sft_only has a trainer of
+its own; its ratio is that of two further trainings.
 
     python -m benchmarks.methods --methods chord,ghpo          # some
     python -m benchmarks.methods --out hpt/method/costs.json   # all, for the table of `hpt algorithms methods`
@@ -13,10 +16,12 @@ after the first two; "tokens" is the mean length of a rollout.
 Further arguments override config/quickstart.yaml.
 """
 
-import itertools
+import json
+import os
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,20 +29,26 @@ import pyarrow.parquet as pq
 from benchmarks.common import (
     SIZES,
     Size,
+    Values,
+    after_warm_up,
     finish,
     make_task,
-    measure,
     new_folder,
     overrides_of,
     parser,
     random_rewards,
-    summary,
+    train,
 )
-from benchmarks.step import ours
 from hpt.method.catalogue import methods
+from hpt.method.strategies import STRATEGIES
 
 BASELINE = "grpo"
+EVERY = 6
+"""GRPO's steps come again after as many methods."""
 HINT_SHARES = (0.25, 0.5, 0.75)
+STEP, TOKENS = "timing_s/step", "hpt/tokens_sampled"
+STEPS = 8
+"""Of the two trainings for sft_only."""
 
 
 def add_hints(file: Path) -> None:
@@ -49,49 +60,80 @@ def add_hints(file: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows), file)
 
 
-def parameters(key: str, size: Size, share: float) -> list[str]:
-    """What makes a method's steps alike from the first on, where it begins with others."""
-    chosen = {
-        "sasr": {"warmup_steps": 1},
+def settings_of(key: str, selected: str, size: Size, share: float) -> dict[str, Any]:
+    """The settings of ``hpt`` that a row of the table of methods names, with what makes each of its steps usual."""
+    settings: dict[str, Any] = dict(each.removeprefix("hpt.").split("=") for each in selected.split())
+    params = {
         "scaf_grpo": {"warmup_steps": 0},
         "relift": {"sft_data_size": max(round(share * size.questions), 1)},  # an SFT step per batch
     }
-    return [f"+hpt.params.{name}={value}" for name, value in chosen.get(key, {}).items()]
+    return {**settings, "params": params.get(key, {})}
 
 
-def selected(names: Sequence[str]) -> dict[str, list[str]]:
-    """Overrides by the key of a row of the table of methods, the baseline first; all without names.
+def selected(names: Sequence[str]) -> dict[str, str]:
+    """Overrides by the key of a row of the table of methods; all without names.
 
     Raises:
         SystemExit: an unknown name.
     """
-    every = {row.key: row.selected.split() for row in methods()}
+    every = {row.key: row.selected for row in methods()}
     if unknown := sorted(set(names) - set(every)):
         raise SystemExit(f"error: unknown methods {', '.join(unknown)}; expected some of {', '.join(every)}")
     return {key: every[key] for key in dict.fromkeys((BASELINE, *(names or every)))}
 
 
+def order_of(keys: Sequence[str], repeat: int) -> list[str]:
+    """Which method each step is of: two steps of each, and GRPO's again after every few methods."""
+    others = [key for key in keys if key != BASELINE]
+    parts = [others[first : first + EVERY] for first in range(0, len(others), EVERY)] or [[]]
+    once = [key for part in parts for key in (BASELINE, *part) for _ in range(2)]
+    return once * repeat
+
+
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--size", choices=SIZES, default="small")
-    options.add_argument("--steps", type=int, default=8, help="steps of a training, the first two included (8)")
     options.add_argument("--share", type=float, default=0.5, help="share of the questions whose rollouts fail (0.5)")
     options.add_argument("--methods", default="", help="some, by the keys of their strategies or entries; default: all")
     given, further = options.parse_known_args()
-    arms = selected([name for name in given.methods.split(",") if name])
+    chosen = selected([name for name in given.methods.split(",") if name])
     size, folder = SIZES[given.size], new_folder(f"methods-{given.size}")
-    task, folders = folder / "task", (folder / f"run{number}" for number in itertools.count())
+    task = folder / "task"
     make_task(task, size)
     add_hints(task / "train.parquet")
-    base = [*overrides_of(task, size, given.steps), *random_rewards(given.share)]
-    results = measure(
-        {
-            key: partial(ours, folders, [*base, *overrides, *parameters(key, size, given.share), *further])
-            for key, overrides in arms.items()
-        },
-        given.repeat,
-    )
-    finish("methods", given.out, summary(results), size=given.size, steps=given.steps, share=given.share)
+    # Not those that sample nothing: they have another trainer.
+    sampling = [key for key in chosen if key not in STRATEGIES or STRATEGIES[key].generates]
+    order = order_of(sampling, given.repeat)
+    tour = folder / "tour.json"
+    tour.write_text(json.dumps([settings_of(key, chosen[key], size, given.share) for key in order]))
+    os.environ["TOUR"] = str(tour)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
+    base = [*overrides_of(task, size, len(order)), *random_rewards(given.share), "trainer.total_epochs=1000"]
+    reference = ["actor_rollout_ref.actor.use_kl_loss=true", "actor_rollout_ref.actor.kl_loss_coef=0"]  # for log pi_0
+    run = train(folder / "run", [*base, *reference, "hpt.plugins=[tour]", "hpt.strategy=rl_only", *further])
+    counted: dict[str, list[dict]] = {key: [] for key in sampling}
+    for number, (step, key) in enumerate(zip(sorted(run.steps), order, strict=True)):
+        if number % 2:
+            counted[key].append(run.steps[step])
+    seconds = {key: median(row[STEP] for row in rows) for key, rows in counted.items()}
+    rows: dict[str, Values] = {
+        key: {
+            "s per step": seconds[key],
+            "ratio": seconds[key] / seconds[BASELINE],
+            "sampled tokens": median(row[TOKENS] for row in counted[key]),
+        }
+        for key in sampling
+    }
+    for key in chosen.keys() - set(sampling):
+        rows[key] = alone(folder, task, size, chosen, key, further)
+    finish("methods", given.out, rows, size=given.size, share=given.share, repeat=given.repeat)
+
+
+def alone(folder: Path, task: Path, size: Size, chosen: dict[str, str], key: str, further: Sequence[str]) -> Values:
+    """A method that has a trainer of its own, beside a training by GRPO."""
+    base = [*overrides_of(task, size, STEPS), *random_rewards(), *further]
+    took = [after_warm_up(train(folder / name, [*base, *chosen[name].split()]), STEP) for name in (BASELINE, key)]
+    return {"s per step": took[1], "ratio": took[1] / took[0], "sampled tokens": 0}
 
 
 if __name__ == "__main__":

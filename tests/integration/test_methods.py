@@ -30,7 +30,6 @@ METHODS: list[tuple[str, dict, set[str]]] = [
     ("self_distill", {"strategy": "self_distill", **GATED}, {"sft", "rollouts"}),
     ("off_on", {"strategy": "off_on", "gamma": 0.25, "gamma_off": 0.75}, {"off", "demonstrations"}),
     ("mix_on", {"strategy": "mix_on", "gamma": 0.5, "sft_coef": 0.1}, {"off", "sft", "demonstrations"}),
-    # The rollouts of a group are one more here than the strategy samples by itself.
     ("rl_plus", {"strategy": "rl_plus"}, {"off", "demonstrations", "rollouts"}),
     ("superrl", {"strategy": "superrl", "gamma": 0.25}, {"sft", "demonstrations"}),
     ("mix", {"strategy": "mix"}, {"rl", "sft", "demonstrations", "rollouts"}),
@@ -86,7 +85,7 @@ def tour(launch, task, folder: Path, methods: list[dict], *overrides: str) -> li
         "actor_rollout_ref.actor.kl_loss_coef=0",
         *overrides,
         TOUR=str(folder / "tour.json"),
-        PYTHONPATH=str(Path(__file__).resolve().parents[1] / "helpers"),
+        PYTHONPATH=str(Path(__file__).resolve().parents[2] / "benchmarks"),
     )
     assert run.wait(600) == 0, run.log[-3000:]
     assert "TransferQueue is empty" in run.log

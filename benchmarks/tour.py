@@ -3,7 +3,8 @@
 """A plug-in under which one training takes one step with each of many methods, on one stack.
 
 ``TOUR`` in the environment names a JSON file with a list of settings of ``hpt``; the trainer takes the next of them at
-each step. Workers, rollout engine and queue stay. What a method remembers begins anew with it.
+each step. Workers, rollout engine and queue stay. What a method remembers begins anew with it. The benchmark of the
+methods and their integration test use it, as ``hpt.plugins=[tour]`` with this folder on PYTHONPATH.
 """
 
 import json
@@ -31,8 +32,11 @@ def install() -> None:
 
     def on_step_begin(self):
         begin(self)
+        rollout = self.config.actor_rollout_ref.rollout
+        full = self.__dict__.setdefault("full_group", rollout.n)
         self.settings = HPTConfig.from_mapping(method_of(self.global_steps))
         self.composite = composite_of(self.settings)
+        rollout.n = full - self.settings.method.in_group  # a demonstration takes the place of a rollout
         for name in ("gate", "waiting"):
             self.__dict__.pop(name, None)
         self.agent_loop_manager.draws = self.settings.draws
@@ -40,7 +44,7 @@ def install() -> None:
         loss = partial(actor_loss, config=config, composite=self.composite, plugins=())
         self.actor_rollout_wg.set_loss_fn(loss)
 
-    HybridTrainerSync.on_step_begin = on_step_begin
+    HybridTrainerSync.on_step_begin = on_step_begin  # type: ignore[method-assign]
 
 
 if os.environ.get("TOUR"):
