@@ -90,17 +90,15 @@ check-run:
 
 # There is one process more than cores, because many tests wait for time limits.
 FAST := -m "not ray" -n 3 --dist loadfile --no-loadscope-reorder
-# A training is a dozen processes that wait for each other half of the time.
-WITH_RAY := -m ray -n 2 --dist loadfile --no-loadscope-reorder
 
-# The tests with Ray run only if the others pass. Status 5 means that ARGS selected no test;
+# The tests with Ray run one after the other, and only if the others pass. Status 5 means that ARGS selected no test;
 # one of the two parts may be without any.
 test: install
 	$(ENTER)
 	status=0
 	.venv/bin/python -m pytest tests $(FAST) $(ARGS) || status=$$?
 	if [[ $$status != 0 && $$status != 5 ]]; then exit $$status; fi
-	.venv/bin/python -m pytest tests $(WITH_RAY) $(ARGS) || { with_ray=$$?; [[ $$with_ray == 5 && $$status == 0 ]] || exit $$with_ray; }
+	.venv/bin/python -m pytest tests -m ray $(ARGS) || { with_ray=$$?; [[ $$with_ray == 5 && $$status == 0 ]] || exit $$with_ray; }
 
 test-fast: install
 	$(ENTER)

@@ -6,9 +6,9 @@ Model, questions, n and tokens per rollout are the same for all, and a batch mak
 random, but all rollouts of a share of the questions fail (--share), those of further rounds, too: these questions train
 on their demonstration, or are drawn again as often as the method does.
 
-One training takes the steps of all methods in turn, two of each, of which the second counts, --repeat times over. So
-all share a stack, and a busy spell of the machine meets each. A ratio is to GRPO's median. sft_only has a trainer of
-its own; its ratio is that of two further trainings.
+One training takes the steps of all methods in turn, two of each, --repeat times over, so all share a stack. GRPO's
+steps come again after every few methods, and a step is compared with the nearest of them, before and after it: a busy
+spell of the machine meets both. sft_only has a trainer of its own; its ratio is that of two further trainings.
 
     python -m benchmarks.methods --methods chord,ghpo          # some
     python -m benchmarks.methods --out hpt/method/costs.json   # all, for the table of `hpt algorithms methods`
@@ -20,7 +20,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 import pyarrow as pa
@@ -87,7 +87,18 @@ def order_of(keys: Sequence[str], repeat: int) -> list[str]:
     others = [key for key in keys if key != BASELINE]
     parts = [others[first : first + EVERY] for first in range(0, len(others), EVERY)] or [[]]
     once = [key for part in parts for key in (BASELINE, *part) for _ in range(2)]
-    return once * repeat
+    return once * repeat + [BASELINE] * 2
+
+
+def to_the_nearest(seconds: Sequence[float], order: Sequence[str]) -> list[float]:
+    """Each step's seconds relative to the mean of GRPO's nearest two steps before it and two after it."""
+    baseline = [place for place, key in enumerate(order) if key == BASELINE and place]
+    found = []
+    for place, took in enumerate(seconds):
+        before = [each for each in baseline if each < place][-2:]
+        after = [each for each in baseline if each > place][:2]
+        found.append(took / fmean(seconds[each] for each in (*before, *after)))
+    return found
 
 
 def main() -> None:
@@ -111,19 +122,16 @@ def main() -> None:
     base = [*overrides_of(task, size, len(order)), *random_rewards(given.share), "trainer.total_epochs=1000"]
     reference = ["actor_rollout_ref.actor.use_kl_loss=true", "actor_rollout_ref.actor.kl_loss_coef=0"]  # for log pi_0
     run = train(folder / "run", [*base, *reference, "hpt.plugins=[tour]", "hpt.strategy=rl_only", *further])
-    counted: dict[str, list[dict]] = {key: [] for key in sampling}
-    for number, (step, key) in enumerate(zip(sorted(run.steps), order, strict=True)):
-        if number % 2:
-            counted[key].append(run.steps[step])
-    seconds = {key: median(row[STEP] for row in rows) for key, rows in counted.items()}
-    rows: dict[str, Values] = {
-        key: {
-            "s per step": seconds[key],
-            "ratio": seconds[key] / seconds[BASELINE],
-            "sampled tokens": median(row[TOKENS] for row in counted[key]),
+    steps = [run.steps[step] for step in sorted(run.steps)]
+    ratios = to_the_nearest([step[STEP] for step in steps], order)
+    rows: dict[str, Values] = {}
+    for key in sampling:
+        places = [place for place in range(1, len(order)) if order[place] == key]  # the first step compiles
+        rows[key] = {
+            "s per step": median(steps[place][STEP] for place in places),
+            "ratio": median(ratios[place] for place in places),
+            "sampled tokens": median(steps[place][TOKENS] for place in places),
         }
-        for key in sampling
-    }
     for key in chosen.keys() - set(sampling):
         rows[key] = alone(folder, task, size, chosen, key, further)
     finish("methods", given.out, rows, size=given.size, share=given.share, repeat=given.repeat)

@@ -39,16 +39,6 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = ("torch", "transformers", "tensordict", "datasets", "peft", "hydra")
 # The files that take longest come first: with the others behind them, all workers end at about the same time.
 LONGEST = (
-    "integration/test_failures.py",
-    "integration/test_repeatable.py",
-    "integration/test_slurm.py",
-    "integration/test_strategies.py",
-    "integration/test_own_model.py",
-    "integration/test_evaluation.py",
-    "integration/test_colocate_async.py",
-    "integration/test_study.py",
-    "integration/test_launch_scripts.py",
-    "integration/test_training.py",
     "unit/cli/test_prepare.py",
     "unit/verl_ext/test_validation.py",
     "unit/reproduction/study/test_command.py",
