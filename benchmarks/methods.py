@@ -48,7 +48,7 @@ EVERY = 6
 HINT_SHARES = (0.25, 0.5, 0.75)
 STEP, TOKENS = "timing_s/step", "hpt/tokens_sampled"
 STEPS = 8
-"""Of the two trainings for sft_only."""
+"""Steps of each of the two trainings for sft_only."""
 
 
 def add_hints(file: Path) -> None:
