@@ -26,6 +26,9 @@ MODULE_KEYS = (
     "actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls",
 )
 
+MAPPINGS = ("hpt.params", "hpt.rollout_params", "hpt.demonstration_params", "hpt.sft_params")
+"""Sections whose keys the strategy and the entries decide."""
+
 
 def check_modules(config: DictConfig) -> None:
     """Refuse the names of modules that have moved."""
@@ -52,6 +55,10 @@ def explain(message: str) -> str:
     section, _, key = found[1].rpartition(".")
     if section == "hpt" and key in RENAMED:
         return renamed(key)
+    if section in MAPPINGS:
+        return (
+            f"got {found[1]} without a + in front, which Hydra asks for where it adds a key; expected +{found[1]}=..."
+        )
     ours = {"": ["hpt"], "hpt": HPTConfig.known(), "data": list(DATA_KEYS)}
     reference = verl_reference()
     while section and not (section in ours or isinstance(OmegaConf.select(reference, section), DictConfig)):

@@ -7,6 +7,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hpt.common.errors import ConfigError
+from hpt.method.config import HPTConfig
 from hpt.verl_ext import names
 from recipe.hpt.configs import compose
 
@@ -128,3 +129,11 @@ def test_the_settings_that_make_a_training_are_those_that_differ_from_verls():
     assert {key: whole[key] for key in ("trainer", "algorithm", "hpt")} == {
         key: composed[key] for key in ("trainer", "algorithm", "hpt")
     }
+
+
+@pytest.mark.parametrize("section", names.MAPPINGS)
+def test_a_parameter_without_a_plus_says_where_it_goes(section):
+    key = f"{section}.mu_peak"
+    message = names.explain(f"Could not override '{key}'.\nTo append to your config use +{key}=0.5")
+    assert message == f"got {key} without a +, which Hydra wants in front of a key that it adds: write +{key}=..."
+    assert section.removeprefix("hpt.") in HPTConfig.known()
