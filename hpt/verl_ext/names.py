@@ -56,9 +56,7 @@ def explain(message: str) -> str:
     if section == "hpt" and key in RENAMED:
         return renamed(key)
     if section in MAPPINGS:
-        return (
-            f"got {found[1]} without a + in front, which Hydra asks for where it adds a key; expected +{found[1]}=..."
-        )
+        return f"got {found[1]} without a +, which Hydra wants in front of a key that it adds: write +{found[1]}=..."
     ours = {"": ["hpt"], "hpt": HPTConfig.known(), "data": list(DATA_KEYS)}
     reference = verl_reference()
     while section and not (section in ours or isinstance(OmegaConf.select(reference, section), DictConfig)):
