@@ -6,7 +6,6 @@ A method draws in rounds and sees the scores of the rounds before, so that it he
 rollouts that were drawn make the question's group. Imports no torch.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -15,11 +14,9 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from hpt.common.errors import ConfigError
-from hpt.method.gates import Parameters
+from hpt.method.gates import Parameters, Share, Steps, cosine
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
-Steps = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -123,11 +120,6 @@ class UFTParameters(Parameters):
         if self.low > self.high:
             raise ConfigError(f"got hpt.params.low={self.low} and high={self.high}; expected low <= high")
         return self
-
-
-def cosine(high: float, low: float, step: int, steps: int) -> float:
-    """From ``high`` to ``low`` in ``steps`` steps, as a half cosine; ``low`` after them."""
-    return low + (high - low) * (1 + math.cos(math.pi * min(step / steps, 1.0))) / 2
 
 
 class UFT(Draws):

@@ -29,6 +29,11 @@ class Parameters(Settings):
 # ---- schedules ----
 
 
+def cosine(high: float, low: float, step: int, steps: int) -> float:
+    """From ``high`` to ``low`` in ``steps`` >= 1 steps, as a half cosine; ``low`` after them."""
+    return low + (high - low) * (1 + math.cos(math.pi * min(step / steps, 1.0))) / 2
+
+
 class MixParameters(Parameters):
     """MIX of Trinity-RFT."""
 
@@ -74,8 +79,7 @@ class Chord(Gate):
         into_decay = step - chosen.mu_warmup_steps
         if into_decay >= chosen.mu_decay_steps:
             return chosen.mu_valley
-        height = (1 + math.cos(math.pi * into_decay / chosen.mu_decay_steps)) / 2
-        return chosen.mu_valley + (chosen.mu_peak - chosen.mu_valley) * height
+        return cosine(chosen.mu_peak, chosen.mu_valley, into_decay, chosen.mu_decay_steps)
 
     def __call__(self, context: Context) -> Coefficients:
         mu = self.mu(context.step)

@@ -53,7 +53,7 @@ DEMONSTRATION = "__demonstration__"
 """Per question the tokens of its demonstration, or none, for methods that draw behind its first tokens."""
 _INSTRUCTIONS = (NUMBER, PREFIXES, DEMONSTRATION, "__do_sample__", "validate", "agent_name")
 LATER_ROUNDS = 1_000_000
-"""Where the numbers of samples begin that no first round has."""
+"""Numbers of samples that no first round has are multiples of it and what follows them."""
 
 
 class BatchClient(LLMServerClient):
@@ -219,7 +219,7 @@ class RolloutManager:
         for draw in draws.next(question.known, question.drawn):
             # Seeds of later rounds lie beyond those of the same question's other places in the batch.
             place = len(question.asked) + len(new)
-            place += question.first if place < question.known.rollouts else LATER_ROUNDS + question.first
+            place += question.first if place < question.known.rollouts else LATER_ROUNDS * (1 + question.first)
             seed = sample_seed(run_seed, step, question.name, place)
             prompt = self._hinted(question, draw.hint) if draw.hint else question.prompt
             room = self._room(prompt) - max(1, self.fewest)
@@ -236,8 +236,10 @@ class RolloutManager:
         while True:
             last["content"] = f"{asked}\n\n{hint}"
             prompt = self.builder.build_initial_tokens(messages)
-            if len(prompt) <= limit or not hint:
-                return prompt[:limit] if hint else question.prompt
+            if not hint:
+                return question.prompt
+            if len(prompt) <= limit:
+                return prompt
             hint = hint[: len(hint) * limit // (len(prompt) + 1)] if len(hint) > 8 else ""
 
     def _fitting(self, prompt: list[int]) -> list[int]:

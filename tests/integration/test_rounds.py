@@ -107,3 +107,13 @@ def test_a_hint_is_cut_where_the_prompt_would_be_too_long(queue, manager, tokeni
     made.generate_sequences(batch([QUESTION], __demonstration__=NonTensorStack(known)))
     found, _ = rows_of(queue)
     assert all(len(fields["prompts"]) <= 40 for _, fields in found.values())
+
+
+def test_no_two_samples_of_a_question_share_a_seed(queue, manager, tokenizer):  # noqa: F811
+    """Neither over rounds, nor where a question is twice in a batch."""
+    made = drawing(manager, tokenizer, "ghpo", "never")
+    known = demonstration_of(tokenizer, "1+2=3")
+    made.generate_sequences(batch([QUESTION] * 2, __demonstration__=NonTensorStack(known, known)))
+    seeds = [request.seed for requests, *_ in ray.get(made.servers[0].asked.remote()) for request in requests]
+    assert len(seeds) == 2 * 4 * N == len(set(seeds))
+    rows_of(queue)
