@@ -86,8 +86,11 @@ def test_three_steps_train_and_export(device, environment, task, tmp_path):
     assert unclear == {}
     assert all(steps[step]["hpt/rows_rollout"] + steps[step]["hpt/rows_demonstration"] > 0 for step in (1, 2, 3))
     # vLLM answers with the actor's weights: both give the same probabilities to the same tokens.
-    gaps = [steps[step]["training/rollout_probs_diff_mean"] for step in (1, 2, 3)]
-    assert max(gaps) < (1e-3 if device == "cpu" else 2e-2)  # in bfloat16 they round differently
+    # A step whose questions are all gated trains on no rollout and compares nothing.
+    with_rollouts = [step for step in (1, 2, 3) if steps[step]["hpt/rows_rollout"]]
+    gaps = [steps[step]["training/rollout_probs_diff_mean"] for step in with_rollouts]
+    print(f"\nsteps with rollouts {with_rollouts}; mean gap to vLLM's probabilities {gaps}")
+    assert gaps and max(gaps) < (1e-3 if device == "cpu" else 2e-2)  # in bfloat16 they round differently
     before = parameters(task / "base_model")
     after = parameters(tmp_path / "run" / "global_step_3" / "actor" / "huggingface")
     assert before.keys() == after.keys()
