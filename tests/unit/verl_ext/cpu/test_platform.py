@@ -83,6 +83,8 @@ out["engines"] = [
 ]
 from verl.utils import torch_functional
 out["log_probs"] = torch_functional.logprobs_from_logits_v2 is cpu_platform.log_probs_of_labels
+torch_functional.FLAH_ATTN_CROSS_ENTROPY_LOSS_AVAILABLE = True  # as where flash-attn is installed
+out["log_prob"] = torch_functional.logprobs_from_logits(torch.zeros(1, 2), torch.zeros(1, dtype=torch.long)).exp().item()
 torch.distributed.destroy_process_group()
 """
 
@@ -205,6 +207,7 @@ def test_preparing_a_worker_starts_gloo_and_registers_the_engines_and_may_be_rep
     assert chosen["group"] == ["gloo", 1]
     assert chosen["engines"] == [True, True]
     assert chosen["log_probs"]
+    assert chosen["log_prob"] == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("shape", [(5,), (2, 3)])
