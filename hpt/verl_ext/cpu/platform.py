@@ -174,7 +174,7 @@ def prepare_worker() -> None:
             store=store,
         )
     torch_functional.logprobs_from_logits_v2 = log_probs_of_labels
-    os.environ["VERL_DISABLE_FLASH_ATTN_CE"] = "1"  # where flash-attn is installed, verl takes its kernel, also on a CPU
+    os.environ["VERL_DISABLE_FLASH_ATTN_CE"] = "1"  # verl takes that kernel wherever it is installed
     engines = {"language_model": CPUEngine, "value_model": FSDPEngineWithValueHead}
     for model_type, engine in engines.items():
         for backend in ("fsdp", "fsdp2"):

@@ -84,7 +84,8 @@ out["engines"] = [
 from verl.utils import torch_functional
 out["log_probs"] = torch_functional.logprobs_from_logits_v2 is cpu_platform.log_probs_of_labels
 torch_functional.FLAH_ATTN_CROSS_ENTROPY_LOSS_AVAILABLE = True  # as where flash-attn is installed
-out["log_prob"] = torch_functional.logprobs_from_logits(torch.zeros(1, 2), torch.zeros(1, dtype=torch.long)).exp().item()
+label = torch.zeros(1, dtype=torch.long)
+out["log_prob"] = torch_functional.logprobs_from_logits(torch.zeros(1, 2), label).exp().item()
 torch.distributed.destroy_process_group()
 """
 
