@@ -1,14 +1,14 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The methods that the study compares, and the trainings that each consists of. Imports no torch.
+"""The methods that the studies compare, and the trainings that each consists of. Imports no torch.
 
 What makes a method is in ``config/method``, the same files that the rows of the paper's tables are composed from. Only
-the gate is at the study's own scale: a question has 4 rollouts here, not 8.
+what counts rollouts, rows or steps is at a study's own scale: a question has 4 rollouts here, not 8.
 """
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from omegaconf import OmegaConf
 
@@ -21,7 +21,25 @@ def settings_of(method: str) -> dict[str, str | float]:
     """Dotted key -> value of ``config/method/METHOD.yaml``."""
     section = OmegaConf.to_container(OmegaConf.load(FOLDER / "method" / f"{method}.yaml").hpt)
     assert isinstance(section, dict)
-    return {f"hpt.{key}": value for key, value in section.items()}
+    params = section.pop("params", {})
+    return {f"hpt.{key}": value for key, value in section.items()} | {
+        f"++hpt.params.{key}": value for key, value in params.items()
+    }
+
+
+@dataclass(frozen=True)
+class Weight:
+    """The weight of the demonstrations' term, which a map chooses together with the learning rate.
+
+    Attributes:
+        key: the setting.
+        value: what it is before the search.
+        largest: the largest value that means something.
+    """
+
+    key: str
+    value: float
+    largest: float = float("inf")
 
 
 @dataclass(frozen=True)
@@ -30,36 +48,58 @@ class Stage:
 
     Attributes:
         method: a file in ``config/method``.
-        gamma: the gate, where it differs from that file.
+        scaled: settings that differ from that file, as they count rollouts, rows or steps: setting -> value, or the
+            function of the training's batches that gives it.
         generates: whether it samples from the model, which takes most of a batch's time.
+        demonstrations: whether it depends on demonstrations.
+        covered: whether it reads only questions that have a demonstration; its strategy refuses others.
         swept_as: the stage whose sweep chooses its learning rate; None: its own. An ablation takes the learning rate
             of the method that it is compared with, so that one thing differs.
+        weight: the weight of the demonstrations' term; None: there is none.
     """
 
     method: str
-    gamma: float | None = None
+    scaled: Mapping[str, float | Callable[[int], float]] = field(default_factory=dict)
     generates: bool = True
+    demonstrations: bool = True
+    covered: bool = False
     swept_as: str | None = None
+    weight: Weight | None = None
 
-    @property
-    def overrides(self) -> tuple[str, ...]:
-        """The overrides of config/quickstart.yaml that make the method."""
+    def overrides(self, batches: int, weight: float | None = None) -> tuple[str, ...]:
+        """The overrides of config/quickstart.yaml that make the method.
+
+        Args:
+            batches: of the training.
+            weight: of the demonstrations' term; None: as it is before the search.
+        """
         settings = dict(settings_of(self.method))
-        if self.gamma is not None:
-            settings["hpt.gamma"] = self.gamma
+        settings |= {key: value(batches) if callable(value) else value for key, value in self.scaled.items()}
+        if weight is not None:
+            assert self.weight is not None
+            settings[self.weight.key] = weight
         return tuple(f"{key}={value}" for key, value in settings.items())
 
 
+SFT_COEF = Weight("hpt.sft_coef", 1.0)
 STAGES: dict[str, Stage] = {
-    "sft": Stage("sft", generates=False),
-    "grpo": Stage("grpo"),
-    "luffy": Stage("luffy"),
-    "srft": Stage("srft"),
-    "hpt": Stage("hpt"),
-    "hpt_gamma_1_4": Stage("hpt", gamma=0.25, swept_as="hpt"),
-    "hpt_gamma_2_4": Stage("hpt", gamma=0.5, swept_as="hpt"),
+    "sft": Stage("sft", generates=False, covered=True),
+    "grpo": Stage("grpo", demonstrations=False),
+    "luffy": Stage("luffy", covered=True, weight=Weight("hpt.off_coef", 1.0)),
+    "srft": Stage("srft", covered=True, weight=SFT_COEF),
+    "hpt": Stage("hpt", weight=SFT_COEF),
+    "hpt_gamma_1_4": Stage("hpt", {"hpt.gamma": 0.25}, swept_as="hpt", weight=SFT_COEF),
+    "hpt_gamma_2_4": Stage("hpt", {"hpt.gamma": 0.5}, swept_as="hpt", weight=SFT_COEF),
     "off_on": Stage("off_on", swept_as="hpt"),
     "mix_on": Stage("mix_on", swept_as="hpt"),
+    "chord": Stage(
+        "chord",
+        {"++hpt.params.mu_decay_steps": lambda batches: batches},
+        weight=Weight("++hpt.params.mu_peak", 0.9, largest=1.0),
+    ),
+    "relift": Stage("relift", {"++hpt.params.sft_data_size": 16}, weight=SFT_COEF),
+    "self_distill": Stage("self_distill", weight=SFT_COEF),
+    "prefix_rft": Stage("prefix_rft", {"++hpt.params.decay_steps": lambda batches: batches}),
 }
 
 
@@ -72,11 +112,18 @@ class Method:
         stages: names of ``STAGES``, in their order; none: the base model as it is.
         is_ablation: whether it is an ablation of HPT (Tables 5 and 6 of arXiv 2509.04419), which the comparison of
             methods leaves out.
+        is_further: whether the paper does not have it.
     """
 
     label: str
     stages: tuple[str, ...]
     is_ablation: bool = False
+    is_further: bool = False
+
+    @property
+    def reads_demonstrations(self) -> bool:
+        """Whether it depends on the demonstrations, and so on the cell."""
+        return any(STAGES[stage].demonstrations for stage in self.stages)
 
 
 METHODS: dict[str, Method] = {
@@ -91,9 +138,13 @@ METHODS: dict[str, Method] = {
     "hpt_gamma_2_4": Method("HPT, gamma 2/4", ("hpt_gamma_2_4",), is_ablation=True),
     "off_on": Method("OFF/ON", ("off_on",), is_ablation=True),
     "mix_on": Method("Mix/ON", ("mix_on",), is_ablation=True),
+    "chord": Method("CHORD", ("chord",), is_further=True),
+    "relift": Method("ReLIFT", ("relift",), is_further=True),
+    "self_distill": Method("self-distillation", ("self_distill",), is_further=True),
+    "prefix_rft": Method("Prefix-RFT", ("prefix_rft",), is_further=True),
 }
 BASE = "base"
-COMPARED = tuple(name for name, method in METHODS.items() if not method.is_ablation)
+COMPARED = tuple(name for name, method in METHODS.items() if not (method.is_ablation or method.is_further))
 ABLATIONS = tuple(name for name, method in METHODS.items() if method.is_ablation)
 
 

@@ -1,11 +1,12 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""How a sweep chooses a learning rate. Imports no torch.
+"""How a sweep chooses a learning rate, and a search a weight besides. Imports no torch.
 
 Each stage has a sweep of its own, on a task and a base model of a seed that is not reported. Otherwise the best of the
 swept runs would be reported as the result, with its luck.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,40 @@ def choose(scores: Mapping[float, float], rates: Sequence[float]) -> Choice:
     missing = tuple(rate for rate in rates if rate not in scores)
     if missing:
         return Choice(None, missing)
-    best = max(scores[rate] for rate in rates)
-    chosen = min(rate for rate in rates if scores[rate] >= best - TIE)
+    chosen = best_of({rate: scores[rate] for rate in rates})
     return Choice(chosen, at_edge=chosen in (min(rates), max(rates)))
+
+
+def best_of(scores: Mapping[float, float]) -> float:
+    """The value with the highest score; ties go to the smaller one."""
+    best = max(scores.values())
+    return min(value for value, score in scores.items() if score >= best - TIE)
+
+
+def extended(
+    values: Sequence[float], scores: Mapping[float, float], largest: float = math.inf, steps: int = 3
+) -> list[float]:
+    """The values of a search: those of its start, and beyond an edge as long as the best one lies there.
+
+    Args:
+        values: those of the start, at least two, in their order; a further one keeps the ratio of the outermost two.
+        scores: value -> score, of the runs that have finished. While one is missing, no value is added.
+        largest: no value lies above it.
+        steps: values that may be added at each end; a search that is still at the edge then ends there.
+    """
+    found, added = sorted(values), {False: 0, True: 0}
+    while all(value in scores for value in found):
+        best = best_of({value: scores[value] for value in found})
+        if best not in (found[0], found[-1]):
+            break
+        above = best == found[-1]
+        further = _beyond(found[-1], found[-2]) if above else _beyond(found[0], found[1])
+        if added[above] == steps or further > largest:
+            break
+        added[above] += 1
+        found = sorted([*found, further])
+    return found
+
+
+def _beyond(edge: float, before: float) -> float:
+    return float(f"{edge * edge / before:.0e}")

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The trainings of a study, their order, and what each of them is given. Imports no torch.
 
+A study compares methods in one or several cells; a cell is what the training questions' demonstrations are like
+(:mod:`recipe.hpt.reproduction.study.cells`). A study of many cells is a map.
+
 Every method gets the same questions in the same order: ``steps`` batches of the training file, read from its first row
 on. The file is shuffled already, so ``data.shuffle=false``. A method of two stages splits the batches in halves, and
 its second stage reads on where the first stopped. Batch size, mini-batch size and epochs come from one configuration,
@@ -11,16 +14,18 @@ so equal batches are equal optimizer steps (:class:`Budget`).
 learning rates.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.methods import ABLATIONS, METHODS, STAGES, swept_as
-from recipe.hpt.reproduction.sweep import SWEEP_SEED
+from recipe.hpt.reproduction.study.cells import demonstrations_of, named
+from recipe.hpt.reproduction.sweep import SWEEP_SEED, best_of, extended
 
-VALIDATIONS = 4
-"""Validations of a whole final run, and checkpoints of any run; a stage of two has half of them."""
+WEIGHT_RATIO = 4
+"""Between neighbouring weights of a search."""
 WARMUP_SHARE = 0.1
 """Share of a stage's batches, as in the quickstart (3 of 30)."""
 OWNED_KEYS = frozenset(
@@ -44,10 +49,17 @@ class Settings:
 
     Attributes:
         steps: batches per method, an even number.
-        seeds: seeds of task, base model and run; each method has one final run per seed.
+        seeds: seeds of task, base model and run; each method has one final run per seed and cell.
         sweep_lrs: learning rates to choose from; a single one is taken without a sweep.
         overrides: overrides of config/quickstart.yaml, for all runs alike.
         samples: samples per test question in the evaluation of a final model.
+        cells: what the demonstrations are like, in the order of their importance; "" is the task as it is.
+        sweep_cell: the cell of the sweeps.
+        searches: whether a sweep goes on beyond the rates while the best one is at an edge, and then chooses the
+            weight of the demonstrations' term in the same way.
+        hard_share: share of the base model's training questions from all training levels, not from levels 1 and 2.
+        train_size: questions in a training file.
+        validations: validations of a whole final run, and checkpoints of any run; a stage of two has half of them.
 
     Raises:
         StudyError: a value that a study cannot have.
@@ -58,6 +70,12 @@ class Settings:
     sweep_lrs: tuple[float, ...] = (2e-4, 6e-4, 2e-3)
     overrides: tuple[str, ...] = ()
     samples: int = 16
+    cells: tuple[str, ...] = ("",)
+    sweep_cell: str = ""
+    searches: bool = False
+    hard_share: float = 0.0
+    train_size: int = 9600
+    validations: int = 4
 
     def __post_init__(self) -> None:
         if self.samples < 1:
@@ -66,6 +84,10 @@ class Settings:
             raise StudyError(
                 f"got --steps {self.steps}; expected an even number >= 2, as SFT -> GRPO takes half of them each"
             )
+        for cell in (*self.cells, self.sweep_cell):
+            demonstrations_of(cell)
+        if not self.cells or len(set(self.cells)) < len(self.cells):
+            raise StudyError(f"got the cells {', '.join(map(repr, self.cells)) or 'none'}; expected different ones")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise StudyError(f"got --seeds {_listed(self.seeds)}; expected different integers >= 0")
         if SWEEP_SEED in self.seeds:
@@ -90,7 +112,12 @@ class Settings:
     @property
     def validate_every(self) -> int:
         """Batches between two validations of a final run, and between two checkpoints."""
-        return max(1, self.steps // VALIDATIONS)
+        return max(1, self.steps // self.validations)
+
+    @property
+    def is_map(self) -> bool:
+        """Whether there are several cells."""
+        return len(self.cells) > 1
 
 
 def _listed(values: Sequence[float]) -> str:
@@ -142,6 +169,8 @@ class Job:
         start: batches that earlier stages have read.
         steps: batches of its own; 0: validation only.
         learning_rate: the learning rate of a run in a sweep; None: a sweep chooses it.
+        weight: the weight of the demonstrations' term of a run in a search; None: as it is before, or the chosen one.
+        cell: what the demonstrations are like.
     """
 
     kind: str
@@ -151,6 +180,8 @@ class Job:
     start: int = 0
     steps: int = 0
     learning_rate: float | None = None
+    weight: float | None = None
+    cell: str = ""
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -170,9 +201,10 @@ class Job:
     def name(self) -> str:
         """The name of the run and of its folder."""
         if self.kind == "sweep":
-            return f"sweep-{self.method}-lr{self.learning_rate:g}"
+            weight = "" if self.weight is None else f"-weight{self.weight:g}"
+            return f"sweep-{self.method}-lr{self.learning_rate:g}{weight}"
         stage = f"-{self.stage + 1}-{self.stage_name}" if len(self.stages) > 1 else ""
-        return f"{self.method}-seed{self.seed}{stage}"
+        return f"{named(self.method, self.cell)}-seed{self.seed}{stage}"
 
     @property
     def before(self) -> "Job | None":
@@ -181,47 +213,81 @@ class Job:
             return None
         steps = self.start // self.stage  # stages have equal shares
         start = self.start - steps
-        return Job(self.kind, self.method, self.seed, self.stage - 1, start, steps)
+        return replace(self, stage=self.stage - 1, start=start, steps=steps)
 
 
-def sweep_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
-    """The sweeps that ``methods`` need, one per stage: SFT -> GRPO needs the sweeps of SFT and of GRPO."""
+Scores = Mapping[str, Mapping[tuple[float, float | None], float]]
+"""Stage -> (learning rate, weight; None: as it is before the search) -> score of a finished run of its sweep."""
+
+
+def sweep_jobs(settings: Settings, methods: Sequence[str], scores: Scores = MappingProxyType({})) -> list[Job]:
+    """The sweeps that ``methods`` need, one per stage: SFT -> GRPO needs the sweeps of SFT and of GRPO.
+
+    Args:
+        scores: of the runs that have finished; a search goes on from them.
+    """
     if not settings.is_swept:
         return []
     needed = {swept_as(stage) for name in methods for stage in METHODS[name].stages}
     return [
-        Job("sweep", stage, SWEEP_SEED, steps=settings.steps, learning_rate=rate)
+        Job("sweep", stage, SWEEP_SEED, 0, 0, settings.steps, rate, weight, settings.sweep_cell)
         for stage in STAGES
         if stage in needed
-        for rate in settings.sweep_lrs
+        for rate, weight in sweep_of(settings, stage, scores.get(stage, {}))
     ]
+
+
+def sweep_of(
+    settings: Settings, stage: str, scores: Mapping[tuple[float, float | None], float]
+) -> list[tuple[float, float | None]]:
+    """What a stage's sweep tries as far as it is known: learning rates, then weights at the best of them."""
+    by_rate = {rate: score for (rate, weight), score in scores.items() if weight is None}
+    if not settings.searches:
+        return [(rate, None) for rate in settings.sweep_lrs]
+    rates = extended(settings.sweep_lrs, by_rate)
+    tried: list[tuple[float, float | None]] = [(rate, None) for rate in rates]
+    if (term := STAGES[stage].weight) is None or any(rate not in by_rate for rate in rates):
+        return tried
+    chosen = best_of({rate: by_rate[rate] for rate in rates})
+    by_weight = {term.value if weight is None else weight: score for (rate, weight), score in scores.items() if rate == chosen}
+    start = [term.value / WEIGHT_RATIO, term.value, term.value * WEIGHT_RATIO]
+    weights = extended([value for value in start if value <= term.largest], by_weight, term.largest)
+    return tried + [(chosen, weight) for weight in weights if weight != term.value]
 
 
 def final_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
-    """The final runs: all methods on one seed, then the next seed, and the ablations last.
+    """The final runs: all methods in one cell on one seed, then the next cell, and so on; the ablations last.
 
-    So an unfinished study compares like with like.
+    So an unfinished study compares like with like. A method that reads no demonstration has its runs in the first cell
+    only.
     """
     groups = [[name for name in methods if (name in ABLATIONS) is is_ablation] for is_ablation in (False, True)]
     return [
-        job for group in groups for seed in settings.seeds for name in group for job in stages_of(settings, name, seed)
+        job
+        for group in groups
+        for seed in settings.seeds
+        for cell in settings.cells
+        for name in group
+        if cell == settings.cells[0] or METHODS[name].reads_demonstrations
+        for job in stages_of(settings, name, seed, cell)
     ]
 
 
-def stages_of(settings: Settings, method: str, seed: int) -> list[Job]:
+def stages_of(settings: Settings, method: str, seed: int, cell: str = "") -> list[Job]:
     """The final runs of a method, one per stage; the base model has its validation only."""
     stages = METHODS[method].stages
     if not stages:
-        return [Job("final", method, seed)]
+        return [Job("final", method, seed, cell=cell)]
     share = settings.steps // len(stages)
     return [
-        Job("final", method, seed, stage=number, start=number * share, steps=share) for number in range(len(stages))
+        Job("final", method, seed, stage=number, start=number * share, steps=share, cell=cell)
+        for number in range(len(stages))
     ]
 
 
-def all_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
+def all_jobs(settings: Settings, methods: Sequence[str], scores: Scores = MappingProxyType({})) -> list[Job]:
     """The sweeps, then the final runs."""
-    return sweep_jobs(settings, methods) + final_jobs(settings, methods)
+    return sweep_jobs(settings, methods, scores) + final_jobs(settings, methods)
 
 
 @dataclass(frozen=True)
@@ -231,25 +297,27 @@ class Evaluation:
     Attributes:
         method: name in ``METHODS``.
         seed: seed of the final run.
+        cell: its cell.
     """
 
     method: str
     seed: int
+    cell: str = ""
 
     @property
     def name(self) -> str:
         """The name of the evaluation and of its folder."""
-        return f"{self.method}-seed{self.seed}"
+        return f"{named(self.method, self.cell)}-seed{self.seed}"
 
     def last_job(self, settings: Settings) -> Job:
         """The run whose model it samples from."""
-        return stages_of(settings, self.method, self.seed)[-1]
+        return stages_of(settings, self.method, self.seed, self.cell)[-1]
 
 
 def evaluations(settings: Settings, methods: Sequence[str]) -> list[Evaluation]:
     """One per final model, in the order of the final runs."""
     jobs = final_jobs(settings, methods)
-    return [Evaluation(job.method, job.seed) for job in jobs if job.is_last]
+    return [Evaluation(job.method, job.seed, job.cell) for job in jobs if job.is_last]
 
 
 # ---- what a run is given ----
@@ -257,11 +325,11 @@ def evaluations(settings: Settings, methods: Sequence[str]) -> list[Evaluation]:
 
 @dataclass(frozen=True)
 class Places:
-    """Paths of a run: its folder, training file, held-out file and the model it starts from."""
+    """Paths of a run: its folder, training file, held-out files and the model it starts from."""
 
     folder: Path
     train: Path
-    held_out: Path
+    held_out: tuple[Path, ...]
     model: Path
 
 
@@ -271,21 +339,24 @@ def overrides_of(
     places: Places,
     learning_rate: float | None,
     resumed: int | None = None,
+    weight: float | None = None,
 ) -> list[str]:
     """The overrides of config/quickstart.yaml for a run.
 
     Args:
         learning_rate: its own or the chosen one; None for the base model.
+        weight: of the demonstrations' term, likewise; None: as it is before a search.
         resumed: batches in the checkpoint that verl will continue from. verl writes a checkpoint before it validates,
             and an interruption may have lost that validation. So a resumed run validates before it trains.
     """
-    stage = STAGES[job.stage_name].overrides if job.stage_name else ()
+    stage = STAGES[job.stage_name].overrides(job.steps, weight) if job.stage_name else ()
     only_validates = job.steps == 0 or resumed == job.steps
     steps = max(1, job.steps)
     every = settings.validate_every if job.kind == "final" else steps
+    held_out = places.held_out[0] if len(places.held_out) == 1 else f"[{','.join(map(str, places.held_out))}]"
     own = {
         "data.train_files": places.train,
-        "data.val_files": places.held_out,
+        "data.val_files": held_out,
         "data.shuffle": "false",
         "data.seed": job.seed,
         "actor_rollout_ref.model.path": places.model,
