@@ -56,6 +56,8 @@ class Stage:
         swept_as: the stage whose sweep chooses its learning rate; None: its own. An ablation takes the learning rate
             of the method that it is compared with, so that one thing differs.
         weight: the weight of the demonstrations' term; None: there is none.
+        length: its batches, as a multiple of an even share of the method's. More than 1 brings a cheap method to about
+            the FLOPs of those that generate.
     """
 
     method: str
@@ -65,6 +67,7 @@ class Stage:
     covered: bool = False
     swept_as: str | None = None
     weight: Weight | None = None
+    length: float = 1.0
 
     def overrides(self, batches: int, weight: float | None = None) -> tuple[str, ...]:
         """The overrides of config/quickstart.yaml that make the method.
@@ -82,6 +85,8 @@ class Stage:
 
 
 SFT_COEF = Weight("hpt.sft_coef", 1.0)
+EQUAL_FLOPS = 2.5
+"""Batches of SFT that have the FLOPs of about one batch of HPT with 4 rollouts on the built-in task."""
 STAGES: dict[str, Stage] = {
     "sft": Stage("sft", generates=False, covered=True),
     "grpo": Stage("grpo", demonstrations=False),
@@ -100,6 +105,7 @@ STAGES: dict[str, Stage] = {
     "relift": Stage("relift", {"++hpt.params.sft_data_size": 16}, weight=SFT_COEF),
     "self_distill": Stage("self_distill", weight=SFT_COEF),
     "prefix_rft": Stage("prefix_rft", {"++hpt.params.decay_steps": lambda batches: batches}),
+    "sft_flops": Stage("sft", generates=False, covered=True, length=EQUAL_FLOPS),
 }
 
 
@@ -142,9 +148,13 @@ METHODS: dict[str, Method] = {
     "relift": Method("ReLIFT", ("relift",), is_further=True),
     "self_distill": Method("self-distillation", ("self_distill",), is_further=True),
     "prefix_rft": Method("Prefix-RFT", ("prefix_rft",), is_further=True),
+    "sft_flops": Method("SFT, equal FLOPs", ("sft_flops",), is_further=True),
+    "sft_grpo_flops": Method("SFT -> GRPO, equal FLOPs", ("sft_flops", "grpo"), is_further=True),
 }
 BASE = "base"
 COMPARED = tuple(name for name, method in METHODS.items() if not (method.is_ablation or method.is_further))
+MAPPED = (*COMPARED, "hpt_gamma_1_4", *(name for name, method in METHODS.items() if method.is_further))
+"""The methods of a map."""
 ABLATIONS = tuple(name for name, method in METHODS.items() if method.is_ablation)
 
 

@@ -9,11 +9,17 @@ swept runs would be reported as the result, with its luck.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 SWEEP_SEED = 100
 """The seed of the task, the base model and the run of all sweeps."""
 TIE = 1e-9
 """Accuracies closer than this are the same fraction of the same questions."""
+
+
+Tried = tuple[float, float | None]
+"""A learning rate, and a weight of the demonstrations' term; None: as it is before the search."""
+T = TypeVar("T", float, Tried)
 
 
 @dataclass(frozen=True)
@@ -22,38 +28,45 @@ class Choice:
 
     Attributes:
         learning_rate: the chosen one; None while runs are missing.
-        missing: learning rates without a result.
+        missing: what has no result yet.
         at_edge: whether it is the smallest or the largest of several, so that a better one may lie outside.
+        weight: the chosen weight of the demonstrations' term; None: as it is before a search.
     """
 
     learning_rate: float | None
-    missing: tuple[float, ...] = ()
+    missing: tuple[Tried, ...] = ()
     at_edge: bool = False
+    weight: float | None = None
 
 
-def choose(scores: Mapping[float, float], rates: Sequence[float]) -> Choice:
-    """Choose the learning rate with the highest score; ties go to the smaller one.
+def choose(scores: Mapping[Tried, float], tried: Sequence[Tried]) -> Choice:
+    """Choose what has the highest score; ties go to the smaller one.
 
     While a score is missing, nothing is chosen. A run that failed says nothing about its rate, and a choice that
     changes later would waste final runs.
 
     Args:
-        scores: learning rate -> accuracy on the development set, mean over the training levels.
-        rates: all learning rates of the sweep.
+        scores: accuracy on the development set, mean over the training levels.
+        tried: all of the sweep; a single one is taken without a sweep.
     """
-    if len(rates) == 1:
-        return Choice(rates[0])
-    missing = tuple(rate for rate in rates if rate not in scores)
+    if len(tried) == 1:
+        return Choice(tried[0][0])
+    missing = tuple(each for each in tried if each not in scores)
     if missing:
         return Choice(None, missing)
-    chosen = best_of({rate: scores[rate] for rate in rates})
-    return Choice(chosen, at_edge=chosen in (min(rates), max(rates)))
+    rate, weight = best_of({each: scores[each] for each in tried})
+    rates = {rate for rate, _ in tried}
+    return Choice(rate, at_edge=rate in (min(rates), max(rates)), weight=weight)
 
 
-def best_of(scores: Mapping[float, float]) -> float:
-    """The value with the highest score; ties go to the smaller one."""
+def best_of(scores: Mapping[T, float]) -> T:
+    """The value with the highest score; ties go to the smaller one, and to the weight as it is before the search."""
     best = max(scores.values())
-    return min(value for value, score in scores.items() if score >= best - TIE)
+    return min((value for value, score in scores.items() if score >= best - TIE), key=_size)
+
+
+def _size(value: float | Tried) -> tuple[float, float]:
+    return (value[0], value[1] or 0.0) if isinstance(value, tuple) else (value, 0.0)
 
 
 def extended(

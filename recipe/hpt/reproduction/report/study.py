@@ -14,7 +14,7 @@ from rich.table import Table
 
 from recipe.hpt.reproduction.methods import METHODS, STAGES
 from recipe.hpt.reproduction.report.statistics import Value, value_of
-from recipe.hpt.reproduction.sweep import Choice
+from recipe.hpt.reproduction.sweep import Choice, Tried
 
 IN, OUT, ALL = "in distribution", "out of distribution", "all"
 
@@ -194,33 +194,53 @@ def budget_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def sweep_scores(results: Iterable[Mapping[str, Any]], training_levels: Sequence[int]) -> dict[str, dict[float, float]]:
-    """Stage -> learning rate -> accuracy on the development set, mean over the training levels."""
-    scores: dict[str, dict[float, float]] = {}
+def sweep_scores(results: Iterable[Mapping[str, Any]], training_levels: Sequence[int]) -> dict[str, dict[Tried, float]]:
+    """Stage -> what its sweep tried -> accuracy on the development set, mean over the training levels."""
+    scores: dict[str, dict[Tried, float]] = {}
     for line in results:
         if line["kind"] == "sweep":
             score = mean_over(_levels(line["accuracy"]), training_levels)
             if score is not None:
-                scores.setdefault(line["method"], {})[line["learning_rate"]] = score
+                scores.setdefault(line["method"], {})[line["learning_rate"], line.get("weight")] = score
     return scores
 
 
 def sweep_table(
-    scores: Mapping[str, Mapping[float, float]],
-    choices: Mapping[str, Choice],
-    rates: Sequence[float],
+    scores: Mapping[str, Mapping[Tried, float]], choices: Mapping[str, Choice], rates: Sequence[float]
 ) -> Table:
-    """A row per swept stage, with a star at the chosen rate."""
-    table = Table("method", *(f"lr {rate:g}" for rate in rates), "chosen")
+    """A row per swept stage, with a star at the chosen rate; weights at that rate follow where there are any.
+
+    Args:
+        rates: those that every sweep starts with; the columns are these and the ones that a search added.
+    """
+    rates = sorted({*rates, *(rate for tried in scores.values() for rate, _ in tried)})
+    has_weights = any(weight is not None for tried in scores.values() for _, weight in tried)
+    table = Table("method", *(f"lr {rate:g}" for rate in rates), "chosen", *["weight of SFT"] * has_weights)
     for stage in STAGES:
-        if stage in scores:
-            chosen = choices[stage].learning_rate
-            table.add_row(
-                METHODS[stage].label,
-                *(_starred(scores[stage].get(rate), rate == chosen) for rate in rates),
-                "-" if chosen is None else f"{chosen:g}",
-            )
+        if stage not in scores:
+            continue
+        chosen = choices[stage].learning_rate
+        row = [
+            METHODS[stage].label,
+            *(_starred(scores[stage].get((rate, None)), rate == chosen) for rate in rates),
+            "-" if chosen is None else f"{chosen:g}",
+        ]
+        if has_weights:
+            row.append(_weights(stage, scores[stage], choices[stage]))
+        table.add_row(*row)
     return table
+
+
+def _weights(stage: str, scores: Mapping[Tried, float], choice: Choice) -> str:
+    term, at = STAGES[stage].weight, choice.learning_rate
+    if term is None or at is None:
+        return "-"
+    found = {
+        term.value if weight is None else weight: (score, weight == choice.weight)
+        for (rate, weight), score in scores.items()
+        if rate == at
+    }
+    return ", ".join(f"{weight:g}: {_starred(*found[weight])}" for weight in sorted(found))
 
 
 def _starred(score: float | None, chosen: bool) -> str:

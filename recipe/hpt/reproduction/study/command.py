@@ -4,6 +4,7 @@
 
     python -m recipe.hpt.reproduction.study [--full] [--only METHODS] [--seeds S,S] [--steps N] [--sweep-lrs LR,LR]
                                             [--samples N] [--out DIR] [overrides]
+    python -m recipe.hpt.reproduction.study --map [--only METHODS] [--at-once N] [--out DIR]
     python -m recipe.hpt.reproduction.study --dry-run | --report | --copy-to DIR [--out DIR]
 
 Interrupt it whenever you like: the same command goes on where it was. In this package, :mod:`.methods` has the methods,
@@ -22,13 +23,30 @@ from hpt.common.versions import commit_of, versions
 from recipe.hpt.configs import compose
 from recipe.hpt.launch import ROOT, StillRunning, run_process, run_training, steps_until_end, wait_for_earlier
 from recipe.hpt.reproduction.errors import StudyError
-from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED, METHODS, check_methods
+from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED, MAPPED, METHODS, check_methods
 from recipe.hpt.reproduction.report.files import PAGE
 from recipe.hpt.reproduction.study import data, outputs, packed, pages, state
+from recipe.hpt.reproduction.study.cells import cell_of, map_cells
 from recipe.hpt.reproduction.study.plan import Budget, Settings
 from recipe.hpt.reproduction.study.runner import Evaluate, Launch, Study
 
-OUT = ROOT / "runs" / "study"
+OUT, MAP_OUT = ROOT / "runs" / "study", ROOT / "runs" / "map"
+MAP: dict[str, Any] = {
+    "steps": 20,
+    "cells": map_cells(),
+    "sweep_cell": cell_of(0.1, 0.25),
+    "searches": True,
+    "hard_share": 0.01,
+    "train_size": 1280,
+    "validations": 2,
+    "evaluated": (cell_of(0.0, 1.0), cell_of(0.3, 1.0), cell_of(0.0, 0.05)),
+    "overrides": tuple(
+        f"actor_rollout_ref.rollout.val_kwargs.{setting}"
+        for setting in ("n=4", "do_sample=true", "temperature=0.6", "top_p=0.95")
+    ),
+}
+"""The settings of a map: each training question is used once, and 1 % of the base model's are of the higher levels, so
+that its rollouts have something to reinforce."""
 
 
 def _numbers(kind: type, what: str) -> Callable[[str], tuple]:
@@ -70,6 +88,13 @@ def _parser() -> argparse.ArgumentParser:
         help=f"the ablations, too ({', '.join(ABLATIONS)}), samples from every final model, and the report",
     )
     parser.add_argument(
+        "--map",
+        action="store_true",
+        help="compare the methods over wrong, scarce and unlike demonstrations; a study of its own in "
+        f"{MAP_OUT.relative_to(ROOT)}",
+    )
+    parser.add_argument("--at-once", type=int, default=1, metavar="N", help="trainings that run at the same time (1)")
+    parser.add_argument(
         "--seeds",
         type=_numbers(int, "integers"),
         help=f"seeds of task, base model and run ({','.join(map(str, default.seeds))})",
@@ -85,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         help=f"samples per test question from each final model ({default.samples})",
     )
-    parser.add_argument("--out", type=Path, default=OUT, help=f"folder ({OUT.relative_to(ROOT)})")
+    parser.add_argument("--out", type=Path, help=f"folder ({OUT.relative_to(ROOT)})")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--dry-run", action="store_true", help="only print the plan and its time")
     instead.add_argument(
@@ -118,17 +143,21 @@ def _arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, dic
             parser.error(f"Unknown option '{item}'. Available: {', '.join(known)}")
         if "=" not in item:
             parser.error(f"got '{item}'; expected key=value, an override of config/quickstart.yaml")
-    options.out = options.out.expanduser().resolve()
+    if options.at_once < 1:
+        parser.error(f"got --at-once {options.at_once}; expected a whole number >= 1")
+    options.out = (options.out or (MAP_OUT if options.map else OUT)).expanduser().resolve()
     for name, folder in (
         ("--out", options.out), ("--copy-to", options.copy_to), ("--unpack-to", options.unpack_to)
     ):  # fmt: skip
         if folder and folder.is_file():
             parser.error(f"got {name} {folder}, a file; expected a folder")
-    options.only = options.only or (tuple(METHODS) if options.full else COMPARED)
+    options.only = options.only or (MAPPED if options.map else (*COMPARED, *ABLATIONS * options.full))
     given = {name: getattr(options, name) for name in ("steps", "seeds", "sweep_lrs", "samples")}
     named = {name: value for name, value in given.items() if value is not None}
+    if options.map:
+        named = MAP | named
     if overrides:
-        named["overrides"] = tuple(overrides)
+        named["overrides"] = (*named.get("overrides", ()), *overrides)
     return options, named
 
 
@@ -188,7 +217,7 @@ def _outcome(study: Study) -> int:
 def main(
     arguments: Sequence[str] | None = None,
     launch: Launch = launch_training,
-    make_task: Callable[[Path, int], None] = data.make_task,
+    make_task: Callable[[Path, int, Settings], None] = data.make_task,
     evaluate: Evaluate = launch_evaluation,
 ) -> int:
     """Run the study, and return the exit status.
@@ -206,8 +235,9 @@ def main(
             budget=budget_of(settings),
             methods=options.only,
             launch=launch,
-            evaluate=evaluate if options.full else None,
+            evaluate=evaluate if options.full or options.map else None,
             make_task=make_task,
+            at_once=options.at_once,
             wait_for_earlier=wait_for_earlier,
         )
         if options.unpack_to:

@@ -61,25 +61,25 @@ def write_splits(
         write_extra_sets(folder, seed, EXTRA_PER_LEVEL, EXTRA)
 
 
-def make_task(folder: Path, seed: int, settings: Settings | None = None) -> None:
+def make_task(folder: Path, seed: int, settings: Settings) -> None:
     """Make the files and the base model of a seed in ``folder``, unless they are there."""
     from recipe.hpt.reproduction.task.base_model import BaseModelSettings, train_base_model
 
-    settings = settings or Settings()
     cells = dict.fromkeys((*settings.cells, settings.sweep_cell))
-    if not all(train_file(folder, cell).exists() for cell in cells) or not (folder / TEST).exists():
+    held_out = (folder / DEV, *held_out_files(folder, settings, sweep=False))
+    if not all(file.exists() for file in (*(train_file(folder, cell) for cell in cells), *held_out)):
         write_splits(folder, seed, settings.train_size, cells=list(cells), extra_sets=settings.is_map)
     train_base_model(folder / MODEL, BaseModelSettings(seed=seed, hard_share=settings.hard_share))
 
 
-def train_file(folder: Path, cell: str = "", covered: bool = False) -> Path:
-    """The training file of a cell.
+def train_file(folder: Path, cell: str = "") -> Path:
+    """The training file of a cell."""
+    return folder / demonstrations_of(cell).label / TRAIN
 
-    Args:
-        covered: the one of the questions that have a demonstration.
-    """
-    some = covered and demonstrations_of(cell).coverage < 1
-    return folder / demonstrations_of(cell).label / (COVERED if some else TRAIN)
+
+def covered_file(folder: Path, cell: str) -> Path | None:
+    """The training questions of a cell that have a demonstration; None: all have."""
+    return train_file(folder, cell).with_name(COVERED) if demonstrations_of(cell).coverage < 1 else None
 
 
 def held_out_files(folder: Path, settings: Settings, sweep: bool) -> tuple[Path, ...]:
@@ -114,18 +114,22 @@ def check_disjoint(folders: list[Path]) -> None:
                     )
 
 
-def train_file_from(file: Path, start: int) -> Path:
-    """The training file whose first ``start`` questions stand at its end."""
-    return file.with_name(f"{file.stem}_from_{start}.parquet") if start else file
+def part_file(file: Path, start: int, rows: int | None = None) -> Path:
+    """The file of :func:`write_part`; the training file itself if it is all of it from its first question on."""
+    name = file.stem + (f"_from_{start}" if start else "") + (f"_{rows}_rows" if rows else "")
+    return file.with_name(f"{name}.parquet")
 
 
-def write_train_file_from(file: Path, start: int) -> None:
-    """Write :func:`train_file_from`, with which a later stage reads on where the earlier one stopped."""
-    to = train_file_from(file, start)
+def write_part(file: Path, start: int, rows: int | None = None) -> None:
+    """Write a training file that begins with question ``start`` of ``file``; those before it follow at the end.
+
+    Args:
+        rows: how many it has, with repetitions if ``file`` has fewer; None: as many as ``file``.
+    """
+    to = part_file(file, start, rows)
     if not to.exists():
-        rows = pq.read_table(file).to_pylist()
-        start %= len(rows)
-        write_parquet(rows[start:] + rows[:start], to)
+        given = pq.read_table(file).to_pylist()
+        write_parquet([given[(start + number) % len(given)] for number in range(rows or len(given))], to)
 
 
 def is_there(folder: Path) -> bool:

@@ -22,7 +22,9 @@ from types import MappingProxyType
 from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.methods import ABLATIONS, METHODS, STAGES, swept_as
 from recipe.hpt.reproduction.study.cells import demonstrations_of, named
-from recipe.hpt.reproduction.sweep import SWEEP_SEED, best_of, extended
+from recipe.hpt.reproduction.sweep import SWEEP_SEED, Tried, best_of, extended
+from recipe.hpt.reproduction.task.demonstrations import longest
+from recipe.hpt.reproduction.task.questions import MAX_LEVEL
 
 WEIGHT_RATIO = 4
 """Between neighbouring weights of a search."""
@@ -60,6 +62,7 @@ class Settings:
         hard_share: share of the base model's training questions from all training levels, not from levels 1 and 2.
         train_size: questions in a training file.
         validations: validations of a whole final run, and checkpoints of any run; a stage of two has half of them.
+        evaluated: the cells whose final models are evaluated.
 
     Raises:
         StudyError: a value that a study cannot have.
@@ -76,6 +79,7 @@ class Settings:
     hard_share: float = 0.0
     train_size: int = 9600
     validations: int = 4
+    evaluated: tuple[str, ...] = ("",)
 
     def __post_init__(self) -> None:
         if self.samples < 1:
@@ -84,7 +88,7 @@ class Settings:
             raise StudyError(
                 f"got --steps {self.steps}; expected an even number >= 2, as SFT -> GRPO takes half of them each"
             )
-        for cell in (*self.cells, self.sweep_cell):
+        for cell in (*self.cells, self.sweep_cell, *self.evaluated):
             demonstrations_of(cell)
         if not self.cells or len(set(self.cells)) < len(self.cells):
             raise StudyError(f"got the cells {', '.join(map(repr, self.cells)) or 'none'}; expected different ones")
@@ -211,13 +215,20 @@ class Job:
         """The stage that trains the model this one starts from; None: the base model."""
         if self.stage == 0:
             return None
-        steps = self.start // self.stage  # stages have equal shares
-        start = self.start - steps
-        return replace(self, stage=self.stage - 1, start=start, steps=steps)
+        assert self.stage_name is not None
+        share = round(self.steps / STAGES[self.stage_name].length)
+        name = self.stages[self.stage - 1]
+        steps = batches_of(name, share)
+        return replace(self, stage=self.stage - 1, start=self.start - steps, steps=steps)
 
 
-Scores = Mapping[str, Mapping[tuple[float, float | None], float]]
-"""Stage -> (learning rate, weight; None: as it is before the search) -> score of a finished run of its sweep."""
+def batches_of(stage: str, share: int) -> int:
+    """Batches of a stage whose even share of the method's is ``share``."""
+    return max(1, round(share * STAGES[stage].length))
+
+
+Scores = Mapping[str, Mapping[Tried, float]]
+"""Stage -> what was tried -> score of a finished run of its sweep."""
 
 
 def sweep_jobs(settings: Settings, methods: Sequence[str], scores: Scores = MappingProxyType({})) -> list[Job]:
@@ -230,43 +241,43 @@ def sweep_jobs(settings: Settings, methods: Sequence[str], scores: Scores = Mapp
         return []
     needed = {swept_as(stage) for name in methods for stage in METHODS[name].stages}
     return [
-        Job("sweep", stage, SWEEP_SEED, 0, 0, settings.steps, rate, weight, settings.sweep_cell)
+        Job("sweep", stage, SWEEP_SEED, 0, 0, batches_of(stage, settings.steps), rate, weight, settings.sweep_cell)
         for stage in STAGES
         if stage in needed
         for rate, weight in sweep_of(settings, stage, scores.get(stage, {}))
     ]
 
 
-def sweep_of(
-    settings: Settings, stage: str, scores: Mapping[tuple[float, float | None], float]
-) -> list[tuple[float, float | None]]:
+def sweep_of(settings: Settings, stage: str, scores: Mapping[Tried, float]) -> list[Tried]:
     """What a stage's sweep tries as far as it is known: learning rates, then weights at the best of them."""
     by_rate = {rate: score for (rate, weight), score in scores.items() if weight is None}
     if not settings.searches:
         return [(rate, None) for rate in settings.sweep_lrs]
     rates = extended(settings.sweep_lrs, by_rate)
-    tried: list[tuple[float, float | None]] = [(rate, None) for rate in rates]
+    tried: list[Tried] = [(rate, None) for rate in rates]
     if (term := STAGES[stage].weight) is None or any(rate not in by_rate for rate in rates):
         return tried
     chosen = best_of({rate: by_rate[rate] for rate in rates})
-    by_weight = {term.value if weight is None else weight: score for (rate, weight), score in scores.items() if rate == chosen}
+    by_weight = {
+        term.value if weight is None else weight: score for (rate, weight), score in scores.items() if rate == chosen
+    }
     start = [term.value / WEIGHT_RATIO, term.value, term.value * WEIGHT_RATIO]
     weights = extended([value for value in start if value <= term.largest], by_weight, term.largest)
     return tried + [(chosen, weight) for weight in weights if weight != term.value]
 
 
 def final_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
-    """The final runs: all methods in one cell on one seed, then the next cell, and so on; the ablations last.
+    """The final runs: all methods on one seed, then the next seed, then the next cell, and so on; the ablations last.
 
-    So an unfinished study compares like with like. A method that reads no demonstration has its runs in the first cell
-    only.
+    So an unfinished study compares like with like, and an unfinished map has whole cells. A method that reads no
+    demonstration has its runs in the first cell only.
     """
     groups = [[name for name in methods if (name in ABLATIONS) is is_ablation] for is_ablation in (False, True)]
     return [
         job
         for group in groups
-        for seed in settings.seeds
         for cell in settings.cells
+        for seed in settings.seeds
         for name in group
         if cell == settings.cells[0] or METHODS[name].reads_demonstrations
         for job in stages_of(settings, name, seed, cell)
@@ -278,10 +289,10 @@ def stages_of(settings: Settings, method: str, seed: int, cell: str = "") -> lis
     stages = METHODS[method].stages
     if not stages:
         return [Job("final", method, seed, cell=cell)]
-    share = settings.steps // len(stages)
+    batches = [batches_of(stage, settings.steps // len(stages)) for stage in stages]
     return [
-        Job("final", method, seed, stage=number, start=number * share, steps=share, cell=cell)
-        for number in range(len(stages))
+        Job("final", method, seed, stage=number, start=sum(batches[:number]), steps=steps, cell=cell)
+        for number, steps in enumerate(batches)
     ]
 
 
@@ -317,10 +328,17 @@ class Evaluation:
 def evaluations(settings: Settings, methods: Sequence[str]) -> list[Evaluation]:
     """One per final model, in the order of the final runs."""
     jobs = final_jobs(settings, methods)
-    return [Evaluation(job.method, job.seed, job.cell) for job in jobs if job.is_last]
+    return [
+        Evaluation(job.method, job.seed, job.cell) for job in jobs if job.is_last and job.cell in settings.evaluated
+    ]
 
 
 # ---- what a run is given ----
+
+
+def response_length(cell: str) -> int:
+    """Tokens that an answer of the highest level needs, in the base model's style and in the demonstrations'."""
+    return max(longest(style, MAX_LEVEL) for style in ("model", demonstrations_of(cell).style))
 
 
 @dataclass(frozen=True)
@@ -337,19 +355,19 @@ def overrides_of(
     job: Job,
     settings: Settings,
     places: Places,
-    learning_rate: float | None,
+    chosen: Tried | None,
     resumed: int | None = None,
-    weight: float | None = None,
 ) -> list[str]:
     """The overrides of config/quickstart.yaml for a run.
 
     Args:
-        learning_rate: its own or the chosen one; None for the base model.
-        weight: of the demonstrations' term, likewise; None: as it is before a search.
+        chosen: its own learning rate and weight, or those that a sweep chose; None for the base model.
         resumed: batches in the checkpoint that verl will continue from. verl writes a checkpoint before it validates,
             and an interruption may have lost that validation. So a resumed run validates before it trains.
     """
+    learning_rate, weight = chosen or (None, None)
     stage = STAGES[job.stage_name].overrides(job.steps, weight) if job.stage_name else ()
+    length = (f"data.max_response_length={response_length(job.cell)}",) if settings.is_map else ()
     only_validates = job.steps == 0 or resumed == job.steps
     steps = max(1, job.steps)
     every = settings.validate_every if job.kind == "final" else steps
@@ -375,4 +393,4 @@ def overrides_of(
     if learning_rate is not None:
         own["actor_rollout_ref.actor.optim.lr"] = f"{learning_rate:g}"
     # An override for all runs wins over a method's file: OWNED_KEYS has what makes the methods differ.
-    return [*stage, *settings.overrides, *(f"{key}={value}" for key, value in own.items())]
+    return [*stage, *length, *settings.overrides, *(f"{key}={value}" for key, value in own.items())]

@@ -24,7 +24,7 @@ from typing import Any
 
 from hpt.common import lock
 from hpt.common.files import write_json, write_json_lines
-from hpt.common.training_log import read_run
+from hpt.common.training_log import DEMONSTRATION_SHARE, read_run
 from hpt.preflight.run_record import checkpoint_of
 from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.study.plan import Budget, Evaluation, Job, Settings
@@ -139,6 +139,12 @@ def result_of(out: Path, job: Job) -> dict[str, Any] | None:
         return None
 
 
+def finished(out: Path, pattern: str) -> list[dict[str, Any]]:
+    """The results of the finished runs whose names match a pattern, in the order of the names."""
+    files = sorted((out / RUNS).glob(f"{pattern}/{RESULT}"))
+    return [json.loads(file.read_text()) for file in files]
+
+
 def checkpoint_step(folder: Path) -> int | None:
     """Batches in the last complete checkpoint, or None."""
     found = checkpoint_of(folder)
@@ -195,8 +201,10 @@ def measured(job: Job, folder: Path, budget: Budget) -> dict[str, Any]:
     """The figures of a finished training, from its metrics.
 
     Returns:
-        ``curve`` is batches of this run -> level -> accuracy, ``accuracy`` its last entry. Budgets and seconds are
-        those of this run alone; ``batch_seconds`` leaves out the start and the end of its launches.
+        ``curve`` is batches of this run -> level -> accuracy, ``accuracy`` its last entry, ``sets`` the same of the
+        further held-out sets. Budgets, tokens of responses and seconds are those of this run alone; ``demonstrations``
+        counts those that it trained on, once per batch; ``batch_seconds`` leaves out the start and the end of its
+        launches.
 
     Raises:
         Unfinished: there is no validation after the last batch.
@@ -206,7 +214,8 @@ def measured(job: Job, folder: Path, budget: Budget) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise Unfinished(str(error)) from error
     curve: dict[int, dict[str, float]] = {}
-    for level, values in run.accuracy_per_level().items():
+    sets = run.accuracy_per_set()
+    for level, values in sets.pop("", {}).items():
         for step, accuracy in values.items():
             curve.setdefault(step, {})[str(level)] = accuracy
     if job.steps not in curve:
@@ -225,6 +234,12 @@ def measured(job: Job, folder: Path, budget: Budget) -> dict[str, Any]:
         # An interruption loses the metrics of a batch whose checkpoint is already complete.
         "steps_with_metrics": len(batches),
         "accuracy": curve[job.steps],
+        "sets": {
+            name: {str(level): values[job.steps] for level, values in levels.items()} for name, levels in sets.items()
+        },
+        "tokens_trained": round(sum(run.series("hpt/tokens_trained").values())),
+        "tokens_sampled": round(sum(run.series("hpt/tokens_sampled").values())),
+        "demonstrations": round(budget.questions * sum(run.series(DEMONSTRATION_SHARE).values())),
         "curve": {str(step): levels for step, levels in sorted(curve.items())},
         "wall_seconds": round(sum(launch["seconds"] for launch in launches), 1),
         "batch_seconds": round(sum(batches.values()), 1),
