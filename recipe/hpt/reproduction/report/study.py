@@ -24,7 +24,7 @@ IN, OUT, ALL = "in distribution", "out of distribution", "all"
 
 @dataclass
 class Outcome:
-    """One method on one seed, with all of its stages finished.
+    """One method on one seed in one cell, with all of its stages finished.
 
     Attributes:
         accuracy: level -> held-out accuracy of the final model.
@@ -32,6 +32,10 @@ class Outcome:
         questions, optimizer_steps, skipped: sums over all stages; skipped steps are among the optimizer steps.
         seconds: duration of all launches.
         learning_rates: one per stage.
+        cell: what the demonstrations were like.
+        sets: further held-out set -> level -> accuracy of the final model.
+        tokens_trained, tokens_sampled, demonstrations: sums over all stages, of responses.
+        runs: names of its runs.
     """
 
     method: str
@@ -43,6 +47,12 @@ class Outcome:
     skipped: int = 0
     seconds: float = 0.0
     learning_rates: list[float] = field(default_factory=list)
+    cell: str = ""
+    sets: dict[str, dict[int, float]] = field(default_factory=dict)
+    tokens_trained: int = 0
+    tokens_sampled: int = 0
+    demonstrations: int = 0
+    runs: list[str] = field(default_factory=list)
 
 
 def _levels(accuracy: Mapping[str, float]) -> dict[int, float]:
@@ -50,21 +60,22 @@ def _levels(accuracy: Mapping[str, float]) -> dict[int, float]:
 
 
 def outcomes(results: Iterable[Mapping[str, Any]]) -> list[Outcome]:
-    """The finished methods per seed. A method whose later stage is missing has no outcome."""
-    found: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    """The finished methods per seed and cell. A method whose later stage is missing has no outcome."""
+    found: dict[tuple[str, int, str], list[Mapping[str, Any]]] = {}
     for line in results:
         if line["kind"] == "final":
-            found.setdefault((line["method"], line["seed"]), []).append(line)
+            found.setdefault((line["method"], line["seed"], line.get("cell", "")), []).append(line)
     complete = []
-    for (method, seed), lines in found.items():
+    for (method, seed, cell), lines in found.items():
         lines = sorted(lines, key=lambda line: line["stage"])
         if len(lines) == max(1, len(METHODS[method].stages)):
-            complete.append(_outcome(method, seed, lines))
+            complete.append(_outcome(method, seed, cell, lines))
     return complete
 
 
-def _outcome(method: str, seed: int, lines: Sequence[Mapping[str, Any]]) -> Outcome:
-    outcome = Outcome(method, seed, _levels(lines[-1]["accuracy"]))
+def _outcome(method: str, seed: int, cell: str, lines: Sequence[Mapping[str, Any]]) -> Outcome:
+    outcome = Outcome(method, seed, _levels(lines[-1]["accuracy"]), cell=cell)
+    outcome.sets = {name: _levels(accuracy) for name, accuracy in lines[-1].get("sets", {}).items()}
     for line in lines:
         per_batch = line["questions"] // max(1, line["steps"])
         for step, accuracy in line["curve"].items():
@@ -74,6 +85,10 @@ def _outcome(method: str, seed: int, lines: Sequence[Mapping[str, Any]]) -> Outc
         outcome.optimizer_steps += line["optimizer_steps"]
         outcome.skipped += line["optimizer_steps_skipped"]
         outcome.seconds += line["wall_seconds"]
+        outcome.tokens_trained += line.get("tokens_trained", 0)
+        outcome.tokens_sampled += line.get("tokens_sampled", 0)
+        outcome.demonstrations += line.get("demonstrations", 0)
+        outcome.runs.append(line["name"])
         if line["learning_rate"] is not None:
             outcome.learning_rates.append(line["learning_rate"])
     return outcome

@@ -22,11 +22,11 @@ from hpt.common.exit import interrupted_by_term
 from hpt.common.versions import commit_of, versions
 from recipe.hpt.configs import compose
 from recipe.hpt.launch import ROOT, StillRunning, run_process, run_training, steps_until_end, wait_for_earlier
+from recipe.hpt.reproduction.cells import cell_of, map_cells
 from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED, MAPPED, METHODS, check_methods
 from recipe.hpt.reproduction.report.files import PAGE
 from recipe.hpt.reproduction.study import data, outputs, packed, pages, state
-from recipe.hpt.reproduction.study.cells import cell_of, map_cells
 from recipe.hpt.reproduction.study.plan import Budget, Settings
 from recipe.hpt.reproduction.study.runner import Evaluate, Launch, Study
 
@@ -38,11 +38,11 @@ MAP: dict[str, Any] = {
     "searches": True,
     "hard_share": 0.01,
     "train_size": 1280,
-    "validations": 2,
+    "validations": 1,
     "evaluated": (cell_of(0.0, 1.0), cell_of(0.3, 1.0), cell_of(0.0, 0.05)),
     "overrides": tuple(
         f"actor_rollout_ref.rollout.val_kwargs.{setting}"
-        for setting in ("n=4", "do_sample=true", "temperature=0.6", "top_p=0.95")
+        for setting in ("do_sample=true", "temperature=0.6", "top_p=0.95")
     ),
 }
 """The settings of a map: each training question is used once, and 1 % of the base model's are of the higher levels, so

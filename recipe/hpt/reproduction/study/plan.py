@@ -3,7 +3,7 @@
 """The trainings of a study, their order, and what each of them is given. Imports no torch.
 
 A study compares methods in one or several cells; a cell is what the training questions' demonstrations are like
-(:mod:`recipe.hpt.reproduction.study.cells`). A study of many cells is a map.
+(:mod:`recipe.hpt.reproduction.cells`). A study of many cells is a map.
 
 Every method gets the same questions in the same order: ``steps`` batches of the training file, read from its first row
 on. The file is shuffled already, so ``data.shuffle=false``. A method of two stages splits the batches in halves, and
@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from recipe.hpt.reproduction.cells import demonstrations_of, named
 from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.methods import ABLATIONS, METHODS, STAGES, swept_as
-from recipe.hpt.reproduction.study.cells import demonstrations_of, named
 from recipe.hpt.reproduction.sweep import SWEEP_SEED, Tried, best_of, extended
 from recipe.hpt.reproduction.task.demonstrations import longest
 from recipe.hpt.reproduction.task.questions import MAX_LEVEL
@@ -370,7 +370,7 @@ def overrides_of(
     length = (f"data.max_response_length={response_length(job.cell)}",) if settings.is_map else ()
     only_validates = job.steps == 0 or resumed == job.steps
     steps = max(1, job.steps)
-    every = settings.validate_every if job.kind == "final" else steps
+    every = settings.validate_every if job.kind == "final" and settings.validations > 1 else steps
     held_out = places.held_out[0] if len(places.held_out) == 1 else f"[{','.join(map(str, places.held_out))}]"
     own = {
         "data.train_files": places.train,
@@ -382,7 +382,7 @@ def overrides_of(
         "actor_rollout_ref.actor.optim.lr_warmup_steps": max(1, round(WARMUP_SHARE * steps)),
         "trainer.total_training_steps": steps,
         "trainer.test_freq": every,
-        "trainer.save_freq": settings.validate_every,
+        "trainer.save_freq": min(settings.validate_every, steps),
         "trainer.val_before_train": str(only_validates or resumed is not None).lower(),
         "trainer.val_only": str(only_validates).lower(),
         "trainer.resume_mode": "auto",
