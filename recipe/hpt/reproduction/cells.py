@@ -55,9 +55,14 @@ def cell_of(wrong: float, coverage: float) -> str:
     return written(Demonstrations(wrong_step=wrong, coverage=coverage, **mistake))
 
 
+def style_cell(style: str) -> str:
+    """The cell of the map with this style."""
+    return written(Demonstrations(style=style))
+
+
 def map_cells() -> tuple[str, ...]:
     """The cells of the map in the order of their importance: the edges, the styles, what lies between."""
     edges = [cell_of(wrong, 1.0) for wrong in WRONG] + [cell_of(0.0, coverage) for coverage in COVERAGES[1:]]
-    styles = [written(Demonstrations(style=style)) for style in STYLES]
+    styles = [style_cell(style) for style in STYLES]
     inside = [cell_of(wrong, coverage) for wrong in reversed(WRONG[1:]) for coverage in COVERAGES[1:]]
     return (*edges, *inside, *styles)

@@ -37,7 +37,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class MapOf:
+class CellMap:
     """The final runs of a map.
 
     Attributes:
@@ -139,7 +139,7 @@ def title_of(cell: str) -> str:
 # ---- tables ----
 
 
-def accuracy_by_cell(found: MapOf, cells: Sequence[str], name: str = "in") -> Table:
+def accuracy_by_cell(found: CellMap, cells: Sequence[str], name: str = "in") -> Table:
     """Accuracy of each method (rows) in some cells (columns)."""
     table = Table("method")
     for cell in cells:
@@ -149,7 +149,7 @@ def accuracy_by_cell(found: MapOf, cells: Sequence[str], name: str = "in") -> Ta
     return table
 
 
-def verdicts(found: MapOf, cells: Sequence[str]) -> Table:
+def verdicts(found: CellMap, cells: Sequence[str]) -> Table:
     """Per cell: the best method that mixes beside the best that does not, and their paired difference.
 
     Both are the best of several, so the interval does not cover the choice of the two.
@@ -168,7 +168,7 @@ def verdicts(found: MapOf, cells: Sequence[str]) -> Table:
     return table
 
 
-def differences(found: MapOf, method: str, cells: Sequence[str]) -> Table:
+def differences(found: CellMap, method: str, cells: Sequence[str]) -> Table:
     """A method against each of ``UNMIXED``: paired difference with its 95 % interval."""
     table = Table("demonstrations", *(f"{METHODS[method].label} - {METHODS[other].label}" for other in UNMIXED))
     for cell in cells:
@@ -176,7 +176,7 @@ def differences(found: MapOf, method: str, cells: Sequence[str]) -> Table:
     return table
 
 
-def leaderboard(found: MapOf, cell: str, passes: Mapping[tuple[str, str, int], Mapping[int, float]]) -> Table:
+def leaderboard(found: CellMap, cell: str, passes: Mapping[tuple[str, str, int], Mapping[int, float]]) -> Table:
     """Every method in one cell: accuracy, pass@k and what it cost, means over the seeds.
 
     Args:

@@ -12,6 +12,7 @@ from recipe.hpt.reproduction.methods import STAGES
 from recipe.hpt.reproduction.report import curves
 from recipe.hpt.reproduction.report import study as statistics
 from recipe.hpt.reproduction.study import data, state, timing
+from recipe.hpt.reproduction.study.map_outputs import map_of, tables_of, write_map
 from recipe.hpt.reproduction.study.plan import Job, Settings
 from recipe.hpt.reproduction.study.runner import Study
 from recipe.hpt.reproduction.sweep import SWEEP_SEED
@@ -31,15 +32,23 @@ def report(study: Study, to: Path | None = None) -> str:
     to = to or study.out
     results = state.rebuild_results(study.out, study.every_job, to)
     found = statistics.outcomes(results)
-    rows = statistics.rows_of(found, TRAIN_LEVELS)
+    rows = statistics.rows_of([each for each in found if each.cell == study.settings.cells[0]], TRAIN_LEVELS)
     scores = statistics.sweep_scores(results, TRAIN_LEVELS)
     choices = {stage: study.choice(stage) for stage in STAGES if stage in scores}
-    tables = {
-        "Held-out accuracy (test set, greedy), mean ± standard error over seeds": (
-            statistics.accuracy_table(rows, TRAIN_LEVELS)
-        ),
-        "Training of each method, per seed": statistics.budget_table(rows),
-    }
+    if study.settings.is_map:
+        found_map = map_of(study, results)
+        tables = tables_of(study, found_map)
+        write_map(found_map, to)
+    else:
+        tables = {
+            "Held-out accuracy (test set, greedy), mean ± standard error over seeds": (
+                statistics.accuracy_table(rows, TRAIN_LEVELS)
+            ),
+            "Training of each method, per seed": statistics.budget_table(rows),
+        }
+        points = curves.curve_rows(found, TRAIN_LEVELS)
+        curves.write_curves(points, to / CURVES)
+        curves.plot_curves(points, to / FIGURE)
     if scores:
         tables[
             "Choice of learning rates: accuracy on the development set, mean over the training levels (* chosen)"
@@ -57,9 +66,6 @@ def report(study: Study, to: Path | None = None) -> str:
         text = "\n\n".join([*parts, *notes]) + "\n"
         if markdown:
             write_whole(to / TABLES, text)
-    points = curves.curve_rows(found, TRAIN_LEVELS)
-    curves.write_curves(points, to / CURVES)
-    curves.plot_curves(points, to / FIGURE)
     return text
 
 

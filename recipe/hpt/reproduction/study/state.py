@@ -197,6 +197,12 @@ def launches_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
+def has_failed(out: Path, job: Job) -> bool:
+    """Whether the last launch of an unfinished run ended with an error."""
+    launches = launches_of(folder_of(out, job))
+    return result_of(out, job) is None and bool(launches) and launches[-1]["status"] not in (0, None)
+
+
 def measured(job: Job, folder: Path, budget: Budget) -> dict[str, Any]:
     """The figures of a finished training, from its metrics.
 

@@ -121,7 +121,7 @@ def evaluations():
 def launch(tmp_path, tasks, trainings, evaluations):
     """launch(*arguments) -> exit status; four batches, one seed and no sweeps unless the arguments say otherwise."""
 
-    def make_task(folder, seed):
+    def make_task(folder, seed, settings):
         if not folder.exists():
             shutil.copytree(tasks / str(seed), folder)
 
@@ -208,7 +208,7 @@ def test_a_full_study_goes_on_with_ablations_and_evaluations(launch, trainings, 
     assert evaluations.names == []
     assert launch("--full", defaults=()) == 0
     assert trainings.names[before:] == [f"{name}-seed0" for name in ABLATIONS]
-    assert evaluations.names == [f"{name}-seed0" for name in METHODS]
+    assert evaluations.names == [f"{name}-seed0" for name in (*COMPARED, *ABLATIONS)]
     given = dict(evaluations.started)
     out = tmp_path / "out"
     assert given["sft_grpo-seed0"] == {
@@ -220,7 +220,7 @@ def test_a_full_study_goes_on_with_ablations_and_evaluations(launch, trainings, 
     }
     assert given["base-seed0"]["model"] == str(out / "task-seed0/base_model")
     assert launch("--full", defaults=()) == 0
-    assert len(evaluations.names) == len(METHODS)
+    assert len(evaluations.names) == len((*COMPARED, *ABLATIONS))
     assert "12 of 12 runs finished" in (out / "results.md").read_text()
     assert "Table 6, small version: the gate" in (out / "report.html").read_text()
     assert f"report      {out / 'report.html'}" in capsys.readouterr().out
@@ -363,7 +363,7 @@ def test_a_dry_run_knows_what_is_left(launch, trainings, capsys):
     ("arguments", "message"),
     [
         (["--only", "hpt,gpro"], "Unknown method 'gpro'. Available: base, sft, grpo, sft_grpo, luffy, srft, hpt,"),
-        (["--seed", "1"], "Unknown option '--seed'. Available: -h, --help, --only, --full, --seeds, --steps, "),
+        (["--seed", "1"], "Unknown option '--seed'. Available: -h, --help, --only, --full, --map, --at-once, "),
         (["--seeds", "a"], "got 'a'; expected integers, separated by commas"),
         (["--sweep-lrs", "1e-3;1e-2"], "got '1e-3;1e-2'; expected numbers, separated by commas"),
         (["gamma"], "got 'gamma'; expected key=value"),
