@@ -11,7 +11,7 @@ from recipe.hpt.reproduction.report.cell_map import COLUMNS, FAILED, CellMap, ti
 from recipe.hpt.reproduction.report.plots import Figure, drawing, finish, label_left, styles_of, svg_of
 from recipe.hpt.reproduction.report.statistics import Difference, Value
 
-DRAWN = ("sft", "grpo", "sft_grpo", "hpt", "hpt_gamma_1_4", "luffy", "chord")
+DRAWN = ("sft", "grpo", "sft_grpo", "luffy", "srft", "hpt")
 """The methods of the figure with lines; more of them would hide each other."""
 GROUPS = {
     "wrong": [cell_of(wrong, 1.0) for wrong in WRONG],
@@ -29,8 +29,8 @@ def heat_map(found: CellMap) -> Figure:
     seeds = ", ".join(map(str, found.seeds))
     caption = (
         f"Mean accuracy on levels 1 to 6 over seeds {seeds}, in percent, on held-out questions. A frame marks the "
-        "highest mean of a column, a dot each method whose paired 95 % interval of the difference to it includes 0. "
-        "An empty field is a run that is missing; a cross is one that failed."
+        "highest mean of a column, a dot each method whose paired 95 % interval of the difference to it includes 0; a "
+        "single seed has neither. An empty field is a run that is missing; a cross is one that failed."
     )
     methods = [
         method for method in found.methods if any(isinstance(found.value(method, c), Value) for c in found.cells)
@@ -85,7 +85,7 @@ def _column(axis: Any, found: CellMap, methods: Sequence[str], cell: str, x: flo
         difference = found.difference(best, method, cell) if best and method != best else None
         level = isinstance(difference, Difference) and difference.half_width is not None and difference.sign == 0
         axis.text(x, y, f"{100 * value.mean:.0f}{'·' * level}", ha="center", va="center", fontsize=8, color=ink)
-        if method == best:
+        if method == best and value.error is not None:
             axis.add_patch(Rectangle((x - 0.46, y - 0.44), 0.92, 0.88, fill=False, edgecolor=ink, linewidth=1.4))
 
 

@@ -17,7 +17,7 @@ from recipe.hpt.reproduction.cells import demonstrations_of
 from recipe.hpt.reproduction.methods import BASE, METHODS
 from recipe.hpt.reproduction.paper.sft_then_rl import training_flops
 from recipe.hpt.reproduction.report.statistics import Difference, Value, difference_of, value_of
-from recipe.hpt.reproduction.report.study import Outcome, groups_of
+from recipe.hpt.reproduction.report.study import Outcome, groups_of, mean_over
 
 MISSING, FAILED = "missing", "failed"
 UNMIXED = ("sft", "grpo", "sft_grpo")
@@ -74,7 +74,9 @@ class CellMap:
             return fmean(outcome.sets[name].values())
         groups = groups_of(outcome.accuracy, self.training_levels)
         inside, outside, _ = groups.values()
-        return fmean(outcome.accuracy[level] for level in {"in": inside, "out": outside, "kept": KEPT}[name])
+        mean = mean_over(outcome.accuracy, {"in": inside, "out": outside, "kept": KEPT}[name])
+        assert mean is not None
+        return mean
 
     def flops(self, outcome: Outcome) -> float:
         return training_flops(self.parameters, outcome.tokens_trained, outcome.tokens_sampled)

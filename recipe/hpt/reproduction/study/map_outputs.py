@@ -12,10 +12,12 @@ from rich.table import Table
 from hpt.evaluation.metrics import pass_at_k_table, powers_of_two
 from hpt.evaluation.outputs import QUESTIONS
 from recipe.hpt.reproduction.methods import BASE
+from recipe.hpt.reproduction.paper.results import AVERAGE
 from recipe.hpt.reproduction.report import cell_figures, cell_map
 from recipe.hpt.reproduction.report import study as statistics
 from recipe.hpt.reproduction.report.cell_map import CellMap, title_of
 from recipe.hpt.reproduction.report.files import write_figures
+from recipe.hpt.reproduction.report.measured import columns_of
 from recipe.hpt.reproduction.study import plan, state
 from recipe.hpt.reproduction.study.runner import Study
 from recipe.hpt.reproduction.task.model import PARAMETERS
@@ -68,7 +70,9 @@ def _passes(study: Study) -> dict[tuple[str, str, int], dict[int, float]]:
         folder = state.evaluation_folder(study.out, each)
         if state.is_evaluated(folder):
             lines = (state.evaluation_results(folder) / QUESTIONS).read_text().splitlines()
-            inside = [row for row in map(json.loads, lines) if int(row["level"]) in TRAIN_LEVELS]
+            rows = list(map(json.loads, lines))
+            levels = columns_of(row["benchmark"] for row in rows)[AVERAGE]
+            inside = [row for row in rows if row["benchmark"] in levels]
             n = [row["n"] for row in inside]
             ks = powers_of_two(min(n))
             means = pass_at_k_table(n, [row["correct"] for row in inside], ks).mean(axis=0)

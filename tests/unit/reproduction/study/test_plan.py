@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plan of a study: equal budgets, sweeps, and what a run is given."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,61 @@ def test_names_are_distinct():
     assert len(set(names)) == len(names) == 15 + 3 * (8 + 4)
 
 
+# ---- maps ----
+
+CELLS = ("", "wrong_step=0.3,mistake=carry", "coverage=0.05", "style=verbose")
+MAP = Settings(steps=20, seeds=(0, 1), cells=CELLS, sweep_cell=CELLS[1], searches=True, validations=1)
+
+
+def test_a_map_finishes_a_cell_before_the_next_one():
+    jobs = plan.final_jobs(MAP, ("sft", "grpo"))
+    assert [(job.method, job.cell, job.seed) for job in jobs] == [
+        ("sft", "", 0), ("grpo", "", 0), ("sft", "", 1), ("grpo", "", 1),
+        *(("sft", cell, seed) for cell in CELLS[1:] for seed in (0, 1)),
+    ]  # fmt: skip
+    names = [job.name for job in plan.all_jobs(MAP, tuple(METHODS))]
+    assert len(set(names)) == len(names)
+    assert "sft-wrong_step0.3-mistake_carry-seed1" in names
+
+
+def test_a_search_tries_weights_at_the_best_rate_and_goes_on_from_what_has_finished():
+    scores = {(2e-4, None): 0.1, (6e-4, None): 0.3, (2e-3, None): 0.2}
+    assert plan.sweep_of(MAP, "hpt", {}) == [(2e-4, None), (6e-4, None), (2e-3, None)]
+    assert plan.sweep_of(MAP, "hpt", scores)[3:] == [(6e-4, 0.25), (6e-4, 4.0)]
+    scores |= {(6e-4, 0.25): 0.1, (6e-4, 4.0): 0.5}
+    assert plan.sweep_of(MAP, "hpt", scores)[3:] == [(6e-4, 0.25), (6e-4, 4.0), (6e-4, 20.0)]
+    assert plan.sweep_of(MAP, "grpo", scores)[3:] == []  # it has no such term
+    assert plan.sweep_of(MAP, "chord", scores)[3:] == [(6e-4, 0.225)]  # a share ends at 1
+    (job,) = [job for job in plan.sweep_jobs(MAP, ("hpt",), {"hpt": scores}) if job.weight == 20.0]
+    assert (job.name, job.cell) == ("sweep-hpt-lr0.0006-weight20", CELLS[1])
+
+
+def test_a_weight_is_the_methods_own_setting():
+    (job,) = plan.stages_of(MAP, "chord", 0)
+    overrides = plan.overrides_of(job, MAP, PLACES, (1e-3, 0.225))
+    assert "++hpt.params.mu_peak=0.225" in overrides and "++hpt.params.mu_decay_steps=20" in overrides
+
+
+def test_a_cheap_method_gets_the_batches_of_equal_flops():
+    (sft,) = plan.stages_of(MAP, "sft_flops", 0)
+    first, second = plan.stages_of(MAP, "sft_grpo_flops", 0)
+    assert (sft.steps, first.steps, second.start, second.steps) == (50, 25, 25, 10)
+    assert second.before == first
+
+
+def test_answers_have_the_length_that_the_cells_style_needs():
+    keys = [f"data.max_response_length={length}" for length in (75, 122)]
+    for cell, key in zip(("", "style=verbose"), keys, strict=True):
+        (job,) = plan.stages_of(MAP, "hpt", 0, cell)
+        assert key in plan.overrides_of(job, MAP, PLACES, (1e-3, None))
+    assert not any("max_response_length" in key for key in given(finals("hpt")[0]))
+
+
+def test_only_the_cells_asked_for_are_evaluated():
+    found = plan.evaluations(replace(MAP, evaluated=(CELLS[1],)), ("sft", "grpo"))
+    assert [each.name for each in found] == [f"sft-wrong_step0.3-mistake_carry-seed{seed}" for seed in (0, 1)]
+
+
 # ---- settings ----
 
 
@@ -202,6 +258,10 @@ def test_names_are_distinct():
         ({"seeds": (0, SWEEP_SEED)}, "100 is the seed of the sweeps"),
         ({"sweep_lrs": (1e-3, 0.0)}, "got --sweep-lrs 0.001,0; expected different numbers"),
         ({"sweep_lrs": (1e-3, 1e-3)}, "expected different numbers between 0 and 1"),
+        ({"cells": ("", "")}, "expected different ones"),
+        ({"cells": ("coverage=2",)}, "got the cell 'coverage=2': "),
+        ({"cells": ("style=model",)}, "got the cell 'style=model'; expected ''"),
+        ({"sweep_cell": "covrage=0.5"}, "Unknown setting 'covrage'"),
         ({"overrides": ("hpt.gamma=1",)}, r"got the override hpt.gamma=...; the study sets it"),
         ({"overrides": ("+trainer.val_only=true",)}, "got the override trainer.val_only=..."),
         ({"overrides": ("+method=luffy",)}, "got the override method=..."),
