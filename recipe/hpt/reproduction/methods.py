@@ -9,6 +9,7 @@ what counts rollouts, rows or steps is at a study's own scale: a question has 4 
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from omegaconf import OmegaConf
 
@@ -48,8 +49,8 @@ class Stage:
 
     Attributes:
         method: a file in ``config/method``.
-        scaled: settings that differ from that file, as they count rollouts, rows or steps: setting -> value, or the
-            function of the training's batches that gives it.
+        scaled: settings that differ from that file, as they count rollouts, rows or steps, or make a fault: setting ->
+            value, or the function of the training's batches that gives it.
         generates: whether it samples from the model, which takes most of a batch's time.
         demonstrations: whether it depends on demonstrations.
         covered: whether it reads only questions that have a demonstration; its strategy refuses others.
@@ -61,7 +62,7 @@ class Stage:
     """
 
     method: str
-    scaled: Mapping[str, float | Callable[[int], float]] = field(default_factory=dict)
+    scaled: Mapping[str, str | float | Callable[[int], float]] = field(default_factory=dict)
     generates: bool = True
     demonstrations: bool = True
     covered: bool = False
@@ -87,6 +88,15 @@ class Stage:
 SFT_COEF = Weight("hpt.sft_coef", 1.0)
 EQUAL_FLOPS = 2.5
 """Batches of SFT that have the FLOPs of about one batch of HPT with 4 rollouts on the built-in task."""
+MEAN_OF_MEANS = {"hpt.plugins": "[recipe.hpt.reproduction.faulty_sft]", "hpt.strategy": "sft_mean_of_means"}
+KEPT = 4
+DROPPED = {
+    "data.train_batch_size": 64 // KEPT,
+    "actor_rollout_ref.actor.ppo_mini_batch_size": 16 // KEPT,
+    "hpt.sft_coef": 1 / KEPT,
+}
+"""An optimizer step of 16 questions in 4 micro-batches, of which accumulation keeps one: 4 questions, and a quarter of
+their gradient. The questions of the other micro-batches might as well not be read."""
 STAGES: dict[str, Stage] = {
     "sft": Stage("sft", generates=False, covered=True),
     "grpo": Stage("grpo", demonstrations=False),
@@ -106,6 +116,9 @@ STAGES: dict[str, Stage] = {
     "self_distill": Stage("self_distill", weight=SFT_COEF),
     "prefix_rft": Stage("prefix_rft", {"++hpt.params.decay_steps": lambda batches: batches}),
     "sft_flops": Stage("sft", generates=False, covered=True, length=EQUAL_FLOPS),
+    "sft_mean_of_means": Stage("sft", MEAN_OF_MEANS, generates=False, covered=True, swept_as="sft"),
+    "sft_dropped": Stage("sft", DROPPED, generates=False, covered=True, swept_as="sft"),
+    "sft_both_faults": Stage("sft", DROPPED | MEAN_OF_MEANS, generates=False, covered=True, swept_as="sft"),
 }
 
 
@@ -116,15 +129,13 @@ class Method:
     Attributes:
         label: its name in reports.
         stages: names of ``STAGES``, in their order; none: the base model as it is.
-        is_ablation: whether it is an ablation of HPT (Tables 5 and 6 of arXiv 2509.04419), which the comparison of
-            methods leaves out.
-        is_further: whether the paper does not have it.
+        group: "compared" (in Table 2 of arXiv 2509.04419), "ablation" (of HPT, Tables 5 and 6), "further" (not in the
+            paper) or "faulty" (SFT with the faults of arXiv 2604.23747).
     """
 
     label: str
     stages: tuple[str, ...]
-    is_ablation: bool = False
-    is_further: bool = False
+    group: Literal["compared", "ablation", "further", "faulty"] = "compared"
 
     @property
     def reads_demonstrations(self) -> bool:
@@ -140,22 +151,28 @@ METHODS: dict[str, Method] = {
     "luffy": Method("LUFFY", ("luffy",)),
     "srft": Method("SRFT", ("srft",)),
     "hpt": Method("HPT", ("hpt",)),
-    "hpt_gamma_1_4": Method("HPT, gamma 1/4", ("hpt_gamma_1_4",), is_ablation=True),
-    "hpt_gamma_2_4": Method("HPT, gamma 2/4", ("hpt_gamma_2_4",), is_ablation=True),
-    "off_on": Method("OFF/ON", ("off_on",), is_ablation=True),
-    "mix_on": Method("Mix/ON", ("mix_on",), is_ablation=True),
-    "chord": Method("CHORD", ("chord",), is_further=True),
-    "relift": Method("ReLIFT", ("relift",), is_further=True),
-    "self_distill": Method("self-distillation", ("self_distill",), is_further=True),
-    "prefix_rft": Method("Prefix-RFT", ("prefix_rft",), is_further=True),
-    "sft_flops": Method("SFT, equal FLOPs", ("sft_flops",), is_further=True),
-    "sft_grpo_flops": Method("SFT -> GRPO, equal FLOPs", ("sft_flops", "grpo"), is_further=True),
+    "hpt_gamma_1_4": Method("HPT, gamma 1/4", ("hpt_gamma_1_4",), "ablation"),
+    "hpt_gamma_2_4": Method("HPT, gamma 2/4", ("hpt_gamma_2_4",), "ablation"),
+    "off_on": Method("OFF/ON", ("off_on",), "ablation"),
+    "mix_on": Method("Mix/ON", ("mix_on",), "ablation"),
+    "chord": Method("CHORD", ("chord",), "further"),
+    "relift": Method("ReLIFT", ("relift",), "further"),
+    "self_distill": Method("self-distillation", ("self_distill",), "further"),
+    "prefix_rft": Method("Prefix-RFT", ("prefix_rft",), "further"),
+    "sft_flops": Method("SFT, equal FLOPs", ("sft_flops",), "further"),
+    "sft_grpo_flops": Method("SFT -> GRPO, equal FLOPs", ("sft_flops", "grpo"), "further"),
+    "sft_mean_of_means": Method("SFT, mean of means", ("sft_mean_of_means",), "faulty"),
+    "sft_dropped": Method("SFT, micro-batches dropped", ("sft_dropped",), "faulty"),
+    "sft_both_faults": Method("SFT, both faults", ("sft_both_faults",), "faulty"),
+    "sft_grpo_both_faults": Method("SFT with both faults -> GRPO", ("sft_both_faults", "grpo"), "faulty"),
 }
 BASE = "base"
-COMPARED = tuple(name for name, method in METHODS.items() if not (method.is_ablation or method.is_further))
-MAPPED = (*COMPARED, "hpt_gamma_1_4", *(name for name, method in METHODS.items() if method.is_further))
+COMPARED, ABLATIONS, FURTHER, FAULTY = (
+    tuple(name for name, method in METHODS.items() if method.group == group)
+    for group in ("compared", "ablation", "further", "faulty")
+)
+MAPPED = (*COMPARED, "hpt_gamma_1_4", *FURTHER)
 """The methods of a map."""
-ABLATIONS = tuple(name for name, method in METHODS.items() if method.is_ablation)
 
 
 def swept_as(stage: str) -> str:

@@ -163,7 +163,8 @@ def test_a_whole_map(small_map, trainings, evaluations, tmp_path, capsys):
     searched = {name for name in found if name.startswith("sweep-hpt")}
     rates = {"0.001", "0.01", "0.1"}  # the largest of the first two was the best
     assert searched == {f"sweep-hpt-lr{rate}" for rate in rates} | {
-        f"sweep-hpt-lr0.01-weight{weight}" for weight in ("4", "0.25", "0.06", "0.01", "0.002")  # a tie: on and on
+        f"sweep-hpt-lr0.01-weight{weight}"
+        for weight in ("4", "0.25", "0.06", "0.01", "0.002")  # a tie: on and on
     }
     names = [
         f"{method}-{data.demonstrations_of(CELL).label}-seed{seed}" for seed in (0, 1) for method in ("sft", "hpt")
