@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from recipe.hpt.reproduction.study import command as study
-from recipe.hpt.reproduction.study.plan import Settings
+from recipe.hpt.reproduction.study.settings import Settings
 
 
 def main() -> int:

@@ -12,8 +12,8 @@ from hpt.method.strategies import STRATEGIES, register_strategy
 
 MEAN_OF_MEANS = "sft_mean_of_means"
 
-# A mean over micro-batches of the means over their tokens, with one demonstration per micro-batch. So a token of a short
-# demonstration weighs more than one of a long demonstration.
+# A mean over micro-batches of the means over their tokens, with one demonstration per micro-batch. So a token of a
+# short demonstration weighs more than one of a long demonstration.
 register_strategy(
     MEAN_OF_MEANS,
     replace(STRATEGIES["sft_only"], summary="SFT whose loss is a mean of means (a fault)", pooled_sft=False),

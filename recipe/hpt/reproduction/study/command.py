@@ -27,8 +27,8 @@ from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED, MAPPED, METHODS, check_methods
 from recipe.hpt.reproduction.report.files import PAGE
 from recipe.hpt.reproduction.study import data, outputs, packed, pages, state
-from recipe.hpt.reproduction.study.plan import Budget, Settings
 from recipe.hpt.reproduction.study.runner import Evaluate, Launch, Study
+from recipe.hpt.reproduction.study.settings import Budget, Settings
 
 OUT, MAP_OUT = ROOT / "runs" / "study", ROOT / "runs" / "map"
 MAP: dict[str, Any] = {
@@ -273,7 +273,7 @@ def _run(study: Study) -> int:
         study.made_with = {**versions("verl", "vllm", "torch"), "commit": commit_of(ROOT)}
         study.run()
         print(outputs.report(study))
-        if study.evaluate and pages.entries(study.out, study.settings):
+        if study.evaluate and not study.settings.is_map and pages.entries(study.out, study.settings):
             pages.write_pages(study.out, study.settings)
         return _outcome(study)
 
@@ -286,15 +286,16 @@ def _report(study: Study, copy_to: Path | None) -> int:
     if copy_to:
         to = copy_to.expanduser().resolve()
         packed.check_target(study.out, to)
+    settings = study.settings
     with packed.readable(study.out) as source:
         if copy_to:
             packed.pack(source, to, study.settings)
         study.out = source
-        study.methods = check_methods(
-            (*COMPARED, *(job.method for job in study.every_job if state.result_of(source, job)))
-        )
+        found = {job.method for job in study.every_job if state.result_of(source, job)}
+        study.methods = check_methods(tuple(found.union(MAPPED if settings.is_map else COMPARED)))
         print(outputs.report(study, to))
-        print(*pages.write_pages(source, study.settings, to), sep="\n")
+        if not settings.is_map:
+            print(*pages.write_pages(source, settings, to), sep="\n")
     return 0
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from recipe.hpt.reproduction.cells import demonstrations_of
-from recipe.hpt.reproduction.study.plan import Settings
+from recipe.hpt.reproduction.study.settings import Settings
 from recipe.hpt.reproduction.task.extra_sets import write_extra_sets
 from recipe.hpt.reproduction.task.options import COVERED, write_notes
 from recipe.hpt.reproduction.task.questions import (

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hpt.common.files import write_whole
+from hpt.common.files import write_json_lines, write_whole
 from hpt.common.terminal import rendered
 from recipe.hpt.reproduction.methods import STAGES
 from recipe.hpt.reproduction.report import curves
 from recipe.hpt.reproduction.report import study as statistics
 from recipe.hpt.reproduction.study import data, state, timing
 from recipe.hpt.reproduction.study.map_outputs import map_of, tables_of, write_map
-from recipe.hpt.reproduction.study.plan import Job, Settings
+from recipe.hpt.reproduction.study.plan import Job
 from recipe.hpt.reproduction.study.runner import Study
+from recipe.hpt.reproduction.study.settings import Settings
 from recipe.hpt.reproduction.sweep import SWEEP_SEED
 from recipe.hpt.reproduction.task.questions import TRAIN_LEVELS, VAL_LEVELS
 
@@ -30,7 +31,9 @@ def report(study: Study, to: Path | None = None) -> str:
         to: folder of the files; None: the study's folder.
     """
     to = to or study.out
-    results = state.rebuild_results(study.out, study.every_job, to)
+    results = state.results_of(study.out, study.every_job)
+    if to == study.out:  # In a packed copy it would be a large part for what the documents have, too.
+        write_json_lines(to / state.RESULTS, results)
     found = statistics.outcomes(results)
     rows = statistics.rows_of([each for each in found if each.cell == study.settings.cells[0]], TRAIN_LEVELS)
     scores = statistics.sweep_scores(results, TRAIN_LEVELS)

@@ -16,12 +16,14 @@ from typing import Any
 
 from tqdm import tqdm
 
+from hpt.common.files import write_json_lines
 from recipe.hpt.launch import LOG_FILE
 from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.methods import METHODS, STAGES, swept_as
 from recipe.hpt.reproduction.report.study import sweep_scores
 from recipe.hpt.reproduction.study import data, plan, state
-from recipe.hpt.reproduction.study.plan import Budget, Evaluation, Job, Places, Settings
+from recipe.hpt.reproduction.study.plan import Evaluation, Job, Places
+from recipe.hpt.reproduction.study.settings import Budget, Settings
 from recipe.hpt.reproduction.sweep import Choice, Tried, choose
 from recipe.hpt.reproduction.task.questions import TRAIN_LEVELS
 
@@ -167,7 +169,7 @@ class Study:
         else:
             seconds = sum(launch["seconds"] for launch in state.launches_of(state.folder_of(self.out, job)))
             tqdm.write(f"finished: {job.name}, {seconds:.0f} s")
-        state.rebuild_results(self.out, self.every_job)
+        write_json_lines(self.out / state.RESULTS, state.results_of(self.out, self.every_job))
 
     def _blocked(self, job: Job) -> str | None:
         if job.before and state.result_of(self.out, job.before) is None:

@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from hpt.common import lock
-from hpt.common.files import write_json, write_json_lines
+from hpt.common.files import write_json
 from hpt.common.training_log import DEMONSTRATION_SHARE, read_run
 from hpt.preflight.run_record import checkpoint_of
 from recipe.hpt.reproduction.errors import StudyError
-from recipe.hpt.reproduction.study.plan import Budget, Evaluation, Job, Settings
+from recipe.hpt.reproduction.study.plan import Evaluation, Job
+from recipe.hpt.reproduction.study.settings import Budget, Settings
 
 SETTINGS, RESULTS, RUNS, LOCK = "study.json", "results.jsonl", "runs", ".lock"
 EVALUATIONS, EVALUATED = "evaluations", "evaluated.json"
@@ -282,13 +283,7 @@ def mark_evaluated(folder: Path, made_with: dict[str, Any]) -> None:
 # ---- all runs ----
 
 
-def rebuild_results(out: Path, jobs: Sequence[Job], to: Path | None = None) -> list[dict[str, Any]]:
-    """Write results.jsonl from the finished runs among ``jobs``, in their order; returns its lines.
-
-    Args:
-        to: folder of results.jsonl; None: the study's folder.
-    """
+def results_of(out: Path, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    """The results of the finished runs among ``jobs``, in their order: the lines of results.jsonl."""
     found = (result_of(out, job) for job in jobs)
-    results = [result for result in found if result is not None]
-    write_json_lines((to or out) / RESULTS, results)
-    return results
+    return [result for result in found if result is not None]

@@ -10,7 +10,8 @@ import pytest
 from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED, METHODS, STAGES
 from recipe.hpt.reproduction.study import plan, timing
-from recipe.hpt.reproduction.study.plan import Budget, Job, Places, Settings
+from recipe.hpt.reproduction.study.plan import Job, Places
+from recipe.hpt.reproduction.study.settings import OWNED_KEYS, Budget, Settings
 from recipe.hpt.reproduction.sweep import SWEEP_SEED
 
 SETTINGS = Settings()
@@ -66,7 +67,7 @@ def test_the_methods_differ_in_their_own_settings_only():
         "hpt.strategy", "hpt.rollout_algorithm", "hpt.clip_ratio", "hpt.gamma",
         "hpt.sft_coef", "hpt.off_coef", "hpt.shaping",
     }  # fmt: skip
-    assert own - {"hpt.shaping"} <= plan.OWNED_KEYS
+    assert own - {"hpt.shaping"} <= OWNED_KEYS
     grpo = given(finals("grpo")[0])
     assert (grpo["hpt.rollout_algorithm"], grpo["hpt.clip_ratio"]) == ("grpo", "0.2")
 
@@ -279,7 +280,7 @@ def test_the_order_of_the_rates_does_not_matter():
 
 def test_what_the_study_sets_is_refused_as_an_override():
     keys = {key for job in plan.all_jobs(SETTINGS, STUDIED) for key in given(job) if key not in Settings().overrides}
-    assert keys == (plan.OWNED_KEYS | {"hpt.shaping"}) - {"experiment", "method"}
+    assert keys == (OWNED_KEYS | {"hpt.shaping"}) - {"experiment", "method"}
 
 
 def test_an_override_for_all_runs_wins_over_the_method_files():
