@@ -29,6 +29,8 @@ from recipe.hpt.reproduction.report.files import PAGE
 from recipe.hpt.reproduction.study import data, outputs, packed, pages, state
 from recipe.hpt.reproduction.study.runner import Evaluate, Launch, Study
 from recipe.hpt.reproduction.study.settings import Budget, Settings
+from recipe.hpt.reproduction.task.demonstrations import longest
+from recipe.hpt.reproduction.task.questions import MAX_LEVEL
 
 OUT, MAP_OUT = ROOT / "runs" / "study", ROOT / "runs" / "map"
 MAP: dict[str, Any] = {
@@ -40,9 +42,12 @@ MAP: dict[str, Any] = {
     "train_size": 1280,
     "validations": 1,
     "evaluated": (cell_of(0.0, 1.0), cell_of(0.3, 1.0), cell_of(0.0, 0.05)),
-    "overrides": tuple(
-        f"actor_rollout_ref.rollout.val_kwargs.{setting}"
-        for setting in ("do_sample=true", "temperature=0.6", "top_p=0.95")
+    "overrides": (
+        f"data.max_response_length={longest('model', MAX_LEVEL)}",
+        *(
+            f"actor_rollout_ref.rollout.val_kwargs.{setting}"
+            for setting in ("do_sample=true", "temperature=0.6", "top_p=0.95")
+        ),
     ),
 }
 """The settings of a map: each training question is used once, and 1 % of the base model's are of the higher levels, so

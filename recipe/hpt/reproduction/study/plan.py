@@ -19,12 +19,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from recipe.hpt.reproduction.cells import demonstrations_of, named
+from recipe.hpt.reproduction.cells import named
 from recipe.hpt.reproduction.methods import ABLATIONS, METHODS, STAGES, swept_as
 from recipe.hpt.reproduction.study.settings import Settings
 from recipe.hpt.reproduction.sweep import SWEEP_SEED, Tried, best_of, extended
-from recipe.hpt.reproduction.task.demonstrations import longest
-from recipe.hpt.reproduction.task.questions import MAX_LEVEL
 
 WEIGHT_RATIO = 4
 """Between neighbouring weights of a search."""
@@ -207,11 +205,6 @@ def evaluations(settings: Settings, methods: Sequence[str]) -> list[Evaluation]:
 # ---- what a run is given ----
 
 
-def response_length(cell: str) -> int:
-    """Tokens that an answer of the highest level needs, in the base model's style and in the demonstrations'."""
-    return max(longest(style, MAX_LEVEL) for style in ("model", demonstrations_of(cell).style))
-
-
 @dataclass(frozen=True)
 class Places:
     """Paths of a run: its folder, training file, held-out files and the model it starts from."""
@@ -238,7 +231,6 @@ def overrides_of(
     """
     learning_rate, weight = chosen or (None, None)
     stage = STAGES[job.stage_name].overrides(job.steps, weight) if job.stage_name else ()
-    length = (f"data.max_response_length={response_length(job.cell)}",) if settings.is_map else ()
     only_validates = job.steps == 0 or resumed == job.steps
     steps = max(1, job.steps)
     every = settings.validate_every if job.kind == "final" and settings.validations > 1 else steps
@@ -264,4 +256,4 @@ def overrides_of(
     if learning_rate is not None:
         own["actor_rollout_ref.actor.optim.lr"] = f"{learning_rate:g}"
     # An override for all runs wins over a method's file: OWNED_KEYS has what makes the methods differ.
-    return [*stage, *length, *settings.overrides, *(f"{key}={value}" for key, value in own.items())]
+    return [*stage, *settings.overrides, *(f"{key}={value}" for key, value in own.items())]
