@@ -89,14 +89,14 @@ SFT_COEF = Weight("hpt.sft_coef", 1.0)
 EQUAL_FLOPS = 2.5
 """Batches of SFT that have the FLOPs of about one batch of HPT with 4 rollouts on the built-in task."""
 MEAN_OF_MEANS = {"hpt.plugins": "[recipe.hpt.reproduction.faulty_sft]", "hpt.strategy": "sft_mean_of_means"}
-KEPT = 4
+MICRO_BATCHES = 4
 DROPPED = {
-    "data.train_batch_size": 64 // KEPT,
-    "actor_rollout_ref.actor.ppo_mini_batch_size": 16 // KEPT,
-    "hpt.sft_coef": 1 / KEPT,
+    "data.train_batch_size": 64 // MICRO_BATCHES,
+    "actor_rollout_ref.actor.ppo_mini_batch_size": 16 // MICRO_BATCHES,
+    "hpt.sft_coef": 1 / MICRO_BATCHES,
 }
-"""An optimizer step of 16 questions in 4 micro-batches, of which accumulation keeps one: 4 questions, and a quarter of
-their gradient. The questions of the other micro-batches might as well not be read."""
+"""An optimizer step of 16 questions in 4 micro-batches, of which accumulation keeps one: the step has 4 questions and a
+quarter of their gradient. It makes no difference whether the questions of the other three are read."""
 STAGES: dict[str, Stage] = {
     "sft": Stage("sft", generates=False, covered=True),
     "grpo": Stage("grpo", demonstrations=False),

@@ -10,7 +10,7 @@ from hpt.method.normalization import PromptNormalization
 from hpt.method.routing import step_of_demonstrations
 from hpt.method.strategies import STRATEGIES
 from recipe.hpt.reproduction.errors import StudyError
-from recipe.hpt.reproduction.methods import DROPPED, KEPT, MEAN_OF_MEANS, METHODS, STAGES, check_methods, swept_as
+from recipe.hpt.reproduction.methods import DROPPED, MICRO_BATCHES, MEAN_OF_MEANS, METHODS, STAGES, check_methods, swept_as
 
 
 def test_an_unknown_method_lists_the_options():
@@ -36,9 +36,9 @@ def weights(lengths, questions, coefficient=1.0, strategy="sft_only"):
 
 
 def test_a_dropped_micro_batch_leaves_a_mean_over_the_kept_one_and_a_quarter_of_it():
-    kept = dict(list(LENGTHS.items())[: 16 // KEPT])
+    kept = dict(list(LENGTHS.items())[: 16 // MICRO_BATCHES])
     faulty = weights(kept, DROPPED["actor_rollout_ref.actor.ppo_mini_batch_size"], DROPPED["hpt.sft_coef"])
-    assert faulty == [1 / KEPT / sum(kept.values())] * len(kept)
+    assert faulty == [1 / MICRO_BATCHES / sum(kept.values())] * len(kept)
     assert weights(LENGTHS, 16) == [1 / sum(LENGTHS.values())] * 16
 
 
