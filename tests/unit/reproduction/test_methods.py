@@ -10,7 +10,15 @@ from hpt.method.normalization import PromptNormalization
 from hpt.method.routing import step_of_demonstrations
 from hpt.method.strategies import STRATEGIES
 from recipe.hpt.reproduction.errors import StudyError
-from recipe.hpt.reproduction.methods import DROPPED, MICRO_BATCHES, MEAN_OF_MEANS, METHODS, STAGES, check_methods, swept_as
+from recipe.hpt.reproduction.methods import (
+    DROPPED,
+    MEAN_OF_MEANS,
+    METHODS,
+    MICRO_BATCHES,
+    STAGES,
+    check_methods,
+    swept_as,
+)
 
 
 def test_an_unknown_method_lists_the_options():
