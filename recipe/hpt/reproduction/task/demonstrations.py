@@ -21,6 +21,7 @@ from pydantic import Field, model_validator
 from hpt.common.errors import ConfigError
 from hpt.common.files import write_json
 from hpt.common.settings import Settings, one_of
+from hpt.data.degradation import NONE, RIGHT, WRONG_STEP
 from recipe.hpt.reproduction.task.questions import (
     MODULUS,
     Demonstration,
@@ -31,7 +32,7 @@ from recipe.hpt.reproduction.task.questions import (
     two_digits,
 )
 
-RIGHT, WRONG_STEP, RIGHT_AFTER_WRONG, NONE = "right", "wrong_step", "right_after_wrong", "none"
+RIGHT_AFTER_WRONG = "right_after_wrong"
 KINDS = (RIGHT, WRONG_STEP, RIGHT_AFTER_WRONG, NONE)
 """What ``extra_info.demonstration`` says of a question's demonstration."""
 ERRORS = (-10, -2, -1, 1, 2, 10)
