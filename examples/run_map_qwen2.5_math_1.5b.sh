@@ -22,8 +22,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 
 methods=(sft grpo sft_then_grpo hpt hpt_gamma_2_8 luffy srft chord relift self_distill prefix_rft)
-# WRONG,COVERAGE in the order of their importance: the two edges, then what lies between.
-cells="0,1 0.1,1 0.3,1 0.5,1 0,0.25 0,0.05 0.5,0.25 0.5,0.05 0.3,0.25 0.3,0.05 0.1,0.25 0.1,0.05"
+# WRONG,COVERAGE in the order of their importance: the edges, then what lies between.
+cells="0,1 0.3,1 0,0.05 0.5,1 0.1,1 0,0.25 0.3,0.05 0.3,0.25 0.5,0.05 0.5,0.25 0.1,0.05 0.1,0.25"
 
 list() { # one line per training; GRPO reads no demonstration, so it is in one cell only
     local seed cell method
