@@ -11,7 +11,7 @@ from rich.table import Table
 
 from hpt.evaluation.metrics import pass_at_k_table, powers_of_two
 from hpt.evaluation.outputs import QUESTIONS
-from recipe.hpt.reproduction.methods import BASE
+from recipe.hpt.reproduction.methods import BASE, METHODS
 from recipe.hpt.reproduction.paper.results import AVERAGE
 from recipe.hpt.reproduction.report import cell_figures, cell_map
 from recipe.hpt.reproduction.report import study as statistics
@@ -49,10 +49,10 @@ def tables_of(study: Study, found: CellMap) -> dict[str, Table]:
     )
     for method in found.methods:
         if method != BASE and not method.startswith(cell_map.UNMIXED):
-            title = f"{method}: paired differences, 95 % intervals"
+            title = f"{METHODS[method].label}: paired differences, 95 % intervals"
             tables[title] = cell_map.differences(found, method, cells)
     passes = _passes(study)
-    for cell in study.settings.evaluated:
+    for cell in (each for each in study.settings.evaluated if each in cells):
         title = f"Every method where demonstrations are {title_of(cell)}"
         tables[title] = cell_map.leaderboard(found, cell, passes)
     return tables

@@ -38,10 +38,12 @@ def report(study: Study, to: Path | None = None) -> str:
     rows = statistics.rows_of([each for each in found if each.cell == study.settings.cells[0]], TRAIN_LEVELS)
     scores = statistics.sweep_scores(results, TRAIN_LEVELS)
     choices = {stage: study.choice(stage) for stage in STAGES if stage in scores}
+    missing: list[str] = []
     if study.settings.is_map:
-        found_map = map_of(study, results)
-        tables = tables_of(study, found_map)
-        write_map(found_map, to)
+        whole = map_of(study, results)
+        tables = tables_of(study, whole.begun())
+        missing = whole.not_begun()
+        write_map(whole.begun(), to)
     else:
         tables = {
             "Held-out accuracy (test set, greedy), mean ± standard error over seeds": (
@@ -59,6 +61,7 @@ def report(study: Study, to: Path | None = None) -> str:
     notes = [
         f"{_finished(study)} of {len(study.jobs)} runs finished. Each method and seed: "
         f"{study.budget.described(study.settings.steps)}.",
+        *missing,
         *statistics.notes_on(rows, choices),
         *statistics.lost_metrics(results),
         *_versions_noted(results),

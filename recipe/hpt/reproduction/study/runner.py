@@ -78,7 +78,7 @@ class Study:
 
     @property
     def scores(self) -> dict[str, dict[Tried, float]]:
-        """Of the finished runs of the sweeps."""
+        """What the finished runs of the sweeps scored."""
         if self._scores is None:
             self._scores = sweep_scores(state.finished(self.out, "sweep-*"), TRAIN_LEVELS)
         return self._scores

@@ -25,7 +25,7 @@ _CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor
 MAX_LENGTH = 256
 """Longest sequence in tokens."""
 PARAMETERS = 645_632
-"""Of the base model with the default settings."""
+"""Number of them in the base model with the default settings."""
 
 FORMAT_VERSION = 3
 """Part of the fingerprint. Raise it when the same settings would give another model."""

@@ -133,3 +133,13 @@ def test_without_runs_a_figure_says_what_it_needs():
     for draw in (cell_figures.heat_map, cell_figures.lines):
         figure = draw(made([]))
         assert figure.svg is None and figure.missing == "finished final runs of a map"
+
+
+def test_methods_and_cells_without_a_run_are_named_and_not_shown(found):
+    whole = made(found.outcomes.values(), cells=(FLAWLESS, WRONG, "coverage=0.05"), methods=(*METHODS, "chord"))
+    begun = whole.begun()
+    assert (begun.cells, begun.methods) == ((FLAWLESS, WRONG), METHODS)
+    assert whole.not_begun() == ["No run has finished of CHORD nor where demonstrations are 5% covered."]
+    assert begun.not_begun() == []
+    failed = made(found.outcomes.values(), failed=[("chord", WRONG, 0)], methods=(*METHODS, "chord"))
+    assert failed.begun().methods == (*METHODS, "chord")
