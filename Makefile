@@ -24,7 +24,7 @@ help:
 	echo "make install      set up .venv with the CPU stack (Python 3.11 or 3.12 and g++; several GB of downloads at worst)"
 	echo "make quickstart   train the built-in task on this machine's CPU, from base model to report"
 	echo "make study        compare all methods on the built-in task, hours (ARGS=--full: ablations and report, too; --dry-run: the plan only); resumes"
-	echo "make report       tables, figures and page of the committed study (ARGS='--out runs/study': of your own)"
+	echo "make report       tables, figures and pages of the committed studies (ARGS='--out runs/study': of your own)"
 	echo "make check-run    what can be known before a GPU hour, as a table (SCRIPT=examples/run_....sh, ARGS='overrides')"
 	echo "make test         all tests"
 	echo "make test-fast    the tests that do not start Ray or vLLM"
@@ -76,7 +76,11 @@ study: install
 
 report: install
 	$(ENTER)
-	.venv/bin/python -m recipe.hpt.reproduction.study --report --out recipe/hpt/results/study $(ARGS)
+	options=($(ARGS))
+	for study in recipe/hpt/results/*/study.json; do
+		.venv/bin/python -m recipe.hpt.reproduction.study --report --out "$$(dirname "$$study")" "$${options[@]}"
+		(( $${#options[@]} == 0 )) || break  # they may name another folder
+	done
 
 # It runs in the environment that is active, as the script itself does, and in .venv where none is active.
 check-run:

@@ -1,6 +1,6 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""``hpt data``: prepare question files, validate them, and compare training with benchmarks."""
+"""``hpt data``: prepare question files, validate and degrade them, and compare training with benchmarks."""
 
 import sys
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ from hpt.data import contamination as overlapping
 from hpt.data.checks import ADVICE, check_files, iter_rows
 from hpt.data.contamination import BenchmarkIndex, Overlap, Settings
 from hpt.data.counts import Counts, Rejected
+from hpt.data.degradation import Degradation, Degraded, degrade_file
 from hpt.data.inspection import Inspection, inspect_file, most_common
 from hpt.data.writing import QuestionWriter, check_free
 
@@ -32,8 +33,16 @@ OVERLAP = (
     "hpt data contamination data/train.parquet --against data/aime24.parquet data/math500.parquet",
     "--report overlaps.json --write data/clean.parquet",
 )
+DEGRADE = (
+    "hpt data degrade data/train.parquet --out data/worse.parquet",
+    "--wrong-step 0.3 --coverage 0.25",
+)
+DEGRADED = {
+    "refused": "of the right ones: refused by the verifier as they are",
+    "unchangeable": "of the right ones: no number that changes the answer",
+}
 CHECK = "hpt data check data/openr1_math_46k.parquet data/benchmarks/aime24.parquet"
-commands = group("Prepare question files, validate them, and compare training with benchmarks.", CHECK)
+commands = group("Prepare question files, validate and degrade them, compare training with benchmarks.", CHECK)
 commands.add_typer(prepare.commands, name="prepare")
 
 
@@ -81,6 +90,42 @@ def _file_table(inspections: Sequence[Inspection]) -> Table:
             *(f"{count:,}" for count in (found.rows, found.with_target, len(found.problems))),
         )
     return result
+
+
+@commands.command(epilog=epilog(*DEGRADE))
+def degrade(
+    file: Path = typer.Argument(metavar="FILE", help="training file, parquet"),
+    out: Path = typer.Option(metavar="FILE", help="parquet file to write"),
+    wrong_step: float = typer.Option(0.0, metavar="SHARE", help="share of the demonstrations whose last step is wrong"),
+    coverage: float = typer.Option(1.0, metavar="SHARE", help="share of the demonstrations that are kept"),
+    seed: int = typer.Option(0, help="decides which ones, and the mistakes"),
+    overwrite: bool = OVERWRITE,
+    workers: int = WORKERS,
+    plugin: list[str] = PLUGIN,
+    no_progress: bool = NO_PROGRESS,
+) -> int:
+    """Make demonstrations wrong, or take them away.
+
+    Questions, their order and gold answers stay. In a wrong demonstration one number of the boxed answer is off, so
+    that the verifier refuses it; extra_info.demonstration says so. If some questions have no demonstration,
+    OUT_covered.parquet has the others. A larger share affects the same demonstrations and more.
+    """
+    load_plugins(plugin)
+    settings = Degradation(wrong_step=wrong_step, coverage=coverage, seed=seed)
+    done = degrade_file(file, out, settings, overwrite=overwrite, workers=workers, progress=not no_progress)
+    notes = [f"wrote {path}" for path in done.written]
+    print_table(_degraded_table(done), notes, False)
+    return OK
+
+
+def _degraded_table(done: Degraded) -> Table:
+    """One row per kind of demonstration, and what could not be made wrong."""
+    table = Table("demonstration")
+    table.add_column("questions", justify="right")
+    for name, count in done.as_record().items():
+        if count is not None:
+            table.add_row(DEGRADED.get(name, name), f"{count:,}")
+    return table
 
 
 class Against(TyperCommand):

@@ -21,7 +21,7 @@ RENAMED = {
     "hpt/loss_offline": "hpt/loss_off",
 }
 """Name of a metric in older runs -> its name today."""
-_LEVEL = re.compile(r"^val-core/builtin/level_(\d+)/acc/mean@\d+$")
+_LEVEL = re.compile(r"^val-core/builtin/(?:(\w+)/)?level_(\d+)/acc/mean@\d+$")
 
 
 @dataclass
@@ -42,12 +42,16 @@ class Run:
 
     def accuracy_per_level(self) -> dict[int, dict[int, float]]:
         """level -> step -> held-out accuracy, for the built-in task."""
-        levels: dict[int, dict[int, float]] = {}
+        return self.accuracy_per_set().get("", {})
+
+    def accuracy_per_set(self) -> dict[str, dict[int, dict[int, float]]]:
+        """set -> level -> step -> held-out accuracy, for the built-in task; its validation set has the name ""."""
+        sets: dict[str, dict[int, dict[int, float]]] = {}
         for step, row in sorted(self.steps.items()):
             for name, value in row.items():
                 if match := _LEVEL.match(name):
-                    levels.setdefault(int(match[1]), {})[step] = value
-        return dict(sorted(levels.items()))
+                    sets.setdefault(match[1] or "", {}).setdefault(int(match[2]), {})[step] = value
+        return {name: dict(sorted(levels.items())) for name, levels in sets.items()}
 
 
 def read_run(folder: str | os.PathLike[str]) -> Run:

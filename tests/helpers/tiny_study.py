@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 from recipe.hpt.reproduction.study import command as study
+from recipe.hpt.reproduction.study.settings import Settings
 
 
 def main() -> int:
     task, *arguments = sys.argv[1:]
 
-    def make_task(folder: Path, seed: int) -> None:
+    def make_task(folder: Path, seed: int, settings: Settings) -> None:
         if not folder.exists():
             shutil.copytree(task, folder)
 

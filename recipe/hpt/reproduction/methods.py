@@ -1,14 +1,15 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""The methods that the study compares, and the trainings that each consists of. Imports no torch.
+"""The methods that the studies compare, and the trainings that each consists of. Imports no torch.
 
 What makes a method is in ``config/method``, the same files that the rows of the paper's tables are composed from. Only
-the gate is at the study's own scale: a question has 4 rollouts here, not 8.
+what counts rollouts, rows or steps is at a study's own scale: a question has 4 rollouts here, not 8.
 """
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 from omegaconf import OmegaConf
 
@@ -21,7 +22,25 @@ def settings_of(method: str) -> dict[str, str | float]:
     """Dotted key -> value of ``config/method/METHOD.yaml``."""
     section = OmegaConf.to_container(OmegaConf.load(FOLDER / "method" / f"{method}.yaml").hpt)
     assert isinstance(section, dict)
-    return {f"hpt.{key}": value for key, value in section.items()}
+    params = section.pop("params", {})
+    return {f"hpt.{key}": value for key, value in section.items()} | {
+        f"++hpt.params.{key}": value for key, value in params.items()
+    }
+
+
+@dataclass(frozen=True)
+class Weight:
+    """The weight of the demonstrations' term, which a map chooses together with the learning rate.
+
+    Attributes:
+        key: the setting.
+        value: what it is before the search.
+        largest: the largest value that means something.
+    """
+
+    key: str
+    value: float
+    largest: float = float("inf")
 
 
 @dataclass(frozen=True)
@@ -30,36 +49,76 @@ class Stage:
 
     Attributes:
         method: a file in ``config/method``.
-        gamma: the gate, where it differs from that file.
+        scaled: settings that differ from that file, as they count rollouts, rows or steps, or make a fault: setting ->
+            value, or the function of the training's batches that gives it.
         generates: whether it samples from the model, which takes most of a batch's time.
+        demonstrations: whether it depends on demonstrations.
+        covered: whether it reads only questions that have a demonstration; its strategy refuses others.
         swept_as: the stage whose sweep chooses its learning rate; None: its own. An ablation takes the learning rate
             of the method that it is compared with, so that one thing differs.
+        weight: the weight of the demonstrations' term; None: there is none.
+        length: its batches, as a multiple of an even share of the method's. More than 1 brings a cheap method to about
+            the FLOPs of those that generate.
     """
 
     method: str
-    gamma: float | None = None
+    scaled: Mapping[str, str | float | Callable[[int], float]] = field(default_factory=dict)
     generates: bool = True
+    demonstrations: bool = True
+    covered: bool = False
     swept_as: str | None = None
+    weight: Weight | None = None
+    length: float = 1.0
 
-    @property
-    def overrides(self) -> tuple[str, ...]:
-        """The overrides of config/quickstart.yaml that make the method."""
+    def overrides(self, batches: int, weight: float | None = None) -> tuple[str, ...]:
+        """The overrides of config/quickstart.yaml that make the method.
+
+        Args:
+            batches: of the training.
+            weight: of the demonstrations' term; None: as it is before the search.
+        """
         settings = dict(settings_of(self.method))
-        if self.gamma is not None:
-            settings["hpt.gamma"] = self.gamma
+        settings |= {key: value(batches) if callable(value) else value for key, value in self.scaled.items()}
+        if weight is not None:
+            assert self.weight is not None
+            settings[self.weight.key] = weight
         return tuple(f"{key}={value}" for key, value in settings.items())
 
 
+SFT_COEF = Weight("hpt.sft_coef", 1.0)
+EQUAL_FLOPS = 2.5
+"""Batches of SFT that have the FLOPs of about one batch of HPT with 4 rollouts on the built-in task."""
+MEAN_OF_MEANS = {"hpt.plugins": "[recipe.hpt.reproduction.faulty_sft]", "hpt.strategy": "sft_mean_of_means"}
+MICRO_BATCHES = 4
+DROPPED = {
+    "data.train_batch_size": 64 // MICRO_BATCHES,
+    "actor_rollout_ref.actor.ppo_mini_batch_size": 16 // MICRO_BATCHES,
+    "hpt.sft_coef": 1 / MICRO_BATCHES,
+}
+"""An optimizer step of 16 questions in 4 micro-batches, of which accumulation keeps one: the step has 4 questions and a
+quarter of their gradient. It makes no difference whether the questions of the other three are read."""
 STAGES: dict[str, Stage] = {
-    "sft": Stage("sft", generates=False),
-    "grpo": Stage("grpo"),
-    "luffy": Stage("luffy"),
-    "srft": Stage("srft"),
-    "hpt": Stage("hpt"),
-    "hpt_gamma_1_4": Stage("hpt", gamma=0.25, swept_as="hpt"),
-    "hpt_gamma_2_4": Stage("hpt", gamma=0.5, swept_as="hpt"),
+    "sft": Stage("sft", generates=False, covered=True),
+    "grpo": Stage("grpo", demonstrations=False),
+    "luffy": Stage("luffy", covered=True, weight=Weight("hpt.off_coef", 1.0)),
+    "srft": Stage("srft", covered=True, weight=SFT_COEF),
+    "hpt": Stage("hpt", weight=SFT_COEF),
+    "hpt_gamma_1_4": Stage("hpt", {"hpt.gamma": 0.25}, swept_as="hpt", weight=SFT_COEF),
+    "hpt_gamma_2_4": Stage("hpt", {"hpt.gamma": 0.5}, swept_as="hpt", weight=SFT_COEF),
     "off_on": Stage("off_on", swept_as="hpt"),
     "mix_on": Stage("mix_on", swept_as="hpt"),
+    "chord": Stage(
+        "chord",
+        {"++hpt.params.mu_decay_steps": lambda batches: batches},
+        weight=Weight("++hpt.params.mu_peak", 0.9, largest=1.0),
+    ),
+    "relift": Stage("relift", {"++hpt.params.sft_data_size": 16}, weight=SFT_COEF),
+    "self_distill": Stage("self_distill", weight=SFT_COEF),
+    "prefix_rft": Stage("prefix_rft", {"++hpt.params.decay_steps": lambda batches: batches}),
+    "sft_flops": Stage("sft", generates=False, covered=True, length=EQUAL_FLOPS),
+    "sft_mean_of_means": Stage("sft", MEAN_OF_MEANS, generates=False, covered=True, swept_as="sft"),
+    "sft_dropped": Stage("sft", DROPPED, generates=False, covered=True, swept_as="sft"),
+    "sft_both_faults": Stage("sft", DROPPED | MEAN_OF_MEANS, generates=False, covered=True, swept_as="sft"),
 }
 
 
@@ -70,13 +129,18 @@ class Method:
     Attributes:
         label: its name in reports.
         stages: names of ``STAGES``, in their order; none: the base model as it is.
-        is_ablation: whether it is an ablation of HPT (Tables 5 and 6 of arXiv 2509.04419), which the comparison of
-            methods leaves out.
+        group: "compared" (in Table 2 of arXiv 2509.04419), "ablation" (of HPT, Tables 5 and 6), "further" (not in the
+            paper) or "faulty" (SFT with the faults of arXiv 2604.23747).
     """
 
     label: str
     stages: tuple[str, ...]
-    is_ablation: bool = False
+    group: Literal["compared", "ablation", "further", "faulty"] = "compared"
+
+    @property
+    def reads_demonstrations(self) -> bool:
+        """Whether it depends on the demonstrations, and so on the cell."""
+        return any(STAGES[stage].demonstrations for stage in self.stages)
 
 
 METHODS: dict[str, Method] = {
@@ -87,14 +151,28 @@ METHODS: dict[str, Method] = {
     "luffy": Method("LUFFY", ("luffy",)),
     "srft": Method("SRFT", ("srft",)),
     "hpt": Method("HPT", ("hpt",)),
-    "hpt_gamma_1_4": Method("HPT, gamma 1/4", ("hpt_gamma_1_4",), is_ablation=True),
-    "hpt_gamma_2_4": Method("HPT, gamma 2/4", ("hpt_gamma_2_4",), is_ablation=True),
-    "off_on": Method("OFF/ON", ("off_on",), is_ablation=True),
-    "mix_on": Method("Mix/ON", ("mix_on",), is_ablation=True),
+    "hpt_gamma_1_4": Method("HPT, gamma 1/4", ("hpt_gamma_1_4",), "ablation"),
+    "hpt_gamma_2_4": Method("HPT, gamma 2/4", ("hpt_gamma_2_4",), "ablation"),
+    "off_on": Method("OFF/ON", ("off_on",), "ablation"),
+    "mix_on": Method("Mix/ON", ("mix_on",), "ablation"),
+    "chord": Method("CHORD", ("chord",), "further"),
+    "relift": Method("ReLIFT", ("relift",), "further"),
+    "self_distill": Method("self-distillation", ("self_distill",), "further"),
+    "prefix_rft": Method("Prefix-RFT", ("prefix_rft",), "further"),
+    "sft_flops": Method("SFT, equal FLOPs", ("sft_flops",), "further"),
+    "sft_grpo_flops": Method("SFT -> GRPO, equal FLOPs", ("sft_flops", "grpo"), "further"),
+    "sft_mean_of_means": Method("SFT, mean of means", ("sft_mean_of_means",), "faulty"),
+    "sft_dropped": Method("SFT, micro-batches dropped", ("sft_dropped",), "faulty"),
+    "sft_both_faults": Method("SFT, both faults", ("sft_both_faults",), "faulty"),
+    "sft_grpo_both_faults": Method("SFT with both faults -> GRPO", ("sft_both_faults", "grpo"), "faulty"),
 }
 BASE = "base"
-COMPARED = tuple(name for name, method in METHODS.items() if not method.is_ablation)
-ABLATIONS = tuple(name for name, method in METHODS.items() if method.is_ablation)
+COMPARED, ABLATIONS, FURTHER, FAULTY = (
+    tuple(name for name, method in METHODS.items() if method.group == group)
+    for group in ("compared", "ablation", "further", "faulty")
+)
+MAPPED = (*COMPARED, "hpt_gamma_1_4", *FURTHER)
+"""The methods of a map."""
 
 
 def swept_as(stage: str) -> str:

@@ -57,6 +57,7 @@ def test_the_tree_has_every_command():
         "data prepare benchmarks",
         "data check",
         "data contamination",
+        "data degrade",
         "model prepare",
         "verify check",
         "verify gold",

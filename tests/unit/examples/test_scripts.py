@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from hydra.core.global_hydra import GlobalHydra
@@ -20,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recipe.hpt import configs
 from recipe.hpt.main_hpt import main
+from recipe.hpt.reproduction.cells import WRONG, cell_of, demonstrations_of, map_cells
 from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
 from recipe.hpt.reproduction.task.questions import write_task
 from tests.helpers.settings import prepare
@@ -36,7 +38,8 @@ from tests.unit.examples.published import (
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples"
-SCRIPTS = sorted(EXAMPLES.glob("run_*.sh"))
+MAP = EXAMPLES / "run_map_qwen2.5_math_1.5b.sh"
+SCRIPTS = sorted(path for path in EXAMPLES.glob("run_*.sh") if path != MAP)
 STAGES = [(row, stage) for row in ROWS for stage in range(len(row.stages))]
 TWO_STAGES = [row for row in ROWS if len(row.stages) == 2]
 MODEL, FOLDER = "actor_rollout_ref.model.path", "trainer.default_local_dir"
@@ -49,7 +52,7 @@ PLACES = {
 RECORDER = r"""#!/usr/bin/env bash
 set -eu
 echo "$PWD" >> "$RECORDS/../folders"
-printf '%s\0' "$@" > "$RECORDS/$(printf '%02d' "$(ls "$RECORDS" | wc -l)")"
+printf '%s\0' "$@" > "$RECORDS/$(printf '%03d' "$(ls "$RECORDS" | wc -l)")"
 [[ -z "${RECORDED_STATUS:-}" ]] || exit "$RECORDED_STATUS"
 for argument in "$@"; do
     [[ "$argument" == trainer.default_local_dir=* ]] && folder="${argument#*=}" && folder="${folder:1:-1}"
@@ -579,3 +582,128 @@ def test_bad_input_is_refused_with_what_to_do(launches, paths, overrides, enviro
     out, err = capsys.readouterr()
     assert out == "" and "Traceback" not in err
     assert err.splitlines()[-1].startswith(message)
+
+
+# ---- the map ----
+
+MAP_METHODS = {
+    "sft": "sft_only", "grpo": "rl_only", "sft_then_grpo": "sft_only", "hpt": "switch", "hpt_gamma_2_8": "switch",
+    "luffy": "luffy", "srft": "srft", "chord": "chord", "relift": "relift", "self_distill": "self_distill",
+    "prefix_rft": "prefix_rft",
+}  # fmt: skip
+NEED_DEMONSTRATIONS = ("sft", "sft_then_grpo", "luffy", "srft")
+
+
+def listed(launches: Launches, **environment: str) -> list[dict[str, str]]:
+    """The trainings that the map's script lists, as environment variables."""
+    done = launches(MAP, **environment)
+    assert done.returncode == 0 and not launches.commands, done.stderr
+    return [dict(word.split("=") for word in line.split()[1:]) for line in done.stdout.splitlines()]
+
+
+def map_launch(launches: Launches, paths: dict[str, str], training: dict[str, str], *overrides, **environment):
+    places = {name: paths[name] for name in ("MODEL_PATH", "TRAIN_FILE", "VAL_FILE")}
+    return launches(MAP, *overrides, **places, **training, **environment)
+
+
+def making_data(launches: Launches) -> None:
+    """The recorder runs the commands of `hpt` itself, and records the others."""
+    delegate = f'if [[ "$2" == hpt.cli ]]; then PYTHONPATH="{ROOT}" exec "{sys.executable}" "$@"; fi'
+    program(launches.folder / "python", RECORDER.replace("set -eu\n", f"set -eu\n{delegate}\n"))
+
+
+def test_the_map_has_the_cells_of_the_small_one_and_grpo_once_per_seed(launches):
+    trainings = listed(launches, SEEDS="1 2")
+    methods = {method: [each for each in trainings if each["METHOD"] == method] for method in MAP_METHODS}
+    assert sum(map(len, methods.values())) == len(trainings)
+    small = [cell for cell in map_cells() if demonstrations_of(cell).style == "model"]
+    for method, found in methods.items():
+        cells = [cell_of(float(each["WRONG"]), float(each["COVERAGE"])) for each in found if each["SEED"] == "1"]
+        assert cells == (small if method != "grpo" else [cell_of(WRONG[0], 1.0)])
+        assert 2 * len(cells) == len(found)
+    assert len(listed(launches)) == 121  # the array in the script's head
+
+
+@pytest.mark.parametrize("method", MAP_METHODS)
+def test_every_method_of_the_map_is_composed_and_validated(launches, paths, method, monkeypatch, capsys):
+    training = {"METHOD": method, "WRONG": "0", "COVERAGE": "1", "SEED": "3"}
+    done = map_launch(launches, paths, training, DRY_RUN="1")
+    assert done.returncode == 0, done.stderr
+    assert len(launches.commands) == 1 + (method == "sft_then_grpo")
+    for stage, command in enumerate(launches.commands):
+        assert exit_status(command, monkeypatch) == 0
+        printed = capsys.readouterr().out
+        assert "configuration, data and paths are valid" in printed
+        config = yaml.safe_load(printed)
+        assert (config["data"]["seed"], config["actor_rollout_ref"]["rollout"]["seed"]) == (3, 3)
+        assert config["data"]["train_files"] == paths["TRAIN_FILE"]
+        hpt = config["hpt"]
+        assert hpt["strategy"] == (MAP_METHODS[method] if not stage else "rl_only")
+        assert (hpt["normalization"], hpt["demonstration_score"]) == ("prompt", "one")
+        steps = {"chord": "mu_decay_steps", "prefix_rft": "decay_steps"}.get(method)
+        assert steps is None or hpt["params"][steps] == config["trainer"]["total_training_steps"]
+        assert hpt["gamma"] == (2 / 8 if method == "hpt_gamma_2_8" else 0)
+
+
+def test_a_dry_run_of_every_training_of_the_map(launches, paths):
+    trainings, folders = listed(launches), set()
+    for training in trainings:
+        done = map_launch(launches, paths, training, DRY_RUN="1")
+        assert done.returncode == 0, done.stderr
+        *_, last = sorted(launches.records.iterdir())
+        arguments = dict(word.partition("=")[::2] for word in last.read_text().split("\0"))
+        flawless = (training["WRONG"], training["COVERAGE"]) == ("0", "1")
+        assert ("stands in for it" in done.stderr) == (not flawless)
+        folders.add(arguments[FOLDER])
+    assert len(folders) == len(trainings)
+    assert not list(Path(paths["TRAIN_FILE"]).parent.glob("*_seed1*"))
+
+
+def test_the_map_makes_the_data_of_a_cell_once(launches, paths, tmp_path, monkeypatch, capsys):
+    making_data(launches)
+    train = tmp_path / "a, (b).parquet"
+    shutil.copy(paths["TRAIN_FILE"], train)
+    here = paths | {"TRAIN_FILE": train.name}
+    small = ("data.train_batch_size=32", "actor_rollout_ref.actor.ppo_mini_batch_size=32")  # 32 questions are covered
+    made = tmp_path / "a, (b)_wrong0.5_coverage0.25_seed1.parquet"
+    covered = made.with_name(f"{made.stem}_covered.parquet")
+    for method in ("hpt", *NEED_DEMONSTRATIONS):
+        training = {"METHOD": method, "WRONG": "0.5", "COVERAGE": "0.25"}
+        done = map_launch(launches, here, training, *small, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert ("wrong_step" in done.stdout) == (method == "hpt")
+        first = launches.commands[-1 if method != "sft_then_grpo" else -2]
+        assert values_of(first)["data.train_files"] == str(covered if method in NEED_DEMONSTRATIONS else made)
+        assert exit_status(first, monkeypatch) == 0
+        if method == "sft_then_grpo":
+            assert values_of(launches.commands[-1])["data.train_files"] == str(train)
+    rows = pq.read_table(made).to_pylist()
+    assert [row["prompt"] for row in rows] == [row["prompt"] for row in pq.read_table(train).to_pylist()]
+    assert sum(row["extra_info"]["demonstration"] == "wrong_step" for row in rows) == len(rows) / 8
+    assert len(pq.read_table(covered)) == len(rows) / 4
+
+
+def test_a_job_array_takes_its_training_from_the_list(launches, paths):
+    trainings = listed(launches)
+    done = map_launch(launches, paths, {}, SLURM_ARRAY_TASK_ID="17", DRY_RUN="1")
+    assert done.returncode == 0, done.stderr
+    assert "{METHOD}_wrong{WRONG}".format(**trainings[16]) in values_of(launches.commands[0])[FOLDER]
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"METHOD": "no"},
+        {"METHOD": "hpt", "WRONG": "3"},
+        {"METHOD": "hpt", "COVERAGE": "0"},
+        {"METHOD": "grpo", "WRONG": "0.1"},
+        {"SLURM_ARRAY_TASK_ID": "122"},
+        {"METHOD": "sft", "ARITHMETIC": "released"},
+    ],
+    ids=str,
+)
+def test_a_training_that_the_map_does_not_have_is_refused(launches, paths, environment):
+    done = map_launch(launches, paths, environment)
+    assert done.returncode == 2 and not launches.commands
+    name = list(environment)[-1]
+    assert done.stderr.startswith("error: got ") and f"{name}={environment[name]}" in done.stderr

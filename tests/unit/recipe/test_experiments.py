@@ -22,7 +22,7 @@ from tests.unit.examples.published import BASE_MODELS, LLAMA_TEMPLATE, ROWS, SHA
 
 GROUPS = ("experiment", "method", "base_model", "optimization", "arithmetic", "paper")
 FILES = [f"{group}/{name}" for group in GROUPS for name in choices(group)]
-SOURCES = re.compile(r"# (paper|released code|arXiv 2604.23747, .+|not published: .+)")
+SOURCES = re.compile(r"# (paper|released code|public code|arXiv \d{4}\.\d{5}|not published: .+)")
 LEAF = re.compile(r"^ *\w+: \S")
 
 
@@ -92,10 +92,12 @@ def test_a_row_names_its_run_and_its_tables(row):
 def test_a_method_of_the_study_is_the_method_of_the_rows():
     assert {stage.method for stage in STAGES.values()} == set(choices("method")) - {"rl_after_sft"}
     for stage in STAGES.values():
-        file = leaves(f"method/{stage.method}")
-        given = dict(item.split("=", 1) for item in stage.overrides)
-        if stage.gamma is not None:
-            file["hpt.gamma"] = stage.gamma
+        file = {
+            f"++{key}" if "params" in key else key: value for key, value in leaves(f"method/{stage.method}").items()
+        }
+        given = dict(item.split("=", 1) for item in stage.overrides(10))
+        for key, value in stage.scaled.items():
+            file[key] = value(10) if callable(value) else value
         assert given == {key: str(value) for key, value in file.items()}
 
 

@@ -4,9 +4,10 @@
 
 import pytest
 
-from recipe.hpt.reproduction.sweep import Choice, choose
+from recipe.hpt.reproduction.sweep import Choice, choose, extended
 
 RATES = (1e-4, 1e-3, 1e-2)
+TRIED = [(rate, None) for rate in RATES]
 
 
 @pytest.mark.parametrize(
@@ -20,14 +21,40 @@ RATES = (1e-4, 1e-3, 1e-2)
     ],
 )
 def test_the_best_rate_is_chosen_and_ties_go_to_the_smaller_one(scores, chosen, at_edge):
-    choice = choose(dict(zip(RATES, scores, strict=True)), RATES)
+    choice = choose(dict(zip(TRIED, scores, strict=True)), TRIED)
     assert (choice.learning_rate, choice.missing, choice.at_edge) == (chosen, (), at_edge)
 
 
 def test_nothing_is_chosen_while_a_run_is_missing():
-    choice = choose({1e-3: 0.9}, RATES)
-    assert (choice.learning_rate, choice.missing) == (None, (1e-4, 1e-2))
+    choice = choose({(1e-3, None): 0.9}, TRIED)
+    assert (choice.learning_rate, choice.missing) == (None, ((1e-4, None), (1e-2, None)))
 
 
 def test_a_single_rate_needs_no_sweep():
-    assert choose({}, (1e-3,)) == Choice(1e-3)
+    assert choose({}, [(1e-3, None)]) == Choice(1e-3)
+
+
+def test_the_best_weight_is_chosen_with_the_rate_and_ties_go_to_the_weight_as_it_is():
+    tried = [*TRIED, (1e-3, 0.25), (1e-3, 4.0)]
+    scores = dict(zip(tried, (0.1, 0.5, 0.3, 0.6, 0.5), strict=True))
+    assert choose(scores, tried) == Choice(1e-3, weight=0.25)
+    assert choose(scores | {(1e-3, 0.25): 0.5}, tried) == Choice(1e-3, weight=None)
+
+
+@pytest.mark.parametrize(
+    ("scores", "values"),
+    [
+        ({1.0: 0.1}, [1.0, 10.0, 100.0]),  # not all have finished
+        ({1.0: 0.1, 10.0: 0.5, 100.0: 0.3}, [1.0, 10.0, 100.0]),
+        ({1.0: 0.5, 10.0: 0.1, 100.0: 0.3}, [0.1, 1.0, 10.0, 100.0]),
+        ({1.0: 0.1, 10.0: 0.2, 100.0: 0.3, 1e3: 0.2}, [1.0, 10.0, 100.0, 1e3]),
+        ({1.0: 0.1, 10.0: 0.2, 100.0: 0.3, 1e3: 0.4}, [1.0, 10.0, 100.0, 1e3, 1e4]),
+        ({10.0**k: float(k) for k in range(6)}, [1.0, 10.0, 100.0, 1e3, 1e4, 1e5]),  # three at most
+    ],
+)
+def test_a_search_goes_on_beyond_the_edge_where_the_best_value_lies(scores, values):
+    assert extended([1.0, 10.0, 100.0], scores) == values
+
+
+def test_a_search_ends_at_the_largest_value_that_means_something():
+    assert extended([0.25, 1.0], {0.25: 0.1, 1.0: 0.2}, largest=1.0) == [0.25, 1.0]

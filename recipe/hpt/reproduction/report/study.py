@@ -14,7 +14,7 @@ from rich.table import Table
 
 from recipe.hpt.reproduction.methods import METHODS, STAGES
 from recipe.hpt.reproduction.report.statistics import Value, value_of
-from recipe.hpt.reproduction.sweep import Choice
+from recipe.hpt.reproduction.sweep import Choice, Tried
 
 IN, OUT, ALL = "in distribution", "out of distribution", "all"
 
@@ -24,7 +24,7 @@ IN, OUT, ALL = "in distribution", "out of distribution", "all"
 
 @dataclass
 class Outcome:
-    """One method on one seed, with all of its stages finished.
+    """One method on one seed in one cell, with all of its stages finished.
 
     Attributes:
         accuracy: level -> held-out accuracy of the final model.
@@ -32,6 +32,10 @@ class Outcome:
         questions, optimizer_steps, skipped: sums over all stages; skipped steps are among the optimizer steps.
         seconds: duration of all launches.
         learning_rates: one per stage.
+        cell: what the demonstrations were like.
+        sets: further held-out set -> level -> accuracy of the final model.
+        tokens_trained, tokens_sampled, demonstrations: sums over all stages, of responses.
+        runs: names of its runs.
     """
 
     method: str
@@ -43,6 +47,12 @@ class Outcome:
     skipped: int = 0
     seconds: float = 0.0
     learning_rates: list[float] = field(default_factory=list)
+    cell: str = ""
+    sets: dict[str, dict[int, float]] = field(default_factory=dict)
+    tokens_trained: int = 0
+    tokens_sampled: int = 0
+    demonstrations: int = 0
+    runs: list[str] = field(default_factory=list)
 
 
 def _levels(accuracy: Mapping[str, float]) -> dict[int, float]:
@@ -50,21 +60,22 @@ def _levels(accuracy: Mapping[str, float]) -> dict[int, float]:
 
 
 def outcomes(results: Iterable[Mapping[str, Any]]) -> list[Outcome]:
-    """The finished methods per seed. A method whose later stage is missing has no outcome."""
-    found: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    """The finished methods per seed and cell. A method whose later stage is missing has no outcome."""
+    found: dict[tuple[str, int, str], list[Mapping[str, Any]]] = {}
     for line in results:
         if line["kind"] == "final":
-            found.setdefault((line["method"], line["seed"]), []).append(line)
+            found.setdefault((line["method"], line["seed"], line.get("cell", "")), []).append(line)
     complete = []
-    for (method, seed), lines in found.items():
+    for (method, seed, cell), lines in found.items():
         lines = sorted(lines, key=lambda line: line["stage"])
         if len(lines) == max(1, len(METHODS[method].stages)):
-            complete.append(_outcome(method, seed, lines))
+            complete.append(_outcome(method, seed, cell, lines))
     return complete
 
 
-def _outcome(method: str, seed: int, lines: Sequence[Mapping[str, Any]]) -> Outcome:
-    outcome = Outcome(method, seed, _levels(lines[-1]["accuracy"]))
+def _outcome(method: str, seed: int, cell: str, lines: Sequence[Mapping[str, Any]]) -> Outcome:
+    outcome = Outcome(method, seed, _levels(lines[-1]["accuracy"]), cell=cell)
+    outcome.sets = {name: _levels(accuracy) for name, accuracy in lines[-1].get("sets", {}).items()}
     for line in lines:
         per_batch = line["questions"] // max(1, line["steps"])
         for step, accuracy in line["curve"].items():
@@ -74,6 +85,10 @@ def _outcome(method: str, seed: int, lines: Sequence[Mapping[str, Any]]) -> Outc
         outcome.optimizer_steps += line["optimizer_steps"]
         outcome.skipped += line["optimizer_steps_skipped"]
         outcome.seconds += line["wall_seconds"]
+        outcome.tokens_trained += line.get("tokens_trained", 0)
+        outcome.tokens_sampled += line.get("tokens_sampled", 0)
+        outcome.demonstrations += line.get("demonstrations", 0)
+        outcome.runs.append(line["name"])
         if line["learning_rate"] is not None:
             outcome.learning_rates.append(line["learning_rate"])
     return outcome
@@ -194,33 +209,53 @@ def budget_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def sweep_scores(results: Iterable[Mapping[str, Any]], training_levels: Sequence[int]) -> dict[str, dict[float, float]]:
-    """Stage -> learning rate -> accuracy on the development set, mean over the training levels."""
-    scores: dict[str, dict[float, float]] = {}
+def sweep_scores(results: Iterable[Mapping[str, Any]], training_levels: Sequence[int]) -> dict[str, dict[Tried, float]]:
+    """Stage -> what its sweep tried -> accuracy on the development set, mean over the training levels."""
+    scores: dict[str, dict[Tried, float]] = {}
     for line in results:
         if line["kind"] == "sweep":
             score = mean_over(_levels(line["accuracy"]), training_levels)
             if score is not None:
-                scores.setdefault(line["method"], {})[line["learning_rate"]] = score
+                scores.setdefault(line["method"], {})[line["learning_rate"], line.get("weight")] = score
     return scores
 
 
 def sweep_table(
-    scores: Mapping[str, Mapping[float, float]],
-    choices: Mapping[str, Choice],
-    rates: Sequence[float],
+    scores: Mapping[str, Mapping[Tried, float]], choices: Mapping[str, Choice], rates: Sequence[float]
 ) -> Table:
-    """A row per swept stage, with a star at the chosen rate."""
-    table = Table("method", *(f"lr {rate:g}" for rate in rates), "chosen")
+    """A row per swept stage, with a star at the chosen rate; weights at that rate follow where there are any.
+
+    Args:
+        rates: those that every sweep starts with; the columns are these and the ones that a search added.
+    """
+    rates = sorted({*rates, *(rate for tried in scores.values() for rate, _ in tried)})
+    has_weights = any(weight is not None for tried in scores.values() for _, weight in tried)
+    table = Table("method", *(f"lr {rate:g}" for rate in rates), "chosen", *["weight of SFT"] * has_weights)
     for stage in STAGES:
-        if stage in scores:
-            chosen = choices[stage].learning_rate
-            table.add_row(
-                METHODS[stage].label,
-                *(_starred(scores[stage].get(rate), rate == chosen) for rate in rates),
-                "-" if chosen is None else f"{chosen:g}",
-            )
+        if stage not in scores:
+            continue
+        chosen = choices[stage].learning_rate
+        row = [
+            METHODS[stage].label,
+            *(_starred(scores[stage].get((rate, None)), rate == chosen) for rate in rates),
+            "-" if chosen is None else f"{chosen:g}",
+        ]
+        if has_weights:
+            row.append(_weights(stage, scores[stage], choices[stage]))
+        table.add_row(*row)
     return table
+
+
+def _weights(stage: str, scores: Mapping[Tried, float], choice: Choice) -> str:
+    term, at = STAGES[stage].weight, choice.learning_rate
+    if term is None or at is None:
+        return "-"
+    found = {
+        term.value if weight is None else weight: (score, weight == choice.weight)
+        for (rate, weight), score in scores.items()
+        if rate == at
+    }
+    return ", ".join(f"{weight:g}: {_starred(*found[weight])}" for weight in sorted(found))
 
 
 def _starred(score: float | None, chosen: bool) -> str:

@@ -4,6 +4,7 @@
 
     python -m recipe.hpt.reproduction.study [--full] [--only METHODS] [--seeds S,S] [--steps N] [--sweep-lrs LR,LR]
                                             [--samples N] [--out DIR] [overrides]
+    python -m recipe.hpt.reproduction.study --map [--only METHODS] [--at-once N] [--out DIR]
     python -m recipe.hpt.reproduction.study --dry-run | --report | --copy-to DIR [--out DIR]
 
 Interrupt it whenever you like: the same command goes on where it was. In this package, :mod:`.methods` has the methods,
@@ -21,14 +22,36 @@ from hpt.common.exit import interrupted_by_term
 from hpt.common.versions import commit_of, versions
 from recipe.hpt.configs import compose
 from recipe.hpt.launch import ROOT, StillRunning, run_process, run_training, steps_until_end, wait_for_earlier
+from recipe.hpt.reproduction.cells import cell_of, map_cells
 from recipe.hpt.reproduction.errors import StudyError
-from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED, METHODS, check_methods
+from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED, MAPPED, METHODS, check_methods
 from recipe.hpt.reproduction.report.files import PAGE
 from recipe.hpt.reproduction.study import data, outputs, packed, pages, state
-from recipe.hpt.reproduction.study.plan import Budget, Settings
 from recipe.hpt.reproduction.study.runner import Evaluate, Launch, Study
+from recipe.hpt.reproduction.study.settings import Budget, Settings
+from recipe.hpt.reproduction.task.demonstrations import longest
+from recipe.hpt.reproduction.task.questions import MAX_LEVEL
 
-OUT = ROOT / "runs" / "study"
+OUT, MAP_OUT = ROOT / "runs" / "study", ROOT / "runs" / "map"
+MAP: dict[str, Any] = {
+    "steps": 20,
+    "cells": map_cells(),
+    "sweep_cell": cell_of(0.1, 0.25),
+    "searches": True,
+    "hard_share": 0.01,
+    "train_size": 1280,
+    "validations": 1,
+    "evaluated": (cell_of(0.0, 1.0), cell_of(0.3, 1.0), cell_of(0.0, 0.05)),
+    "overrides": (
+        f"data.max_response_length={longest('model', MAX_LEVEL)}",
+        *(
+            f"actor_rollout_ref.rollout.val_kwargs.{setting}"
+            for setting in ("do_sample=true", "temperature=0.6", "top_p=0.95")
+        ),
+    ),
+}
+"""The settings of a map: each training question is used once, and 1 % of the base model's are of the higher levels, so
+that its rollouts have something to reinforce."""
 
 
 def _numbers(kind: type, what: str) -> Callable[[str], tuple]:
@@ -70,6 +93,13 @@ def _parser() -> argparse.ArgumentParser:
         help=f"the ablations, too ({', '.join(ABLATIONS)}), samples from every final model, and the report",
     )
     parser.add_argument(
+        "--map",
+        action="store_true",
+        help="compare the methods over wrong, scarce and unlike demonstrations; a study of its own in "
+        f"{MAP_OUT.relative_to(ROOT)}",
+    )
+    parser.add_argument("--at-once", type=int, default=1, metavar="N", help="trainings that run at the same time (1)")
+    parser.add_argument(
         "--seeds",
         type=_numbers(int, "integers"),
         help=f"seeds of task, base model and run ({','.join(map(str, default.seeds))})",
@@ -85,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         help=f"samples per test question from each final model ({default.samples})",
     )
-    parser.add_argument("--out", type=Path, default=OUT, help=f"folder ({OUT.relative_to(ROOT)})")
+    parser.add_argument("--out", type=Path, help=f"folder ({OUT.relative_to(ROOT)})")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--dry-run", action="store_true", help="only print the plan and its time")
     instead.add_argument(
@@ -118,17 +148,21 @@ def _arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, dic
             parser.error(f"Unknown option '{item}'. Available: {', '.join(known)}")
         if "=" not in item:
             parser.error(f"got '{item}'; expected key=value, an override of config/quickstart.yaml")
-    options.out = options.out.expanduser().resolve()
+    if options.at_once < 1:
+        parser.error(f"got --at-once {options.at_once}; expected a whole number >= 1")
+    options.out = (options.out or (MAP_OUT if options.map else OUT)).expanduser().resolve()
     for name, folder in (
         ("--out", options.out), ("--copy-to", options.copy_to), ("--unpack-to", options.unpack_to)
     ):  # fmt: skip
         if folder and folder.is_file():
             parser.error(f"got {name} {folder}, a file; expected a folder")
-    options.only = options.only or (tuple(METHODS) if options.full else COMPARED)
+    options.only = options.only or (MAPPED if options.map else (*COMPARED, *ABLATIONS * options.full))
     given = {name: getattr(options, name) for name in ("steps", "seeds", "sweep_lrs", "samples")}
     named = {name: value for name, value in given.items() if value is not None}
+    if options.map:
+        named = MAP | named
     if overrides:
-        named["overrides"] = tuple(overrides)
+        named["overrides"] = (*named.get("overrides", ()), *overrides)
     return options, named
 
 
@@ -188,7 +222,7 @@ def _outcome(study: Study) -> int:
 def main(
     arguments: Sequence[str] | None = None,
     launch: Launch = launch_training,
-    make_task: Callable[[Path, int], None] = data.make_task,
+    make_task: Callable[[Path, int, Settings], None] = data.make_task,
     evaluate: Evaluate = launch_evaluation,
 ) -> int:
     """Run the study, and return the exit status.
@@ -206,8 +240,9 @@ def main(
             budget=budget_of(settings),
             methods=options.only,
             launch=launch,
-            evaluate=evaluate if options.full else None,
+            evaluate=evaluate if options.full or options.map else None,
             make_task=make_task,
+            at_once=options.at_once,
             wait_for_earlier=wait_for_earlier,
         )
         if options.unpack_to:
@@ -243,7 +278,7 @@ def _run(study: Study) -> int:
         study.made_with = {**versions("verl", "vllm", "torch"), "commit": commit_of(ROOT)}
         study.run()
         print(outputs.report(study))
-        if study.evaluate and pages.entries(study.out, study.settings):
+        if study.evaluate and not study.settings.is_map and pages.entries(study.out, study.settings):
             pages.write_pages(study.out, study.settings)
         return _outcome(study)
 
@@ -256,15 +291,16 @@ def _report(study: Study, copy_to: Path | None) -> int:
     if copy_to:
         to = copy_to.expanduser().resolve()
         packed.check_target(study.out, to)
+    settings = study.settings
     with packed.readable(study.out) as source:
         if copy_to:
             packed.pack(source, to, study.settings)
         study.out = source
-        study.methods = check_methods(
-            (*COMPARED, *(job.method for job in study.every_job if state.result_of(source, job)))
-        )
+        found = {job.method for job in study.every_job if state.result_of(source, job)}
+        study.methods = check_methods(tuple(found.union(MAPPED if settings.is_map else COMPARED)))
         print(outputs.report(study, to))
-        print(*pages.write_pages(source, study.settings, to), sep="\n")
+        if not settings.is_map:
+            print(*pages.write_pages(source, settings, to), sep="\n")
     return 0
 
 

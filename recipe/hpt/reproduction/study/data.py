@@ -7,12 +7,15 @@ questions into these two halves. So no development or training question of any s
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from recipe.hpt.reproduction.task.demonstrations import Demonstrations
-from recipe.hpt.reproduction.task.options import write_notes
+from recipe.hpt.reproduction.cells import demonstrations_of
+from recipe.hpt.reproduction.study.settings import Settings
+from recipe.hpt.reproduction.task.extra_sets import write_extra_sets
+from recipe.hpt.reproduction.task.options import COVERED, write_notes
 from recipe.hpt.reproduction.task.questions import (
     TRAIN_LEVELS,
     VAL_LEVELS,
@@ -23,6 +26,8 @@ from recipe.hpt.reproduction.task.questions import (
 
 TRAIN, DEV, TEST, MODEL = "train.parquet", "dev.parquet", "test.parquet", "base_model"
 TRAIN_SIZE, HELD_OUT_PER_LEVEL = 9600, 64  # as in quickstart
+EXTRA, EXTRA_PER_LEVEL = ("ood_level", "ood_notation"), 32
+"""The out-of-distribution sets of a map. Forgetting shows on levels 1 and 2, which the base model solves."""
 
 
 def write_splits(
@@ -30,32 +35,58 @@ def write_splits(
     seed: int,
     train_size: int = TRAIN_SIZE,
     per_level: int = HELD_OUT_PER_LEVEL,
-    demonstrations: Demonstrations | None = None,
+    cells: Sequence[str] = ("",),
+    extra_sets: bool = False,
 ) -> None:
-    """Write the three files; the same seed and settings give the same bytes.
+    """Write the held-out files, and a training file per cell; the same seed and settings give the same bytes.
 
     Args:
         folder: the folder to write into.
         seed: the seed of the task.
         train_size: questions spread evenly over the training levels; a level with fewer repeats them.
         per_level: questions per level, of the development set and of the test set.
-        demonstrations: what the training questions' demonstrations are like; None: all of them are right.
+        cells: what the training questions' demonstrations are like.
+        extra_sets: write the out-of-distribution sets, too.
     """
     counts = dict.fromkeys(VAL_LEVELS, per_level)
-    demonstrations = demonstrations or Demonstrations()
-    train = make_split("train", spread(train_size, TRAIN_LEVELS), seed, demonstrations=demonstrations)
-    write_parquet(train, folder / TRAIN)
-    write_notes(folder / TRAIN, demonstrations, seed)
+    for cell in cells:
+        demonstrations = demonstrations_of(cell)
+        train = make_split("train", spread(train_size, TRAIN_LEVELS), seed, demonstrations=demonstrations)
+        file = train_file(folder, cell)
+        write_parquet(train, file)
+        write_notes(file, demonstrations, seed)
     write_parquet(make_split("dev", counts, seed, shuffle=False), folder / DEV)
     write_parquet(make_split("test", counts, seed, shuffle=False), folder / TEST)
+    if extra_sets:
+        write_extra_sets(folder, seed, EXTRA_PER_LEVEL, EXTRA)
 
 
-def make_task(folder: Path, seed: int, demonstrations: Demonstrations | None = None) -> None:
-    """Make the three files and the base model of a seed in ``folder``, unless they are there."""
+def make_task(folder: Path, seed: int, settings: Settings) -> None:
+    """Make the files and the base model of a seed in ``folder``, unless they are there."""
     from recipe.hpt.reproduction.task.base_model import BaseModelSettings, train_base_model
 
-    write_splits(folder, seed, demonstrations=demonstrations)
-    train_base_model(folder / MODEL, BaseModelSettings(seed=seed))
+    cells = dict.fromkeys((*settings.cells, settings.sweep_cell))
+    held_out = (folder / DEV, *held_out_files(folder, settings, sweep=False))
+    if not all(file.exists() for file in (*(train_file(folder, cell) for cell in cells), *held_out)):
+        write_splits(folder, seed, settings.train_size, cells=list(cells), extra_sets=settings.is_map)
+    train_base_model(folder / MODEL, BaseModelSettings(seed=seed, hard_share=settings.hard_share))
+
+
+def train_file(folder: Path, cell: str = "") -> Path:
+    """The training file of a cell."""
+    return folder / demonstrations_of(cell).label / TRAIN
+
+
+def covered_file(folder: Path, cell: str) -> Path | None:
+    """The training questions of a cell that have a demonstration; None: all have."""
+    return train_file(folder, cell).with_name(COVERED) if demonstrations_of(cell).coverage < 1 else None
+
+
+def held_out_files(folder: Path, settings: Settings, sweep: bool) -> tuple[Path, ...]:
+    """What a run is validated on: a sweep on development questions, a map's final run also out of distribution."""
+    if sweep:
+        return (folder / DEV,)
+    return (folder / TEST, *(folder / f"{name}.parquet" for name in EXTRA if settings.is_map))
 
 
 def questions_of(file: Path) -> set[str]:
@@ -83,18 +114,22 @@ def check_disjoint(folders: list[Path]) -> None:
                     )
 
 
-def train_file_from(folder: Path, start: int) -> Path:
-    """The training file whose first ``start`` questions stand at its end."""
-    return folder / (f"train_from_{start}.parquet" if start else TRAIN)
+def part_file(file: Path, start: int, rows: int | None = None) -> Path:
+    """The file of :func:`write_part`; the training file itself if it is all of it from its first question on."""
+    name = file.stem + (f"_from_{start}" if start else "") + (f"_{rows}_rows" if rows else "")
+    return file.with_name(f"{name}.parquet")
 
 
-def write_train_file_from(folder: Path, start: int) -> None:
-    """Write :func:`train_file_from`, with which a later stage reads on where the earlier one stopped."""
-    file = train_file_from(folder, start)
-    if not file.exists():
-        rows = pq.read_table(folder / TRAIN).to_pylist()
-        start %= len(rows)
-        write_parquet(rows[start:] + rows[:start], file)
+def write_part(file: Path, start: int, rows: int | None = None) -> None:
+    """Write a training file that begins with question ``start`` of ``file``; those before it follow at the end.
+
+    Args:
+        rows: how many it has, with repetitions if ``file`` has fewer; None: as many as ``file``.
+    """
+    to = part_file(file, start, rows)
+    if not to.exists():
+        given = pq.read_table(file).to_pylist()
+        write_parquet([given[(start + number) % len(given)] for number in range(rows or len(given))], to)
 
 
 def is_there(folder: Path) -> bool:

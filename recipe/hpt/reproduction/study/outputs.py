@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hpt.common.files import write_whole
+from hpt.common.files import write_json_lines, write_whole
 from hpt.common.terminal import rendered
 from recipe.hpt.reproduction.methods import STAGES
 from recipe.hpt.reproduction.report import curves
 from recipe.hpt.reproduction.report import study as statistics
 from recipe.hpt.reproduction.study import data, state, timing
-from recipe.hpt.reproduction.study.plan import Job, Settings
+from recipe.hpt.reproduction.study.map_outputs import map_of, tables_of, write_map
+from recipe.hpt.reproduction.study.plan import Job
 from recipe.hpt.reproduction.study.runner import Study
+from recipe.hpt.reproduction.study.settings import Settings
 from recipe.hpt.reproduction.sweep import SWEEP_SEED
 from recipe.hpt.reproduction.task.questions import TRAIN_LEVELS, VAL_LEVELS
 
@@ -29,17 +31,29 @@ def report(study: Study, to: Path | None = None) -> str:
         to: folder of the files; None: the study's folder.
     """
     to = to or study.out
-    results = state.rebuild_results(study.out, study.every_job, to)
+    results = state.results_of(study.out, study.every_job)
+    if to == study.out:  # In a packed copy it would be a large part for what the documents have, too.
+        write_json_lines(to / state.RESULTS, results)
     found = statistics.outcomes(results)
-    rows = statistics.rows_of(found, TRAIN_LEVELS)
+    rows = statistics.rows_of([each for each in found if each.cell == study.settings.cells[0]], TRAIN_LEVELS)
     scores = statistics.sweep_scores(results, TRAIN_LEVELS)
     choices = {stage: study.choice(stage) for stage in STAGES if stage in scores}
-    tables = {
-        "Held-out accuracy (test set, greedy), mean ± standard error over seeds": (
-            statistics.accuracy_table(rows, TRAIN_LEVELS)
-        ),
-        "Training of each method, per seed": statistics.budget_table(rows),
-    }
+    missing: list[str] = []
+    if study.settings.is_map:
+        whole = map_of(study, results)
+        tables = tables_of(study, whole.begun())
+        missing = whole.not_begun()
+        write_map(whole.begun(), to)
+    else:
+        tables = {
+            "Held-out accuracy (test set, greedy), mean ± standard error over seeds": (
+                statistics.accuracy_table(rows, TRAIN_LEVELS)
+            ),
+            "Training of each method, per seed": statistics.budget_table(rows),
+        }
+        points = curves.curve_rows(found, TRAIN_LEVELS)
+        curves.write_curves(points, to / CURVES)
+        curves.plot_curves(points, to / FIGURE)
     if scores:
         tables[
             "Choice of learning rates: accuracy on the development set, mean over the training levels (* chosen)"
@@ -47,6 +61,7 @@ def report(study: Study, to: Path | None = None) -> str:
     notes = [
         f"{_finished(study)} of {len(study.jobs)} runs finished. Each method and seed: "
         f"{study.budget.described(study.settings.steps)}.",
+        *missing,
         *statistics.notes_on(rows, choices),
         *statistics.lost_metrics(results),
         *_versions_noted(results),
@@ -57,9 +72,6 @@ def report(study: Study, to: Path | None = None) -> str:
         text = "\n\n".join([*parts, *notes]) + "\n"
         if markdown:
             write_whole(to / TABLES, text)
-    points = curves.curve_rows(found, TRAIN_LEVELS)
-    curves.write_curves(points, to / CURVES)
-    curves.plot_curves(points, to / FIGURE)
     return text
 
 

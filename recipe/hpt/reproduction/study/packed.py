@@ -22,7 +22,7 @@ from typing import Any
 import pandas as pd
 
 from hpt.common.files import TRACKER, write_json_lines, write_whole
-from hpt.common.training_log import METRICS_FILE, read_run
+from hpt.common.training_log import DEMONSTRATION_SHARE, METRICS_FILE, SFT_SHARE, read_run
 from hpt.evaluation.outputs import QUESTIONS, RESULTS
 from hpt.method import question_log
 from recipe.hpt.reproduction.errors import StudyError
@@ -30,7 +30,8 @@ from recipe.hpt.reproduction.methods import METHODS
 from recipe.hpt.reproduction.report import solve_map
 from recipe.hpt.reproduction.study import state
 from recipe.hpt.reproduction.study.pages import RUNS_FILE
-from recipe.hpt.reproduction.study.plan import Settings, evaluations
+from recipe.hpt.reproduction.study.plan import evaluations
+from recipe.hpt.reproduction.study.settings import Settings
 
 DOCUMENTS, METRICS = "documents.parquet", "metrics.parquet"
 QUESTION_LOG, EVALUATED = "question_log.parquet", "evaluated_questions.parquet"
@@ -43,6 +44,8 @@ COLUMNS = {
 }
 KEPT_METRICS = ("hpt/", "val-core/")
 """Prefixes of the metrics that the report reads."""
+KEPT_OF_MAP = (DEMONSTRATION_SHARE, SFT_SHARE)
+"""The metrics of a map's runs, of which there are hundreds; its report reads their results alone."""
 COMPRESSION_LEVEL = 19
 _LOGGED = {"id": "question", "n": "n", "correct": "correct", "mean": "mean", "route": "route"}
 """Key of a line in ``questions.jsonl`` -> column."""
@@ -72,7 +75,7 @@ def readable(folder: Path) -> Iterator[Path]:
 
 
 def pack(out: Path, to: Path, settings: Settings) -> None:
-    """Pack the finished runs and evaluations of a study.
+    """Pack the finished runs and evaluations of a study, and which runs have failed.
 
     Args:
         out: the study's folder (see :func:`readable` for one that is packed).
@@ -83,12 +86,13 @@ def pack(out: Path, to: Path, settings: Settings) -> None:
         rows[DOCUMENTS].append(_document(out, file))
         run = json.loads(file.read_text())
         if run["kind"] == "final":
-            rows[METRICS] += _metrics(file.parent)
-            if run["method"] in (
-                solve_map.HERE,
-                *solve_map.OTHERS,
-            ):  # Figures 3 and 4 compare these question by question.
+            rows[METRICS] += _metrics(file.parent, KEPT_OF_MAP if settings.is_map else KEPT_METRICS)
+            # Figures 3 and 4 compare these question by question.
+            if run["method"] in (solve_map.HERE, *solve_map.OTHERS) and not settings.is_map:
                 rows[QUESTION_LOG] += _question_log(file.parent)
+    for file in sorted((out / state.RUNS).glob(f"*/{state.LAUNCHES}")):
+        if not file.with_name(state.RESULT).exists():  # The report marks a run that has failed.
+            rows[DOCUMENTS].append(_document(out, file))
     for evaluation in evaluations(settings, tuple(METHODS)):
         folder = state.evaluation_folder(out, evaluation)
         if state.is_evaluated(folder):
@@ -121,12 +125,12 @@ def _document(out: Path, file: Path) -> dict[str, Any]:
     return {"path": file.relative_to(out).as_posix(), "text": file.read_text().replace(str(out), "OUT")}
 
 
-def _metrics(folder: Path) -> list[dict[str, Any]]:
+def _metrics(folder: Path, kept: tuple[str, ...]) -> list[dict[str, Any]]:
     found = [
         {"run": folder.name, "step": step, "metric": name, "value": float(value)}
         for step, row in read_run(folder).steps.items()
         for name, value in row.items()
-        if name.startswith(KEPT_METRICS)
+        if name.startswith(kept)
     ]
     return sorted(found, key=lambda row: (row["metric"], row["step"]))  # Like numbers side by side compress better.
 

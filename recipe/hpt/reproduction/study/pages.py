@@ -13,7 +13,8 @@ from recipe.hpt.reproduction.methods import METHODS
 from recipe.hpt.reproduction.report.files import write_report
 from recipe.hpt.reproduction.report.runs import read_runs
 from recipe.hpt.reproduction.study import state
-from recipe.hpt.reproduction.study.plan import Evaluation, Settings, evaluations, stages_of
+from recipe.hpt.reproduction.study.plan import Evaluation, evaluations, stages_of
+from recipe.hpt.reproduction.study.settings import Settings
 
 RUNS_FILE = "runs.yaml"
 MODEL = "builtin"

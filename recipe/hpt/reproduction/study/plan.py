@@ -2,132 +2,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """The trainings of a study, their order, and what each of them is given. Imports no torch.
 
+A study compares methods in one or several cells; a cell is what the training questions' demonstrations are like
+(:mod:`recipe.hpt.reproduction.cells`). A study of many cells is a map.
+
 Every method gets the same questions in the same order: ``steps`` batches of the training file, read from its first row
 on. The file is shuffled already, so ``data.shuffle=false``. A method of two stages splits the batches in halves, and
 its second stage reads on where the first stopped. Batch size, mini-batch size and epochs come from one configuration,
-so equal batches are equal optimizer steps (:class:`Budget`).
+so equal batches are equal optimizer steps (:class:`recipe.hpt.reproduction.study.settings.Budget`).
 
 :mod:`recipe.hpt.reproduction.methods` has the methods, :mod:`recipe.hpt.reproduction.sweep` the choice of
 learning rates.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
-from recipe.hpt.reproduction.errors import StudyError
+from recipe.hpt.reproduction.cells import named
 from recipe.hpt.reproduction.methods import ABLATIONS, METHODS, STAGES, swept_as
-from recipe.hpt.reproduction.sweep import SWEEP_SEED
+from recipe.hpt.reproduction.study.settings import Settings
+from recipe.hpt.reproduction.sweep import SWEEP_SEED, Tried, best_of, extended
 
-VALIDATIONS = 4
-"""Validations of a whole final run, and checkpoints of any run; a stage of two has half of them."""
+WEIGHT_RATIO = 4
+"""Between neighbouring weights of a search."""
 WARMUP_SHARE = 0.1
 """Share of a stage's batches, as in the quickstart (3 of 30)."""
-OWNED_KEYS = frozenset(
-    {
-        "experiment", "method",
-        "hpt.strategy", "hpt.rollout_algorithm", "hpt.clip_ratio", "hpt.gamma", "hpt.sft_coef", "hpt.off_coef",
-        "data.train_files", "data.val_files", "data.shuffle", "data.seed",
-        "actor_rollout_ref.model.path", "actor_rollout_ref.rollout.seed",
-        "actor_rollout_ref.actor.optim.lr", "actor_rollout_ref.actor.optim.lr_warmup_steps",
-        "trainer.total_training_steps", "trainer.test_freq", "trainer.save_freq",
-        "trainer.val_before_train", "trainer.val_only", "trainer.resume_mode",
-        "trainer.default_local_dir", "trainer.experiment_name", "hydra.run.dir",
-    }
-)  # fmt: skip
-"""What the study sets for each run. An override of one of them for all runs would not do what it says."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides a study's figures; its folder records them.
-
-    Attributes:
-        steps: batches per method, an even number.
-        seeds: seeds of task, base model and run; each method has one final run per seed.
-        sweep_lrs: learning rates to choose from; a single one is taken without a sweep.
-        overrides: overrides of config/quickstart.yaml, for all runs alike.
-        samples: samples per test question in the evaluation of a final model.
-
-    Raises:
-        StudyError: a value that a study cannot have.
-    """
-
-    steps: int = 40
-    seeds: tuple[int, ...] = (0, 1, 2)
-    sweep_lrs: tuple[float, ...] = (2e-4, 6e-4, 2e-3)
-    overrides: tuple[str, ...] = ()
-    samples: int = 16
-
-    def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise StudyError(f"got --samples {self.samples}; expected a whole number >= 1")
-        if self.steps < 2 or self.steps % 2:
-            raise StudyError(
-                f"got --steps {self.steps}; expected an even number >= 2, as SFT -> GRPO takes half of them each"
-            )
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
-            raise StudyError(f"got --seeds {_listed(self.seeds)}; expected different integers >= 0")
-        if SWEEP_SEED in self.seeds:
-            raise StudyError(
-                f"got --seeds {_listed(self.seeds)}; {SWEEP_SEED} is the seed of the sweeps, which choose learning "
-                "rates and are not reported: leave it out"
-            )
-        rates = self.sweep_lrs
-        if not rates or len(set(rates)) < len(rates) or not all(0 < rate < 1 for rate in rates):
-            raise StudyError(f"got --sweep-lrs {_listed(rates)}; expected different numbers between 0 and 1")
-        object.__setattr__(self, "sweep_lrs", tuple(sorted(rates)))
-        owned = {key for key in map(_key, self.overrides) if key in OWNED_KEYS}
-        if owned:
-            raise StudyError(
-                f"got the override {sorted(owned)[0]}=...; the study sets it for each run itself: leave it out"
-            )
-
-    @property
-    def is_swept(self) -> bool:
-        return len(self.sweep_lrs) > 1
-
-    @property
-    def validate_every(self) -> int:
-        """Batches between two validations of a final run, and between two checkpoints."""
-        return max(1, self.steps // VALIDATIONS)
-
-
-def _listed(values: Sequence[float]) -> str:
-    return ",".join(f"{value:g}" for value in values) or "''"
-
-
-def _key(override: str) -> str:
-    return override.partition("=")[0].lstrip("+~").partition("@")[0]
-
-
-@dataclass(frozen=True)
-class Budget:
-    """The size of a batch, the same for every method.
-
-    Attributes:
-        questions: questions per batch.
-        mini_batch: questions per optimizer step.
-        epochs: passes over a batch.
-        rollouts: rollouts per question where there are any; in LUFFY and SRFT the demonstration is one of them.
-    """
-
-    questions: int
-    mini_batch: int
-    epochs: int
-    rollouts: int
-
-    def optimizer_steps(self, batches: int) -> int:
-        """Optimizer steps of a training on ``batches`` batches."""
-        return batches * self.epochs * -(-self.questions // self.mini_batch)
-
-    def described(self, batches: int) -> str:
-        """The budget of a method in a sentence."""
-        return (
-            f"{batches} batches x {self.questions} questions = {batches * self.questions} questions; "
-            f"{batches} batches x {self.epochs} epochs x {-(-self.questions // self.mini_batch)} mini-batches of "
-            f"{self.mini_batch} = {self.optimizer_steps(batches)} optimizer steps"
-        )
 
 
 @dataclass(frozen=True)
@@ -142,6 +42,8 @@ class Job:
         start: batches that earlier stages have read.
         steps: batches of its own; 0: validation only.
         learning_rate: the learning rate of a run in a sweep; None: a sweep chooses it.
+        weight: the weight of the demonstrations' term of a run in a search; None: as it is before, or the chosen one.
+        cell: what the demonstrations are like.
     """
 
     kind: str
@@ -151,6 +53,8 @@ class Job:
     start: int = 0
     steps: int = 0
     learning_rate: float | None = None
+    weight: float | None = None
+    cell: str = ""
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -170,58 +74,100 @@ class Job:
     def name(self) -> str:
         """The name of the run and of its folder."""
         if self.kind == "sweep":
-            return f"sweep-{self.method}-lr{self.learning_rate:g}"
+            weight = "" if self.weight is None else f"-weight{self.weight:g}"
+            return f"sweep-{self.method}-lr{self.learning_rate:g}{weight}"
         stage = f"-{self.stage + 1}-{self.stage_name}" if len(self.stages) > 1 else ""
-        return f"{self.method}-seed{self.seed}{stage}"
+        return f"{named(self.method, self.cell)}-seed{self.seed}{stage}"
 
     @property
     def before(self) -> "Job | None":
         """The stage that trains the model this one starts from; None: the base model."""
         if self.stage == 0:
             return None
-        steps = self.start // self.stage  # stages have equal shares
-        start = self.start - steps
-        return Job(self.kind, self.method, self.seed, self.stage - 1, start, steps)
+        assert self.stage_name is not None
+        share = round(self.steps / STAGES[self.stage_name].length)
+        name = self.stages[self.stage - 1]
+        steps = batches_of(name, share)
+        return replace(self, stage=self.stage - 1, start=self.start - steps, steps=steps)
 
 
-def sweep_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
-    """The sweeps that ``methods`` need, one per stage: SFT -> GRPO needs the sweeps of SFT and of GRPO."""
+def batches_of(stage: str, share: int) -> int:
+    """Batches of a stage whose even share of the method's is ``share``."""
+    return max(1, round(share * STAGES[stage].length))
+
+
+Scores = Mapping[str, Mapping[Tried, float]]
+"""Stage -> what was tried -> score of a finished run of its sweep."""
+
+
+def sweep_jobs(settings: Settings, methods: Sequence[str], scores: Scores = MappingProxyType({})) -> list[Job]:
+    """The sweeps that ``methods`` need, one per stage: SFT -> GRPO needs the sweeps of SFT and of GRPO.
+
+    Args:
+        scores: of the runs that have finished; a search goes on from them.
+    """
     if not settings.is_swept:
         return []
     needed = {swept_as(stage) for name in methods for stage in METHODS[name].stages}
     return [
-        Job("sweep", stage, SWEEP_SEED, steps=settings.steps, learning_rate=rate)
+        Job("sweep", stage, SWEEP_SEED, 0, 0, batches_of(stage, settings.steps), rate, weight, settings.sweep_cell)
         for stage in STAGES
         if stage in needed
-        for rate in settings.sweep_lrs
+        for rate, weight in sweep_of(settings, stage, scores.get(stage, {}))
     ]
+
+
+def sweep_of(settings: Settings, stage: str, scores: Mapping[Tried, float]) -> list[Tried]:
+    """What a stage's sweep tries as far as it is known: learning rates, then weights at the best of them."""
+    by_rate = {rate: score for (rate, weight), score in scores.items() if weight is None}
+    if not settings.searches:
+        return [(rate, None) for rate in settings.sweep_lrs]
+    rates = extended(settings.sweep_lrs, by_rate)
+    tried: list[Tried] = [(rate, None) for rate in rates]
+    if (term := STAGES[stage].weight) is None or any(rate not in by_rate for rate in rates):
+        return tried
+    chosen = best_of({rate: by_rate[rate] for rate in rates})
+    by_weight = {
+        term.value if weight is None else weight: score for (rate, weight), score in scores.items() if rate == chosen
+    }
+    start = [term.value / WEIGHT_RATIO, term.value, term.value * WEIGHT_RATIO]
+    weights = extended([value for value in start if value <= term.largest], by_weight, term.largest)
+    return tried + [(chosen, weight) for weight in weights if weight != term.value]
 
 
 def final_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
-    """The final runs: all methods on one seed, then the next seed, and the ablations last.
+    """The final runs: all methods on one seed, then the next seed, then the next cell, and so on; the ablations last.
 
-    So an unfinished study compares like with like.
+    So an unfinished study compares like with like, and an unfinished map has whole cells. A method that reads no
+    demonstration has its runs in the first cell only.
     """
     groups = [[name for name in methods if (name in ABLATIONS) is is_ablation] for is_ablation in (False, True)]
     return [
-        job for group in groups for seed in settings.seeds for name in group for job in stages_of(settings, name, seed)
+        job
+        for group in groups
+        for cell in settings.cells
+        for seed in settings.seeds
+        for name in group
+        if cell == settings.cells[0] or METHODS[name].reads_demonstrations
+        for job in stages_of(settings, name, seed, cell)
     ]
 
 
-def stages_of(settings: Settings, method: str, seed: int) -> list[Job]:
+def stages_of(settings: Settings, method: str, seed: int, cell: str = "") -> list[Job]:
     """The final runs of a method, one per stage; the base model has its validation only."""
     stages = METHODS[method].stages
     if not stages:
-        return [Job("final", method, seed)]
-    share = settings.steps // len(stages)
+        return [Job("final", method, seed, cell=cell)]
+    batches = [batches_of(stage, settings.steps // len(stages)) for stage in stages]
     return [
-        Job("final", method, seed, stage=number, start=number * share, steps=share) for number in range(len(stages))
+        Job("final", method, seed, stage=number, start=sum(batches[:number]), steps=steps, cell=cell)
+        for number, steps in enumerate(batches)
     ]
 
 
-def all_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
+def all_jobs(settings: Settings, methods: Sequence[str], scores: Scores = MappingProxyType({})) -> list[Job]:
     """The sweeps, then the final runs."""
-    return sweep_jobs(settings, methods) + final_jobs(settings, methods)
+    return sweep_jobs(settings, methods, scores) + final_jobs(settings, methods)
 
 
 @dataclass(frozen=True)
@@ -231,25 +177,29 @@ class Evaluation:
     Attributes:
         method: name in ``METHODS``.
         seed: seed of the final run.
+        cell: its cell.
     """
 
     method: str
     seed: int
+    cell: str = ""
 
     @property
     def name(self) -> str:
         """The name of the evaluation and of its folder."""
-        return f"{self.method}-seed{self.seed}"
+        return f"{named(self.method, self.cell)}-seed{self.seed}"
 
     def last_job(self, settings: Settings) -> Job:
         """The run whose model it samples from."""
-        return stages_of(settings, self.method, self.seed)[-1]
+        return stages_of(settings, self.method, self.seed, self.cell)[-1]
 
 
 def evaluations(settings: Settings, methods: Sequence[str]) -> list[Evaluation]:
     """One per final model, in the order of the final runs."""
     jobs = final_jobs(settings, methods)
-    return [Evaluation(job.method, job.seed) for job in jobs if job.is_last]
+    return [
+        Evaluation(job.method, job.seed, job.cell) for job in jobs if job.is_last and job.cell in settings.evaluated
+    ]
 
 
 # ---- what a run is given ----
@@ -257,11 +207,11 @@ def evaluations(settings: Settings, methods: Sequence[str]) -> list[Evaluation]:
 
 @dataclass(frozen=True)
 class Places:
-    """Paths of a run: its folder, training file, held-out file and the model it starts from."""
+    """Paths of a run: its folder, training file, held-out files and the model it starts from."""
 
     folder: Path
     train: Path
-    held_out: Path
+    held_out: tuple[Path, ...]
     model: Path
 
 
@@ -269,23 +219,25 @@ def overrides_of(
     job: Job,
     settings: Settings,
     places: Places,
-    learning_rate: float | None,
+    chosen: Tried | None,
     resumed: int | None = None,
 ) -> list[str]:
     """The overrides of config/quickstart.yaml for a run.
 
     Args:
-        learning_rate: its own or the chosen one; None for the base model.
+        chosen: its own learning rate and weight, or those that a sweep chose; None for the base model.
         resumed: batches in the checkpoint that verl will continue from. verl writes a checkpoint before it validates,
             and an interruption may have lost that validation. So a resumed run validates before it trains.
     """
-    stage = STAGES[job.stage_name].overrides if job.stage_name else ()
+    learning_rate, weight = chosen or (None, None)
+    stage = STAGES[job.stage_name].overrides(job.steps, weight) if job.stage_name else ()
     only_validates = job.steps == 0 or resumed == job.steps
     steps = max(1, job.steps)
-    every = settings.validate_every if job.kind == "final" else steps
+    every = settings.validate_every if job.kind == "final" and settings.validations > 1 else steps
+    held_out = places.held_out[0] if len(places.held_out) == 1 else f"[{','.join(map(str, places.held_out))}]"
     own = {
         "data.train_files": places.train,
-        "data.val_files": places.held_out,
+        "data.val_files": held_out,
         "data.shuffle": "false",
         "data.seed": job.seed,
         "actor_rollout_ref.model.path": places.model,
@@ -293,7 +245,7 @@ def overrides_of(
         "actor_rollout_ref.actor.optim.lr_warmup_steps": max(1, round(WARMUP_SHARE * steps)),
         "trainer.total_training_steps": steps,
         "trainer.test_freq": every,
-        "trainer.save_freq": settings.validate_every,
+        "trainer.save_freq": min(settings.validate_every, steps),
         "trainer.val_before_train": str(only_validates or resumed is not None).lower(),
         "trainer.val_only": str(only_validates).lower(),
         "trainer.resume_mode": "auto",

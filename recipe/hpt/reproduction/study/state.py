@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from hpt.common import lock
-from hpt.common.files import write_json, write_json_lines
-from hpt.common.training_log import read_run
+from hpt.common.files import write_json
+from hpt.common.training_log import DEMONSTRATION_SHARE, read_run
 from hpt.preflight.run_record import checkpoint_of
 from recipe.hpt.reproduction.errors import StudyError
-from recipe.hpt.reproduction.study.plan import Budget, Evaluation, Job, Settings
+from recipe.hpt.reproduction.study.plan import Evaluation, Job
+from recipe.hpt.reproduction.study.settings import Budget, Settings
 
 SETTINGS, RESULTS, RUNS, LOCK = "study.json", "results.jsonl", "runs", ".lock"
 EVALUATIONS, EVALUATED = "evaluations", "evaluated.json"
@@ -139,6 +140,12 @@ def result_of(out: Path, job: Job) -> dict[str, Any] | None:
         return None
 
 
+def finished(out: Path, pattern: str) -> list[dict[str, Any]]:
+    """The results of the finished runs whose names match a pattern, in the order of the names."""
+    files = sorted((out / RUNS).glob(f"{pattern}/{RESULT}"))
+    return [json.loads(file.read_text()) for file in files]
+
+
 def checkpoint_step(folder: Path) -> int | None:
     """Batches in the last complete checkpoint, or None."""
     found = checkpoint_of(folder)
@@ -191,12 +198,20 @@ def launches_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
+def has_failed(out: Path, job: Job) -> bool:
+    """Whether the last launch of an unfinished run ended with an error."""
+    launches = launches_of(folder_of(out, job))
+    return result_of(out, job) is None and bool(launches) and launches[-1]["status"] not in (0, None)
+
+
 def measured(job: Job, folder: Path, budget: Budget) -> dict[str, Any]:
     """The figures of a finished training, from its metrics.
 
     Returns:
-        ``curve`` is batches of this run -> level -> accuracy, ``accuracy`` its last entry. Budgets and seconds are
-        those of this run alone; ``batch_seconds`` leaves out the start and the end of its launches.
+        ``curve`` is batches of this run -> level -> accuracy, ``accuracy`` its last entry, ``sets`` the same of the
+        further held-out sets. Budgets, tokens of responses and seconds are those of this run alone; ``demonstrations``
+        counts those that it trained on, once per batch; ``batch_seconds`` leaves out the start and the end of its
+        launches.
 
     Raises:
         Unfinished: there is no validation after the last batch.
@@ -206,7 +221,8 @@ def measured(job: Job, folder: Path, budget: Budget) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise Unfinished(str(error)) from error
     curve: dict[int, dict[str, float]] = {}
-    for level, values in run.accuracy_per_level().items():
+    sets = run.accuracy_per_set()
+    for level, values in sets.pop("", {}).items():
         for step, accuracy in values.items():
             curve.setdefault(step, {})[str(level)] = accuracy
     if job.steps not in curve:
@@ -225,6 +241,12 @@ def measured(job: Job, folder: Path, budget: Budget) -> dict[str, Any]:
         # An interruption loses the metrics of a batch whose checkpoint is already complete.
         "steps_with_metrics": len(batches),
         "accuracy": curve[job.steps],
+        "sets": {
+            name: {str(level): values[job.steps] for level, values in levels.items()} for name, levels in sets.items()
+        },
+        "tokens_trained": round(sum(run.series("hpt/tokens_trained").values())),
+        "tokens_sampled": round(sum(run.series("hpt/tokens_sampled").values())),
+        "demonstrations": round(budget.questions * sum(run.series(DEMONSTRATION_SHARE).values())),
         "curve": {str(step): levels for step, levels in sorted(curve.items())},
         "wall_seconds": round(sum(launch["seconds"] for launch in launches), 1),
         "batch_seconds": round(sum(batches.values()), 1),
@@ -261,13 +283,7 @@ def mark_evaluated(folder: Path, made_with: dict[str, Any]) -> None:
 # ---- all runs ----
 
 
-def rebuild_results(out: Path, jobs: Sequence[Job], to: Path | None = None) -> list[dict[str, Any]]:
-    """Write results.jsonl from the finished runs among ``jobs``, in their order; returns its lines.
-
-    Args:
-        to: folder of results.jsonl; None: the study's folder.
-    """
+def results_of(out: Path, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    """The results of the finished runs among ``jobs``, in their order: the lines of results.jsonl."""
     found = (result_of(out, job) for job in jobs)
-    results = [result for result in found if result is not None]
-    write_json_lines((to or out) / RESULTS, results)
-    return results
+    return [result for result in found if result is not None]

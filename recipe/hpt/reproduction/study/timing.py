@@ -3,7 +3,8 @@
 """How long a study is expected to take on 2 cores, from runs of the quickstart on a busy machine. Imports no torch."""
 
 from recipe.hpt.reproduction.methods import STAGES
-from recipe.hpt.reproduction.study.plan import Job, Settings
+from recipe.hpt.reproduction.study.plan import Job
+from recipe.hpt.reproduction.study.settings import Settings
 
 LAUNCH_SECONDS = 40.0
 BATCH_SECONDS = 8.0

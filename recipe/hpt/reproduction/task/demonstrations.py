@@ -21,6 +21,7 @@ from pydantic import Field, model_validator
 from hpt.common.errors import ConfigError
 from hpt.common.files import write_json
 from hpt.common.settings import Settings, one_of
+from hpt.data.degradation import NONE, RIGHT, WRONG_STEP
 from recipe.hpt.reproduction.task.questions import (
     MODULUS,
     Demonstration,
@@ -31,7 +32,7 @@ from recipe.hpt.reproduction.task.questions import (
     two_digits,
 )
 
-RIGHT, WRONG_STEP, RIGHT_AFTER_WRONG, NONE = "right", "wrong_step", "right_after_wrong", "none"
+RIGHT_AFTER_WRONG = "right_after_wrong"
 KINDS = (RIGHT, WRONG_STEP, RIGHT_AFTER_WRONG, NONE)
 """What ``extra_info.demonstration`` says of a question's demonstration."""
 ERRORS = (-10, -2, -1, 1, 2, 10)
@@ -105,6 +106,9 @@ class Demonstrations(Settings):
     """Share of the demonstrations with wrong steps in between and the right answer."""
     coverage: Share = 1.0
     """Share of the training questions that have a demonstration."""
+    mistake: Literal["slip", "carry"] = "slip"
+    """What a wrong step is: ``slip``, one addition that is off by a digit, of another size and at another place in each
+    demonstration; ``carry``, the same mistake everywhere, a carry that is dropped. Without a carry it is a slip."""
     style: Literal["model", "verbose", "reversed", "notation"] = "model"
     """How demonstrations are written: ``model`` as the base model writes, ``verbose`` with the question and every
     result repeated, ``reversed`` from the last step to the first, ``notation`` as a chain of equal questions."""
@@ -163,11 +167,11 @@ class Demonstrations(Settings):
         sums = running_sums(problem)
         answer = sums[-1]
         if kind != RIGHT:
-            sums = with_mistake(problem, seed, recovers=kind == RIGHT_AFTER_WRONG)
+            sums = MISTAKES[self.mistake](problem, seed, kind == RIGHT_AFTER_WRONG)
         return STYLES[self.style](problem, sums, sums[-1] if kind == WRONG_STEP else answer)
 
 
-def with_mistake(problem: Problem, seed: int, recovers: bool) -> list[int]:
+def with_slip(problem: Problem, seed: int, recovers: bool) -> list[int]:
     """The running sums with one wrong addition, which later additions start from.
 
     Args:
@@ -177,10 +181,30 @@ def with_mistake(problem: Problem, seed: int, recovers: bool) -> list[int]:
             the answer is right.
     """
     rng = random.Random(f"{seed}/mistake/{question_text(problem)}")
-    sums = running_sums(problem)
-    end = max(1, problem.level - 1) if recovers else problem.level
+    end = _last_wrong(problem, recovers)
     error, first = rng.choice(ERRORS), rng.randint(1, end)
+    sums = running_sums(problem)
     return [(total + error) % MODULUS if first <= done <= end else total for done, total in enumerate(sums)]
+
+
+def without_carries(problem: Problem, seed: int, recovers: bool) -> list[int]:
+    """The running sums of somebody who never carries, 37 + 8 = 35; arguments as :func:`with_slip`'s.
+
+    Each carry that is dropped takes 10 away, so a sum with up to nine of them is wrong.
+    """
+    sums, end = running_sums(problem), _last_wrong(problem, recovers)
+    dropped = [sum(total % 10 + problem.addend >= 10 for total in sums[:done]) for done in range(len(sums))]
+    if not dropped[end]:
+        return with_slip(problem, seed, recovers)
+    return [(total - 10 * dropped[done]) % MODULUS if done <= end else total for done, total in enumerate(sums)]
+
+
+MISTAKES: Mapping[str, Callable[[Problem, int, bool], list[int]]] = {"slip": with_slip, "carry": without_carries}
+"""Kind of a mistake -> the running sums of (question, seed, whether the last sum is right again)."""
+
+
+def _last_wrong(problem: Problem, recovers: bool) -> int:
+    return max(1, problem.level - 1) if recovers else problem.level
 
 
 def _ordered(problems: Iterable[Problem], seed: int, what: str) -> list[Problem]:

@@ -24,6 +24,8 @@ _MERGES = (("b", "o"), ("bo", "x"), ("box", "e"), ("boxe", "d"))
 _CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 MAX_LENGTH = 256
 """Longest sequence in tokens."""
+PARAMETERS = 645_632
+"""Number of them in the base model with the default settings."""
 
 FORMAT_VERSION = 3
 """Part of the fingerprint. Raise it when the same settings would give another model."""
@@ -36,6 +38,8 @@ class BaseModelSettings:
     Attributes:
         seed: seed of the initial weights and of the training questions.
         levels: levels to train on, drawn with equal probability.
+        hard_share: share of the questions that are drawn from all training levels of the task instead. With a few of
+            them the base model solves some questions of each, so that RL alone has a signal.
         steps: optimizer steps.
         batch_size: questions per step.
         learning_rate: AdamW's rate. It is constant after a warm-up over the first 5 % of the steps.
@@ -56,16 +60,22 @@ class BaseModelSettings:
     num_layers: int = 3
     num_heads: int = 4
     eval_per_level: int = 64
+    hard_share: float = 0.0
 
     def __post_init__(self) -> None:
         if min(self.steps, self.batch_size, self.eval_per_level) < 1 or self.learning_rate <= 0:
             raise ConfigError(f"got {self}; steps, batch_size, eval_per_level and learning_rate must be positive")
+        if not 0 <= self.hard_share <= 1:
+            raise ConfigError(f"got hard_share={self.hard_share}; expected a share, 0 to 1")
         if not self.levels or min(self.levels) < 1:
             raise ConfigError(f"got levels={self.levels}; expected at least one level, from 1 up")
 
     def fingerprint(self) -> str:
         """A hash of the settings and of the format they were written in."""
-        text = json.dumps({"format_version": FORMAT_VERSION, **asdict(self)}, sort_keys=True)
+        settings = asdict(self)
+        if not self.hard_share:  # models from before it was a setting are the same
+            del settings["hard_share"]
+        text = json.dumps({"format_version": FORMAT_VERSION, **settings}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

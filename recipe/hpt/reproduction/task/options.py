@@ -29,9 +29,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             metavar="SHARE",
             help=f"{_meaning(name)} ({expected(float, fields[name].metadata)}; default: %(default)s)",
         )
-    group.add_argument(
-        "--style", default=fields["style"].default, help=f"{_meaning('style')} (default: %(default)s)", metavar="STYLE"
-    )
+    for name in ("mistake", "style"):
+        group.add_argument(
+            f"--{name}",
+            default=fields[name].default,
+            metavar=name.upper(),
+            help=f"{_meaning(name)} (default: %(default)s)",
+        )
     group.add_argument(
         "--extra-sets", action="store_true", help="write the out-of-distribution sets and the forgetting set, too"
     )

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from recipe.hpt.reproduction.task.model import BaseModelSettings
 from recipe.hpt.reproduction.task.questions import (
     MAX_SOLUTION_TOKENS,
+    TRAIN_LEVELS,
     VAL_LEVELS,
     Problem,
     all_problems,
@@ -69,11 +70,17 @@ def fit(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _learning_rate_factor(step, settings.steps))
     rng = random.Random(f"{settings.seed}/base")
     pools = [all_problems(level, held_out=False) for level in settings.levels]
+    hard = [all_problems(level, held_out=False) for level in TRAIN_LEVELS]
+
+    def draw() -> Problem:
+        is_hard = settings.hard_share and rng.random() < settings.hard_share
+        return rng.choice(rng.choice(hard if is_hard else pools))
+
     losses: list[float] = []
     model.train()
     bar = tqdm(range(settings.steps), desc="base model", unit="step", disable=not progress)
     for _ in bar:
-        questions = [rng.choice(rng.choice(pools)) for _ in range(settings.batch_size)]
+        questions = [draw() for _ in range(settings.batch_size)]
         ids, labels = supervised_batch(questions, tokenizer)
         # Right padding needs no attention mask: no scored position attends to it.
         logits = model(input_ids=ids, use_cache=False).logits[:, :-1]

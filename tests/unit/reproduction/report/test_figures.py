@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from hpt.evaluation.metrics import pass_at_k
-from recipe.hpt.reproduction.methods import METHODS
+from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED
 from recipe.hpt.reproduction.report.figures import (
     demonstration_figure,
     entropy_figure,
@@ -270,7 +270,7 @@ def test_single_samples_make_no_curve(tmp_path):
 
 
 def test_lines_are_distinct_without_colour():
-    methods = [*METHODS, "hpt_gamma_1_8", "own"]
+    methods = [*COMPARED, *ABLATIONS, "hpt_gamma_1_8", "own"]
     styles = styles_of(methods)
     assert len({style[1:] for style in styles.values()}) == len(methods)
     assert styles["hpt"] == styles_of(["hpt"])["hpt"]

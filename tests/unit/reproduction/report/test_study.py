@@ -19,7 +19,8 @@ LEVELS = (1, 2)  # of training; 7 is outside
 def line(method="hpt", seed=0, accuracy=(1.0, 0.5, 0.0), curve=None, **changes):
     levels = dict(zip(("1", "2", "7"), accuracy, strict=True))
     return {
-        "kind": "final", "method": method, "seed": seed, "stage": 0, "learning_rate": 6e-4,
+        "kind": "final", "name": f"{method}-seed{seed}", "method": method, "seed": seed, "stage": 0,
+        "learning_rate": 6e-4,
         "steps": 4, "questions": 32, "questions_before": 0, "optimizer_steps": 16,
         "optimizer_steps_skipped": 0, "wall_seconds": 60.0, "accuracy": levels,
         "curve": {"2": dict.fromkeys(levels, 0.5), "4": levels} if curve is None else curve,
@@ -132,8 +133,11 @@ def test_sweep_table_marks_the_chosen_rate_and_shows_missing_ones():
         line(),
     ]
     scores = study.sweep_scores(results, LEVELS)
-    assert scores == {"hpt": {1e-4: 0.5, 1e-3: 0.75}, "sft": {1e-4: 0.2}}  # level 7 does not count
-    choices = {"hpt": Choice(1e-3), "sft": Choice(None, (1e-3,))}
+    assert scores == {
+        "hpt": {(1e-4, None): 0.5, (1e-3, None): 0.75},
+        "sft": {(1e-4, None): 0.2},
+    }  # level 7 does not count
+    choices = {"hpt": Choice(1e-3), "sft": Choice(None, ((1e-3, None),))}
     table = cells(rendered(study.sweep_table(scores, choices, (1e-4, 1e-3)), markdown=True))
     assert table[0] == ["method", "lr 0.0001", "lr 0.001", "chosen"]
     assert table[2:] == [["SFT", "0.200", "-", "-"], ["HPT", "0.500", "0.750 *", "0.001"]]

@@ -3,7 +3,7 @@
 """A study's folder as its runs leave it, without an engine."""
 
 from recipe.hpt.reproduction.study import state
-from recipe.hpt.reproduction.study.plan import Settings
+from recipe.hpt.reproduction.study.settings import Settings
 from tests.unit.reproduction.report import folders
 
 SETTINGS = Settings(steps=2, seeds=(0, 1))

@@ -33,7 +33,7 @@ def tasks(tmp_path_factory):
     """Tasks by seed, with a file in place of a base model."""
     root = tmp_path_factory.mktemp("tasks")
     for seed in (0, 1, 100):
-        data.write_splits(root / str(seed), seed, train_size=600, per_level=4)
+        data.write_splits(root / str(seed), seed, train_size=600, per_level=4, cells=["", CELL], extra_sets=True)
         (root / str(seed) / data.MODEL).mkdir()
         (root / str(seed) / data.MODEL / "manifest.json").write_text("{}")
     return root
@@ -71,8 +71,11 @@ class Trainings:
     def log(self, file, step, given):
         strategy, rate = given.get("hpt.strategy"), given.get("actor_rollout_ref.actor.optim.lr")
         right = 0.25 + 0.5 * (rate is not None and float(rate) == BEST.get(strategy))
-        levels = {f"val-core/builtin/level_{level}/acc/mean@1": right for level in (1, 7)}
-        values = {**levels, "timing_s/step": 1.0, "hpt/steps_skipped": 0.0}
+        names = ["level_1", "level_7"]
+        if "ood_level" in given["data.val_files"]:
+            names += ["ood_level/level_8", "ood_notation/level_1"]
+        levels = {f"val-core/builtin/{name}/acc/mean@1": right for name in names}
+        values = {**levels, "timing_s/step": 1.0, "hpt/steps_skipped": 0.0, "hpt/tokens_sampled": 10.0}
         file.write(json.dumps({"step": step, "data": values}) + "\n")
 
     def checkpoint(self, folder, step):
@@ -121,7 +124,7 @@ def evaluations():
 def launch(tmp_path, tasks, trainings, evaluations):
     """launch(*arguments) -> exit status; four batches, one seed and no sweeps unless the arguments say otherwise."""
 
-    def make_task(folder, seed):
+    def make_task(folder, seed, settings):
         if not folder.exists():
             shutil.copytree(tasks / str(seed), folder)
 
@@ -135,6 +138,76 @@ def launch(tmp_path, tasks, trainings, evaluations):
 def results(tmp_path):
     lines = (tmp_path / "out" / "results.jsonl").read_text().splitlines()
     return {line["name"]: line for line in map(json.loads, lines)}
+
+
+CELL = "wrong_step=0.3,coverage=0.5,mistake=carry"
+MAP = {
+    "steps": 4, "seeds": (0, 1), "sweep_lrs": (1e-3, 1e-2), "cells": ("", CELL), "sweep_cell": CELL, "searches": True,
+    "validations": 1, "evaluated": (CELL,),
+}  # fmt: skip
+"""A small map."""
+LABEL = "wrong_step0.3-coverage0.5-mistake_carry"
+
+
+@pytest.fixture
+def small_map(launch, monkeypatch):
+    monkeypatch.setattr(study, "MAP", MAP)
+    return lambda *arguments: launch("--map", "--only", "base,sft,sft_grpo,hpt", *arguments, defaults=())
+
+
+def test_a_whole_map(small_map, trainings, evaluations, tmp_path, capsys):
+    assert small_map("--at-once", "2") == 0
+    assert len(set(trainings.names)) == len(trainings.names)
+    found = results(tmp_path)
+    assert found.keys() == set(trainings.names)
+    searched = {name for name in found if name.startswith("sweep-hpt")}
+    rates = {"0.001", "0.01", "0.1"}  # the largest of the first two was the best
+    assert searched == {f"sweep-hpt-lr{rate}" for rate in rates} | {
+        f"sweep-hpt-lr0.01-weight{weight}"
+        for weight in ("4", "0.25", "0.06", "0.01", "0.002")  # a tie: on and on
+    }
+    names = [
+        f"{method}-{data.demonstrations_of(CELL).label}-seed{seed}" for seed in (0, 1) for method in ("sft", "hpt")
+    ]
+    assert {name: found[name]["learning_rate"] for name in names} == dict(zip(names, (1e-3, 1e-2) * 2, strict=True))
+    assert (found[names[0]]["cell"], found[names[0]]["tokens_sampled"]) == (CELL, 40)
+    assert {name for name in found if name.startswith("base")} == {"base-seed0", "base-seed1"}
+    assert evaluations.names == [
+        f"{method}-{LABEL}-seed{seed}" for seed in (0, 1) for method in ("sft", "sft_grpo", "hpt")
+    ]
+    assert "30% wrong, 50% covered" in capsys.readouterr().out
+    for name in ("map.svg", "map.csv", "map_lines.svg", "results.md"):
+        assert (tmp_path / "out" / name).exists()
+    started = len(trainings.names)
+    assert small_map() == 0
+    assert len(trainings.names) == started
+
+
+def test_a_cells_files_are_the_runs(small_map, trainings, tmp_path):
+    assert small_map() == 0
+    task = tmp_path / "out" / "task-seed0"
+    hpt, sft = (trainings.given(f"{method}-{LABEL}-seed0") for method in ("hpt", "sft"))
+    assert hpt["data.train_files"] == str(task / LABEL / "train.parquet")
+    assert sft["data.train_files"] == str(task / LABEL / "train_covered_256_rows.parquet")
+    assert hpt["data.val_files"] == f"[{task}/test.parquet,{task}/ood_level.parquet,{task}/ood_notation.parquet]"
+    assert trainings.given("sft-seed0")["data.train_files"] == str(task / "train.parquet")
+
+
+def test_a_failed_run_of_a_map_is_marked(small_map, trainings, tmp_path, capsys):
+    trainings.fail = {f"hpt-{LABEL}-seed1"}
+    assert small_map() == 1
+    assert f"failed: hpt-{LABEL}-seed1: exit status 1" in capsys.readouterr().err
+    table = (tmp_path / "out" / "results.md").read_text()
+    (line,) = [line for line in table.splitlines() if line.startswith("| HPT  ")][:1]
+    assert line.rstrip("| ").endswith("failed")
+
+
+def test_an_interrupted_map_ends_what_runs_and_goes_on(small_map, trainings, tmp_path):
+    trainings.interrupt = {"sweep-sft-lr0.001": 2}
+    assert small_map("--at-once", "2") == 130
+    trainings.interrupt = {}
+    assert small_map("--at-once", "2") == 0
+    assert results(tmp_path)["sweep-sft-lr0.001"]["launches"] == 2
 
 
 SWEPT = ("--steps", "4", "--seeds", "0,1", "--sweep-lrs", RATES)
@@ -208,7 +281,7 @@ def test_a_full_study_goes_on_with_ablations_and_evaluations(launch, trainings, 
     assert evaluations.names == []
     assert launch("--full", defaults=()) == 0
     assert trainings.names[before:] == [f"{name}-seed0" for name in ABLATIONS]
-    assert evaluations.names == [f"{name}-seed0" for name in METHODS]
+    assert evaluations.names == [f"{name}-seed0" for name in (*COMPARED, *ABLATIONS)]
     given = dict(evaluations.started)
     out = tmp_path / "out"
     assert given["sft_grpo-seed0"] == {
@@ -220,7 +293,7 @@ def test_a_full_study_goes_on_with_ablations_and_evaluations(launch, trainings, 
     }
     assert given["base-seed0"]["model"] == str(out / "task-seed0/base_model")
     assert launch("--full", defaults=()) == 0
-    assert len(evaluations.names) == len(METHODS)
+    assert len(evaluations.names) == len((*COMPARED, *ABLATIONS))
     assert "12 of 12 runs finished" in (out / "results.md").read_text()
     assert "Table 6, small version: the gate" in (out / "report.html").read_text()
     assert f"report      {out / 'report.html'}" in capsys.readouterr().out
@@ -363,10 +436,11 @@ def test_a_dry_run_knows_what_is_left(launch, trainings, capsys):
     ("arguments", "message"),
     [
         (["--only", "hpt,gpro"], "Unknown method 'gpro'. Available: base, sft, grpo, sft_grpo, luffy, srft, hpt,"),
-        (["--seed", "1"], "Unknown option '--seed'. Available: -h, --help, --only, --full, --seeds, --steps, "),
+        (["--seed", "1"], "Unknown option '--seed'. Available: -h, --help, --only, --full, --map, --at-once, "),
         (["--seeds", "a"], "got 'a'; expected integers, separated by commas"),
         (["--sweep-lrs", "1e-3;1e-2"], "got '1e-3;1e-2'; expected numbers, separated by commas"),
         (["gamma"], "got 'gamma'; expected key=value"),
+        (["--at-once", "0"], "got --at-once 0; expected a whole number >= 1"),
     ],
 )  # fmt: skip
 def test_wrong_options_say_what_there_is(launch, capsys, arguments, message):

@@ -10,8 +10,6 @@ from torch.utils.data import SequentialSampler
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from recipe.hpt.reproduction.study import data
-from recipe.hpt.reproduction.task.demonstrations import Demonstrations
-from recipe.hpt.reproduction.task.options import COVERED
 from recipe.hpt.reproduction.task.questions import HALVES, VAL_LEVELS, all_problems, half_of
 
 
@@ -55,11 +53,11 @@ def test_a_shared_question_is_found_even_across_seeds(folders, tmp_path, one, ot
 
 def test_a_second_stage_reads_on_and_then_from_the_start(folders):
     folder = folders[0]
-    data.write_train_file_from(folder, 1280)
+    data.write_part(folder / data.TRAIN, 1280)
     rows = pq.read_table(folder / data.TRAIN).to_pylist()
-    moved = pq.read_table(data.train_file_from(folder, 1280)).to_pylist()
+    moved = pq.read_table(data.part_file(folder / data.TRAIN, 1280)).to_pylist()
     assert moved == rows[1280:] + rows[:1280]
-    assert data.train_file_from(folder, 0) == folder / data.TRAIN
+    assert data.part_file(folder / data.TRAIN, 0) == folder / data.TRAIN
 
 
 def test_reading_in_order_resumes_where_it_stopped():
@@ -80,15 +78,22 @@ def test_reading_in_order_resumes_where_it_stopped():
 
 
 def test_other_demonstrations_change_the_training_file_and_nothing_else(folders, tmp_path):
-    settings = Demonstrations(coverage=0.25, wrong_step=0.3)
-    data.write_splits(tmp_path, 0, demonstrations=settings)
+    cell = "wrong_step=0.3,coverage=0.25"
+    data.write_splits(tmp_path, 0, cells=["", cell], extra_sets=True)
+    train = data.train_file(tmp_path, cell)
+    assert (tmp_path / data.TRAIN).read_bytes() == (folders[0] / data.TRAIN).read_bytes()
     for name in (data.DEV, data.TEST):
         assert (tmp_path / name).read_bytes() == (folders[0] / name).read_bytes()
-    assert data.questions_of(tmp_path / data.TRAIN) == data.questions_of(folders[0] / data.TRAIN)
-    covered = pq.read_table(tmp_path / COVERED).to_pylist()
+    assert data.questions_of(train) == data.questions_of(folders[0] / data.TRAIN)
+    covered = pq.read_table(data.covered_file(tmp_path, cell)).to_pylist()
     assert 0.23 < len(covered) / data.TRAIN_SIZE < 0.27
-    moved = pq.read_table(tmp_path / data.TRAIN).num_rows - 64
-    data.write_train_file_from(tmp_path, 64)
-    rows = pq.read_table(data.train_file_from(tmp_path, 64)).to_pylist()
-    assert rows[moved:] == pq.read_table(tmp_path / data.TRAIN).to_pylist()[:64]
+    assert data.covered_file(tmp_path, "wrong_step=0.3") is None
+    assert {path.stem for path in tmp_path.glob("ood_*")} == set(data.EXTRA)
     assert sorted(path.name for path in folders[0].iterdir() if path.suffix == ".json") == []
+
+
+def test_a_few_covered_questions_are_repeated_until_they_fill_the_batches(folders):
+    file = folders[0] / data.DEV
+    rows = pq.read_table(file).to_pylist()
+    data.write_part(file, 3, len(rows) + 5)
+    assert pq.read_table(data.part_file(file, 3, len(rows) + 5)).to_pylist() == (rows * 2)[3 : len(rows) + 8]

@@ -6,7 +6,7 @@ import pytest
 
 from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.study import pages
-from recipe.hpt.reproduction.study.plan import Settings
+from recipe.hpt.reproduction.study.settings import Settings
 from tests.unit.reproduction.study.study_folders import SETTINGS, study_folder
 
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plan of a study: equal budgets, sweeps, and what a run is given."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,25 +10,32 @@ import pytest
 from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED, METHODS, STAGES
 from recipe.hpt.reproduction.study import plan, timing
-from recipe.hpt.reproduction.study.plan import Budget, Job, Places, Settings
+from recipe.hpt.reproduction.study.plan import Job, Places
+from recipe.hpt.reproduction.study.settings import OWNED_KEYS, Budget, Settings
 from recipe.hpt.reproduction.sweep import SWEEP_SEED
 
 SETTINGS = Settings()
-PLACES = Places(Path("/run"), Path("/train"), Path("/test"), Path("/model"))
+PLACES = Places(Path("/run"), Path("/train"), (Path("/test"),), Path("/model"))
+STUDIED = (*COMPARED, *ABLATIONS)
+"""The methods of the paper's tables."""
 
 
 def given(job, **options):
     """The overrides as a dict."""
     rate = None if job.stage_name is None else 6e-4
-    overrides = plan.overrides_of(job, SETTINGS, PLACES, rate, **options)
+    overrides = plan.overrides_of(job, SETTINGS, PLACES, rate and (rate, None), **options)
     return dict(item.split("=", 1) for item in overrides)
+
+
+def stage_overrides(job):
+    return STAGES[job.stage_name].overrides(job.steps) if job.stage_name else ()
 
 
 def finals(method, settings=SETTINGS, seed=0):
     return [job for job in plan.final_jobs(settings, tuple(METHODS)) if (job.method, job.seed) == (method, seed)]
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if name != "base"])
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "base" and not name.endswith("_flops")])
 @pytest.mark.parametrize("steps", [2, 30, 40])
 def test_every_method_sees_the_same_batches(method, steps):
     jobs = finals(method, Settings(steps=steps))
@@ -48,18 +56,18 @@ def test_optimizer_steps_follow_from_batches_alone():
 def test_the_methods_differ_in_their_own_settings_only():
     """No method sets batch, mini-batch, epochs or rollouts, so they are the same for all."""
     assert {
-        name: given(finals(name)[0]).get("hpt.strategy") for name in METHODS if name != "base"
+        name: given(finals(name)[0]).get("hpt.strategy") for name in STUDIED if name != "base"
     } == {
         "sft": "sft_only", "grpo": "rl_only", "sft_grpo": "sft_only",
         "luffy": "luffy", "srft": "srft", "hpt": "switch",
         "hpt_gamma_1_4": "switch", "hpt_gamma_2_4": "switch", "off_on": "off_on", "mix_on": "mix_on",
     }  # fmt: skip
-    own = {item.split("=")[0] for stage in STAGES.values() for item in stage.overrides}
+    own = {item.split("=")[0] for method in STUDIED for job in finals(method) for item in stage_overrides(job)}
     assert own == {
         "hpt.strategy", "hpt.rollout_algorithm", "hpt.clip_ratio", "hpt.gamma",
         "hpt.sft_coef", "hpt.off_coef", "hpt.shaping",
     }  # fmt: skip
-    assert own - {"hpt.shaping"} <= plan.OWNED_KEYS
+    assert own - {"hpt.shaping"} <= OWNED_KEYS
     grpo = given(finals("grpo")[0])
     assert (grpo["hpt.rollout_algorithm"], grpo["hpt.clip_ratio"]) == ("grpo", "0.2")
 
@@ -79,7 +87,7 @@ def test_seeds_come_one_after_the_other_with_all_methods():
 
 def test_ablations_come_last_and_take_hpts_learning_rate():
     settings = Settings(seeds=(0, 1))
-    jobs = plan.all_jobs(settings, tuple(METHODS))
+    jobs = plan.all_jobs(settings, STUDIED)
     finals = [job for job in jobs if job.kind == "final"]
     assert {job.method for job in finals[-8:]} == set(ABLATIONS)
     assert {job.method for job in jobs if job.kind == "sweep"}.isdisjoint(ABLATIONS)
@@ -123,7 +131,7 @@ def test_sft_then_grpo_is_a_chain_of_halves():
 
 def test_final_runs_of_all_methods_are_validated_after_the_same_questions():
     places = {}
-    for method in METHODS:
+    for method in STUDIED:
         if method != "base":
             places[method] = {
                 job.start + step
@@ -179,8 +187,55 @@ def test_sweeps_are_of_the_stages_needed_on_a_seed_of_their_own():
 
 
 def test_names_are_distinct():
-    names = [job.name for job in plan.all_jobs(SETTINGS, tuple(METHODS))]
+    names = [job.name for job in plan.all_jobs(SETTINGS, STUDIED)]
     assert len(set(names)) == len(names) == 15 + 3 * (8 + 4)
+
+
+# ---- maps ----
+
+CELLS = ("", "wrong_step=0.3,mistake=carry", "coverage=0.05", "style=reversed")
+MAP = Settings(steps=20, seeds=(0, 1), cells=CELLS, sweep_cell=CELLS[1], searches=True, validations=1)
+
+
+def test_a_map_finishes_a_cell_before_the_next_one():
+    jobs = plan.final_jobs(MAP, ("sft", "grpo"))
+    assert [(job.method, job.cell, job.seed) for job in jobs] == [
+        ("sft", "", 0), ("grpo", "", 0), ("sft", "", 1), ("grpo", "", 1),
+        *(("sft", cell, seed) for cell in CELLS[1:] for seed in (0, 1)),
+    ]  # fmt: skip
+    names = [job.name for job in plan.all_jobs(MAP, tuple(METHODS))]
+    assert len(set(names)) == len(names)
+    assert "sft-wrong_step0.3-mistake_carry-seed1" in names
+
+
+def test_a_search_tries_weights_at_the_best_rate_and_goes_on_from_what_has_finished():
+    scores = {(2e-4, None): 0.1, (6e-4, None): 0.3, (2e-3, None): 0.2}
+    assert plan.sweep_of(MAP, "hpt", {}) == [(2e-4, None), (6e-4, None), (2e-3, None)]
+    assert plan.sweep_of(MAP, "hpt", scores)[3:] == [(6e-4, 0.25), (6e-4, 4.0)]
+    scores |= {(6e-4, 0.25): 0.1, (6e-4, 4.0): 0.5}
+    assert plan.sweep_of(MAP, "hpt", scores)[3:] == [(6e-4, 0.25), (6e-4, 4.0), (6e-4, 20.0)]
+    assert plan.sweep_of(MAP, "grpo", scores)[3:] == []  # it has no such term
+    assert plan.sweep_of(MAP, "chord", scores)[3:] == [(6e-4, 0.225)]  # a share ends at 1
+    (job,) = [job for job in plan.sweep_jobs(MAP, ("hpt",), {"hpt": scores}) if job.weight == 20.0]
+    assert (job.name, job.cell) == ("sweep-hpt-lr0.0006-weight20", CELLS[1])
+
+
+def test_a_weight_is_the_methods_own_setting():
+    (job,) = plan.stages_of(MAP, "chord", 0)
+    overrides = plan.overrides_of(job, MAP, PLACES, (1e-3, 0.225))
+    assert "++hpt.params.mu_peak=0.225" in overrides and "++hpt.params.mu_decay_steps=20" in overrides
+
+
+def test_a_cheap_method_gets_the_batches_of_equal_flops():
+    (sft,) = plan.stages_of(MAP, "sft_flops", 0)
+    first, second = plan.stages_of(MAP, "sft_grpo_flops", 0)
+    assert (sft.steps, first.steps, second.start, second.steps) == (50, 25, 25, 10)
+    assert second.before == first
+
+
+def test_only_the_cells_asked_for_are_evaluated():
+    found = plan.evaluations(replace(MAP, evaluated=(CELLS[1],)), ("sft", "grpo"))
+    assert [each.name for each in found] == [f"sft-wrong_step0.3-mistake_carry-seed{seed}" for seed in (0, 1)]
 
 
 # ---- settings ----
@@ -196,6 +251,10 @@ def test_names_are_distinct():
         ({"seeds": (0, SWEEP_SEED)}, "100 is the seed of the sweeps"),
         ({"sweep_lrs": (1e-3, 0.0)}, "got --sweep-lrs 0.001,0; expected different numbers"),
         ({"sweep_lrs": (1e-3, 1e-3)}, "expected different numbers between 0 and 1"),
+        ({"cells": ("", "")}, "expected different ones"),
+        ({"cells": ("coverage=2",)}, "got the cell 'coverage=2': "),
+        ({"cells": ("style=model",)}, "got the cell 'style=model'; expected ''"),
+        ({"sweep_cell": "covrage=0.5"}, "Unknown setting 'covrage'"),
         ({"overrides": ("hpt.gamma=1",)}, r"got the override hpt.gamma=...; the study sets it"),
         ({"overrides": ("+trainer.val_only=true",)}, "got the override trainer.val_only=..."),
         ({"overrides": ("+method=luffy",)}, "got the override method=..."),
@@ -212,16 +271,14 @@ def test_the_order_of_the_rates_does_not_matter():
 
 
 def test_what_the_study_sets_is_refused_as_an_override():
-    keys = {
-        key for job in plan.all_jobs(SETTINGS, tuple(METHODS)) for key in given(job) if key not in Settings().overrides
-    }
-    assert keys == (plan.OWNED_KEYS | {"hpt.shaping"}) - {"experiment", "method"}
+    keys = {key for job in plan.all_jobs(SETTINGS, STUDIED) for key in given(job) if key not in Settings().overrides}
+    assert keys == (OWNED_KEYS | {"hpt.shaping"}) - {"experiment", "method"}
 
 
 def test_an_override_for_all_runs_wins_over_the_method_files():
     settings = Settings(overrides=("hpt.shaping=0.5",))
     (job,) = plan.stages_of(settings, "luffy", 0)
-    overrides = plan.overrides_of(job, settings, PLACES, 1e-3)
+    overrides = plan.overrides_of(job, settings, PLACES, (1e-3, None))
     assert [item for item in overrides if item.startswith("hpt.shaping=")] == ["hpt.shaping=0.1", "hpt.shaping=0.5"]
 
 

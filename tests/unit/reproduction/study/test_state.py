@@ -9,7 +9,8 @@ import pytest
 from hpt.common.files import TRACKER
 from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.study import state
-from recipe.hpt.reproduction.study.plan import Budget, Job, Settings
+from recipe.hpt.reproduction.study.plan import Job
+from recipe.hpt.reproduction.study.settings import Budget, Settings
 from tests.helpers.checkpoints import write_checkpoint
 
 JOB = Job("final", "hpt", 0, steps=4)
@@ -165,14 +166,11 @@ def test_measured_refuses_a_training_without_a_last_validation(folder):
         state.measured(JOB, folder, BUDGET)
 
 
-def test_results_are_rebuilt_from_finished_runs_in_the_order_of_the_plan(tmp_path):
+def test_results_are_those_of_finished_runs_in_the_order_of_the_plan(tmp_path):
     jobs = [JOB, Job("final", "sft", 0, steps=4), Job("final", "base", 0)]
     for job in reversed(jobs[:2]):
         state.finish(state.folder_of(tmp_path, job), {"name": job.name})
     broken = state.folder_of(tmp_path, jobs[2])
     broken.mkdir()
     (broken / state.RESULT).write_text('{"name": ')  # never by this code, which renames whole files
-    (tmp_path / state.RESULTS).write_text("of an earlier launch\n")
-    assert state.rebuild_results(tmp_path, jobs) == [{"name": "hpt-seed0"}, {"name": "sft-seed0"}]
-    lines = (tmp_path / state.RESULTS).read_text().splitlines()
-    assert [json.loads(line)["name"] for line in lines] == ["hpt-seed0", "sft-seed0"]
+    assert state.results_of(tmp_path, jobs) == [{"name": "hpt-seed0"}, {"name": "sft-seed0"}]

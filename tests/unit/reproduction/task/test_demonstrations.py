@@ -141,8 +141,8 @@ def test_the_seed_decides_the_questions_and_the_mistakes():
     problems = task.all_problems(3, held_out=False)
     one, other = (Demonstrations(**settings).kinds(problems, seed) for seed in (5, 6))
     assert one != other
-    assert knobs.with_mistake(problems[0], 5, False) == knobs.with_mistake(problems[0], 5, False)
-    assert any(knobs.with_mistake(each, 5, False) != knobs.with_mistake(each, 6, False) for each in problems)
+    assert knobs.with_slip(problems[0], 5, False) == knobs.with_slip(problems[0], 5, False)
+    assert any(knobs.with_slip(each, 5, False) != knobs.with_slip(each, 6, False) for each in problems)
 
 
 # ---- what is in them ----
@@ -170,7 +170,7 @@ def test_the_verifier_judges_answers_as_the_row_says(pool, style, kind):
 @pytest.mark.parametrize("level", range(1, 10))
 def test_a_mistake_is_one_wrong_addition_that_is_carried_on(level):
     for problem in task.all_problems(level, held_out=False)[::40]:
-        right, wrong = task.running_sums(problem), knobs.with_mistake(problem, 0, recovers=False)
+        right, wrong = task.running_sums(problem), knobs.with_slip(problem, 0, recovers=False)
         steps = [(after - before) % 100 for before, after in pairwise(wrong)]
         assert wrong[0] == right[0] and wrong[-1] != right[-1]
         assert len([step for step in steps if step != problem.addend]) == 1
@@ -179,7 +179,7 @@ def test_a_mistake_is_one_wrong_addition_that_is_carried_on(level):
 @pytest.mark.parametrize("level", range(2, 10))
 def test_a_mistake_that_recovers_is_in_between(level):
     for problem in task.all_problems(level, held_out=False)[::40]:
-        right, wrong = task.running_sums(problem), knobs.with_mistake(problem, 0, recovers=True)
+        right, wrong = task.running_sums(problem), knobs.with_slip(problem, 0, recovers=True)
         assert (wrong[0], wrong[-1]) == (right[0], right[-1]) and wrong != right
 
 
