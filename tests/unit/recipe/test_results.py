@@ -15,7 +15,7 @@ from recipe.hpt.reproduction.study.settings import Settings
 RESULTS = Path(__file__).parents[3] / "recipe" / "hpt" / "results"
 COMMITTED, MAP = RESULTS / "study", RESULTS / "map"
 MADE = ("report.html", "results.md", "curves.csv", "curves.png")
-MOST_BYTES, MOST_FILES = 2_500_000, 50
+MOST_BYTES, MOST_FILES = 2_000_000, 50
 # Another version of matplotlib draws the same data in other bytes.
 DRAWN = re.compile(rb"data:image/svg\+xml;[^\"]*")
 ABSOLUTE_PATH = re.compile(rb"[\"' =]/[A-Za-z]")

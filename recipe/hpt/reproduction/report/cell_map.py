@@ -68,28 +68,22 @@ class CellMap:
             return MISSING
         return [self.outcomes[key] for key in keys]
 
-    def has_runs(self, method: str, cell: str) -> bool:
-        """Whether any seed of the method has finished or failed in the cell, and not only in the first one."""
-        keys = [(method, cell, seed) for seed in self.seeds]
-        return any(key in self.outcomes or key in self.failed for key in keys)
-
     def begun(self) -> "CellMap":
-        """The map without the methods and the cells that have no run yet (:meth:`not_begun` names them)."""
+        """The map without the methods and the cells that have nothing to show yet (:meth:`not_begun` names them)."""
+        reading = [method for method in self.methods if METHODS[method].reads_demonstrations]
         return replace(
             self,
-            methods=tuple(method for method in self.methods if any(self.has_runs(method, each) for each in self.cells)),
-            cells=tuple(cell for cell in self.cells if any(self.has_runs(each, cell) for each in self.methods)),
+            methods=tuple(one for one in self.methods if any(self.of(one, cell) != MISSING for cell in self.cells)),
+            cells=tuple(cell for cell in self.cells if any(self.of(one, cell) != MISSING for one in reading)),
         )
 
     def not_begun(self) -> list[str]:
-        """A sentence on the methods and cells without a run; none if there are none."""
+        """A sentence on the methods and cells that have nothing to show yet; none if there are none."""
         left = self.begun()
         methods = [METHODS[method].label for method in self.methods if method not in left.methods]
         cells = [title_of(cell) for cell in self.cells if cell not in left.cells]
-        parts = ["of " + ", ".join(methods)] * bool(methods) + ["where demonstrations are " + "; ".join(cells)] * bool(
-            cells
-        )
-        return [f"No run has finished {' nor '.join(parts)}."] if parts else []
+        named = [", ".join(methods)] * bool(methods) + [f"the cells {'; '.join(cells)}"] * bool(cells)
+        return [f"Not run on all seeds yet, and so not shown: {'; '.join(named)}."] if named else []
 
     def quantity(self, outcome: Outcome, name: str) -> float:
         """One of ``QUANTITIES``, the mean over its levels."""

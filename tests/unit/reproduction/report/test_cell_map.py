@@ -139,7 +139,7 @@ def test_methods_and_cells_without_a_run_are_named_and_not_shown(found):
     whole = made(found.outcomes.values(), cells=(FLAWLESS, WRONG, "coverage=0.05"), methods=(*METHODS, "chord"))
     begun = whole.begun()
     assert (begun.cells, begun.methods) == ((FLAWLESS, WRONG), METHODS)
-    assert whole.not_begun() == ["No run has finished of CHORD nor where demonstrations are 5% covered."]
+    assert whole.not_begun() == ["Not run on all seeds yet, and so not shown: CHORD; the cells 5% covered."]
     assert begun.not_begun() == []
     failed = made(found.outcomes.values(), failed=[("chord", WRONG, 0)], methods=(*METHODS, "chord"))
     assert failed.begun().methods == (*METHODS, "chord")
