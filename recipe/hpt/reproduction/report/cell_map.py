@@ -74,7 +74,12 @@ class CellMap:
         return replace(
             self,
             methods=tuple(one for one in self.methods if any(self.of(one, cell) != MISSING for cell in self.cells)),
-            cells=tuple(cell for cell in self.cells if any(self.of(one, cell) != MISSING for one in reading)),
+            # GRPO and the base model have their figures in the first one.
+            cells=tuple(
+                cell
+                for cell in self.cells
+                if cell == self.cells[0] or any(self.of(one, cell) != MISSING for one in reading)
+            ),
         )
 
     def not_begun(self) -> list[str]:

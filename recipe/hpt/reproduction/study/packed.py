@@ -22,7 +22,7 @@ from typing import Any
 import pandas as pd
 
 from hpt.common.files import TRACKER, write_json_lines, write_whole
-from hpt.common.training_log import DEMONSTRATION_SHARE, METRICS_FILE, SFT_SHARE, read_run
+from hpt.common.training_log import METRICS_FILE, read_run
 from hpt.evaluation.outputs import QUESTIONS, RESULTS
 from hpt.method import question_log
 from recipe.hpt.reproduction.errors import StudyError
@@ -44,8 +44,6 @@ COLUMNS = {
 }
 KEPT_METRICS = ("hpt/", "val-core/")
 """Prefixes of the metrics that the report reads."""
-KEPT_OF_MAP = (DEMONSTRATION_SHARE, SFT_SHARE)
-"""The metrics of a map's runs, of which there are hundreds; its report reads their results alone."""
 COMPRESSION_LEVEL = 19
 _LOGGED = {"id": "question", "n": "n", "correct": "correct", "mean": "mean", "route": "route"}
 """Key of a line in ``questions.jsonl`` -> column."""
@@ -85,10 +83,10 @@ def pack(out: Path, to: Path, settings: Settings) -> None:
     for file in sorted((out / state.RUNS).glob(f"*/{state.RESULT}")):
         rows[DOCUMENTS].append(_document(out, file))
         run = json.loads(file.read_text())
-        if run["kind"] == "final":
-            rows[METRICS] += _metrics(file.parent, KEPT_OF_MAP if settings.is_map else KEPT_METRICS)
+        if run["kind"] == "final" and not settings.is_map:  # A map's report reads the results of its runs alone.
+            rows[METRICS] += _metrics(file.parent)
             # Figures 3 and 4 compare these question by question.
-            if run["method"] in (solve_map.HERE, *solve_map.OTHERS) and not settings.is_map:
+            if run["method"] in (solve_map.HERE, *solve_map.OTHERS):
                 rows[QUESTION_LOG] += _question_log(file.parent)
     for file in sorted((out / state.RUNS).glob(f"*/{state.LAUNCHES}")):
         if not file.with_name(state.RESULT).exists():  # The report marks a run that has failed.
@@ -125,12 +123,12 @@ def _document(out: Path, file: Path) -> dict[str, Any]:
     return {"path": file.relative_to(out).as_posix(), "text": file.read_text().replace(str(out), "OUT")}
 
 
-def _metrics(folder: Path, kept: tuple[str, ...]) -> list[dict[str, Any]]:
+def _metrics(folder: Path) -> list[dict[str, Any]]:
     found = [
         {"run": folder.name, "step": step, "metric": name, "value": float(value)}
         for step, row in read_run(folder).steps.items()
         for name, value in row.items()
-        if name.startswith(kept)
+        if name.startswith(KEPT_METRICS)
     ]
     return sorted(found, key=lambda row: (row["metric"], row["step"]))  # Like numbers side by side compress better.
 
