@@ -35,12 +35,13 @@ class Weight:
     Attributes:
         key: the setting.
         value: what it is before the search.
-        largest: the largest value that means something.
+        largest, smallest: the range of values that mean something.
     """
 
     key: str
     value: float
     largest: float = float("inf")
+    smallest: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ class Stage:
 
 SFT_COEF = Weight("hpt.sft_coef", 1.0)
 EQUAL_FLOPS = 2.5
-"""Batches of SFT that have the FLOPs of about one batch of HPT with 4 rollouts on the built-in task."""
+"""Batches of SFT that have about the FLOPs of one batch of HPT with 4 rollouts, where every question of the built-in
+task has a demonstration. Where few have one, HPT has fewer."""
 MEAN_OF_MEANS = {"hpt.plugins": "[recipe.hpt.reproduction.faulty_sft]", "hpt.strategy": "sft_mean_of_means"}
 MICRO_BATCHES = 4
 DROPPED = {
@@ -110,7 +112,7 @@ STAGES: dict[str, Stage] = {
     "chord": Stage(
         "chord",
         {"++hpt.params.mu_decay_steps": lambda batches: batches},
-        weight=Weight("++hpt.params.mu_peak", 0.9, largest=1.0),
+        weight=Weight("++hpt.params.mu_peak", 0.9, largest=1.0, smallest=0.05),
     ),
     "relift": Stage("relift", {"++hpt.params.sft_data_size": 16}, weight=SFT_COEF),
     "self_distill": Stage("self_distill", weight=SFT_COEF),
@@ -142,6 +144,11 @@ class Method:
         """Whether it depends on the demonstrations, and so on the cell."""
         return any(STAGES[stage].demonstrations for stage in self.stages)
 
+    @property
+    def mixes(self) -> bool:
+        """Whether one of its trainings has rollouts and demonstrations."""
+        return any(STAGES[stage].demonstrations and STAGES[stage].generates for stage in self.stages)
+
 
 METHODS: dict[str, Method] = {
     "base": Method("base model", ()),
@@ -159,8 +166,8 @@ METHODS: dict[str, Method] = {
     "relift": Method("ReLIFT", ("relift",), "further"),
     "self_distill": Method("self-distillation", ("self_distill",), "further"),
     "prefix_rft": Method("Prefix-RFT", ("prefix_rft",), "further"),
-    "sft_flops": Method("SFT, equal FLOPs", ("sft_flops",), "further"),
-    "sft_grpo_flops": Method("SFT -> GRPO, equal FLOPs", ("sft_flops", "grpo"), "further"),
+    "sft_flops": Method("SFT, 2.5 x batches", ("sft_flops",), "further"),
+    "sft_grpo_flops": Method("SFT, 2.5 x batches -> GRPO", ("sft_flops", "grpo"), "further"),
     "sft_mean_of_means": Method("SFT, mean of means", ("sft_mean_of_means",), "faulty"),
     "sft_dropped": Method("SFT, micro-batches dropped", ("sft_dropped",), "faulty"),
     "sft_both_faults": Method("SFT, both faults", ("sft_both_faults",), "faulty"),

@@ -70,14 +70,19 @@ def _size(value: float | Tried) -> tuple[float, float]:
 
 
 def extended(
-    values: Sequence[float], scores: Mapping[float, float], largest: float = math.inf, steps: int = 3
+    values: Sequence[float],
+    scores: Mapping[float, float],
+    largest: float = math.inf,
+    smallest: float = 0.0,
+    steps: int = 3,
 ) -> list[float]:
     """The values of a search: those of its start, and beyond an edge as long as the best one lies there.
 
     Args:
-        values: those of the start, at least two, in their order; a further one keeps the ratio of the outermost two.
+        values: those of the start, at least two, in their order; a further one keeps the ratio of the
+            outermost two, and is rounded to one digit.
         scores: value -> score, of the runs that have finished. While one is missing, no value is added.
-        largest: no value lies above it.
+        largest, smallest: no value lies above or below.
         steps: values that may be added at each end; a search that is still at the edge then ends there.
     """
     found, added = sorted(values), {False: 0, True: 0}
@@ -87,7 +92,7 @@ def extended(
             break
         above = best == found[-1]
         further = _beyond(found[-1], found[-2]) if above else _beyond(found[0], found[1])
-        if added[above] == steps or further > largest:
+        if added[above] == steps or not smallest <= further <= largest:
             break
         added[above] += 1
         found = sorted([*found, further])

@@ -56,5 +56,7 @@ def test_a_search_goes_on_beyond_the_edge_where_the_best_value_lies(scores, valu
     assert extended([1.0, 10.0, 100.0], scores) == values
 
 
-def test_a_search_ends_at_the_largest_value_that_means_something():
+def test_a_search_ends_at_the_largest_and_the_smallest_value_that_mean_something():
     assert extended([0.25, 1.0], {0.25: 0.1, 1.0: 0.2}, largest=1.0) == [0.25, 1.0]
+    assert extended([0.25, 1.0], {0.25: 0.2, 1.0: 0.1}, smallest=0.05) == [0.06, 0.25, 1.0]
+    assert extended([0.25, 1.0], {0.06: 0.3, 0.25: 0.2, 1.0: 0.1}, smallest=0.05) == [0.06, 0.25, 1.0]

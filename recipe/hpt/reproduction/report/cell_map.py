@@ -21,13 +21,13 @@ from recipe.hpt.reproduction.report.study import Outcome, groups_of, mean_over
 
 MISSING, FAILED = "missing", "failed"
 UNMIXED = ("sft", "grpo", "sft_grpo")
-"""What a method that mixes has to beat."""
+"""What a method that mixes has to beat, with the same questions."""
 QUANTITIES = {
-    "in": "in distribution (levels 1 to 6)",
-    "out": "out of distribution (level 7)",
-    "ood_level": "longer questions (levels 8 and 9)",
-    "ood_notation": "an unseen notation (levels 1 to 6)",
-    "kept": "what the base model could do (levels 1 and 2)",
+    "in": "levels 1 to 6 (in distribution)",
+    "out": "level 7 (out of distribution)",
+    "ood_level": "levels 8 and 9 (longer questions)",
+    "ood_notation": "levels 1 to 6 in an unseen notation",
+    "kept": "levels 1 and 2 (which the base model solves)",
 }
 KEPT = (1, 2)
 COLUMNS = (
@@ -45,7 +45,7 @@ class CellMap:
         cells: the cells in their order; the first one has the methods that read no demonstration.
         seeds: the seeds that each figure needs.
         methods: the methods asked for, in the order of ``METHODS``.
-        failed: (method, cell, seed) of a run that was launched and did not finish.
+        failed: (method, cell, seed) of a run whose last launch ended without a result.
         parameters: of the model, for its FLOPs.
         training_levels: levels in distribution.
     """
@@ -176,11 +176,13 @@ def accuracy_by_cell(found: CellMap, cells: Sequence[str], name: str = "in") -> 
 def verdicts(found: CellMap, cells: Sequence[str]) -> Table:
     """Per cell: the best method that mixes beside the best that does not, and their paired difference.
 
-    Both are the best of several, so the interval does not cover the choice of the two.
+    Both are the best of those that have finished there, so the interval does not cover the choice of the two. A faulty
+    SFT does not count.
     """
     table = Table("demonstrations", "best without mixing", "best that mixes", "difference")
-    mixing = [method for method in found.methods if method != BASE and not method.startswith(UNMIXED)]
-    unmixed = [method for method in found.methods if method != BASE and method.startswith(UNMIXED)]
+    sound = [method for method in found.methods if method != BASE and METHODS[method].group != "faulty"]
+    mixing = [method for method in sound if METHODS[method].mixes]
+    unmixed = [method for method in sound if not METHODS[method].mixes]
     for cell in cells:
         one, other = found.best(cell, unmixed), found.best(cell, mixing)
         if one is None or other is None:

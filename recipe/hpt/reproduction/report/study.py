@@ -230,7 +230,7 @@ def sweep_table(
     """
     rates = sorted({*rates, *(rate for tried in scores.values() for rate, _ in tried)})
     has_weights = any(weight is not None for tried in scores.values() for _, weight in tried)
-    table = Table("method", *(f"lr {rate:g}" for rate in rates), "chosen", *["weight of SFT"] * has_weights)
+    table = Table("method", *(f"lr {rate:g}" for rate in rates), "chosen", *["weight of demonstrations"] * has_weights)
     for stage in STAGES:
         if stage not in scores:
             continue
@@ -291,7 +291,8 @@ def lost_metrics(results: Iterable[Mapping[str, Any]]) -> list[str]:
     ]
     return (
         [
-            "An interruption lost the metrics of batches, whose skipped optimizer steps are not counted: "
+            "An interruption lost the metrics of batches, whose skipped optimizer steps, tokens, FLOPs and "
+            "demonstrations are not counted: "
             f"{'; '.join(lost)}."
         ]
         if lost

@@ -26,7 +26,7 @@ from recipe.hpt.reproduction.cells import cell_of, map_cells
 from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED, MAPPED, METHODS, check_methods
 from recipe.hpt.reproduction.report.files import PAGE
-from recipe.hpt.reproduction.study import data, outputs, packed, pages, state
+from recipe.hpt.reproduction.study import data, outputs, packed, pages, plan, state
 from recipe.hpt.reproduction.study.runner import Evaluate, Launch, Study
 from recipe.hpt.reproduction.study.settings import Budget, Settings
 from recipe.hpt.reproduction.task.demonstrations import longest
@@ -50,8 +50,8 @@ MAP: dict[str, Any] = {
         ),
     ),
 }
-"""The settings of a map: each training question is used once, and 1 % of the base model's are of the higher levels, so
-that its rollouts have something to reinforce."""
+"""The settings of a map: each training question is used once, and 1 % of the base model's are of levels 1 to 6, so that
+some of its rollouts on the higher ones are right."""
 
 
 def _numbers(kind: type, what: str) -> Callable[[str], tuple]:
@@ -156,7 +156,6 @@ def _arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, dic
     ):  # fmt: skip
         if folder and folder.is_file():
             parser.error(f"got {name} {folder}, a file; expected a folder")
-    options.only = options.only or (MAPPED if options.map else (*COMPARED, *ABLATIONS * options.full))
     given = {name: getattr(options, name) for name in ("steps", "seeds", "sweep_lrs", "samples")}
     named = {name: value for name, value in given.items() if value is not None}
     if options.map:
@@ -234,13 +233,15 @@ def main(
 
     try:
         settings = state.settings_for(options.out, named)
+        methods = options.only or check_methods((*(MAPPED if settings.is_map else COMPARED), *ABLATIONS * options.full))
+        plan.check_overrides(settings, methods)
         study = Study(
             out=options.out,
             settings=settings,
             budget=budget_of(settings),
-            methods=options.only,
+            methods=methods,
             launch=launch,
-            evaluate=evaluate if options.full or options.map else None,
+            evaluate=evaluate if options.full or settings.is_map else None,
             make_task=make_task,
             at_once=options.at_once,
             wait_for_earlier=wait_for_earlier,
@@ -292,9 +293,10 @@ def _report(study: Study, copy_to: Path | None) -> int:
         to = copy_to.expanduser().resolve()
         packed.check_target(study.out, to)
     settings = study.settings
-    with packed.readable(study.out) as source:
-        if copy_to:
-            packed.pack(source, to, study.settings)
+    if copy_to:  # The report is that of the copy: a run may end in between.
+        with packed.readable(study.out) as source:
+            packed.pack(source, to, settings)
+    with packed.readable(to) as source:
         study.out = source
         found = {job.method for job in study.every_job if state.result_of(source, job)}
         study.methods = check_methods(tuple(found.union(MAPPED if settings.is_map else COMPARED)))

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from hpt.evaluation.metrics import pass_at_k_table, powers_of_two
 from hpt.evaluation.outputs import QUESTIONS
-from recipe.hpt.reproduction.methods import BASE, METHODS
+from recipe.hpt.reproduction.methods import METHODS
 from recipe.hpt.reproduction.paper.results import AVERAGE
 from recipe.hpt.reproduction.report import cell_figures, cell_map
 from recipe.hpt.reproduction.report import study as statistics
@@ -41,15 +41,14 @@ def tables_of(study: Study, found: CellMap) -> dict[str, Table]:
     """Title -> table."""
     cells = found.cells
     tables = {
-        f"Accuracy {what}, mean ± standard error over seeds": cell_map.accuracy_by_cell(found, cells, name)
+        f"Accuracy on {what}, mean ± standard error over seeds": cell_map.accuracy_by_cell(found, cells, name)
         for name, what in cell_map.QUANTITIES.items()
     }
-    tables["The best method that mixes against the best that does not, paired by seeds"] = cell_map.verdicts(
-        found, cells
-    )
+    title = "The best method that mixes against the best that does not, of those that have finished; levels 1 to 6"
+    tables[title] = cell_map.verdicts(found, cells)
     for method in found.methods:
-        if method != BASE and not method.startswith(cell_map.UNMIXED):
-            title = f"{METHODS[method].label}: paired differences, 95 % intervals"
+        if METHODS[method].mixes:
+            title = f"{METHODS[method].label}: paired differences on levels 1 to 6, 95 % intervals"
             tables[title] = cell_map.differences(found, method, cells)
     passes = _passes(study)
     for cell in (each for each in study.settings.evaluated if each in cells):

@@ -20,8 +20,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from recipe.hpt.reproduction.cells import named
+from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.methods import ABLATIONS, METHODS, STAGES, swept_as
-from recipe.hpt.reproduction.study.settings import Settings
+from recipe.hpt.reproduction.study.settings import Settings, key_of
 from recipe.hpt.reproduction.sweep import SWEEP_SEED, Tried, best_of, extended
 
 WEIGHT_RATIO = 4
@@ -117,6 +118,22 @@ def sweep_jobs(settings: Settings, methods: Sequence[str], scores: Scores = Mapp
     ]
 
 
+def check_overrides(settings: Settings, methods: Sequence[str]) -> None:
+    """See that no override for all runs undoes what makes one of ``methods``.
+
+    Raises:
+        StudyError: one does.
+    """
+    given = {key_of(override) for override in settings.overrides}
+    for method in methods:
+        for stage in (STAGES[name] for name in METHODS[method].stages):
+            own = [*stage.scaled, *([stage.weight.key] if stage.weight else [])]
+            if undone := sorted(given.intersection(map(key_of, own))):
+                raise StudyError(
+                    f"got the override {undone[0]}=...; {METHODS[method].label} sets it itself: leave it out"
+                )
+
+
 def sweep_of(settings: Settings, stage: str, scores: Mapping[Tried, float]) -> list[Tried]:
     """What a stage's sweep tries as far as it is known: learning rates, then weights at the best of them."""
     by_rate = {rate: score for (rate, weight), score in scores.items() if weight is None}
@@ -131,7 +148,7 @@ def sweep_of(settings: Settings, stage: str, scores: Mapping[Tried, float]) -> l
         term.value if weight is None else weight: score for (rate, weight), score in scores.items() if rate == chosen
     }
     start = [term.value / WEIGHT_RATIO, term.value, term.value * WEIGHT_RATIO]
-    weights = extended([value for value in start if value <= term.largest], by_weight, term.largest)
+    weights = extended([value for value in start if value <= term.largest], by_weight, term.largest, term.smallest)
     return tried + [(chosen, weight) for weight in weights if weight != term.value]
 
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -222,10 +222,18 @@ class Study:
         if status:
             raise state.Unfinished(f"exit status {status}; its log: {folder / LOG_FILE}")
         try:
-            figures = state.measured(job, folder, self.budget)
+            figures = state.measured(job, folder, self._budget_of(job))
         except state.Unfinished as error:
             raise state.Unfinished(f"{error}; its log: {folder / LOG_FILE}") from error
         state.finish(folder, {**self._identity(job, chosen), **figures, "overrides": given})
+
+    def _budget_of(self, job: Job) -> Budget:
+        """The size of the run's batches; a faulty SFT has smaller ones."""
+        scaled = STAGES[job.stage_name].scaled if job.stage_name else {}
+        sizes = [scaled.get("data.train_batch_size"), scaled.get("actor_rollout_ref.actor.ppo_mini_batch_size")]
+        if None in sizes:
+            return self.budget
+        return replace(self.budget, questions=sizes[0], mini_batch=sizes[1])
 
     def _launched(self, job: Job, folder: Path, overrides: Sequence[str]) -> int:
         begun, status = time.monotonic(), None

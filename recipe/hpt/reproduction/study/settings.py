@@ -82,7 +82,7 @@ class Settings:
         if not rates or len(set(rates)) < len(rates) or not all(0 < rate < 1 for rate in rates):
             raise StudyError(f"got --sweep-lrs {_listed(rates)}; expected different numbers between 0 and 1")
         object.__setattr__(self, "sweep_lrs", tuple(sorted(rates)))
-        owned = {key for key in map(_key, self.overrides) if key in OWNED_KEYS}
+        owned = {key for key in map(key_of, self.overrides) if key in OWNED_KEYS}
         if owned:
             raise StudyError(
                 f"got the override {sorted(owned)[0]}=...; the study sets it for each run itself: leave it out"
@@ -107,7 +107,8 @@ def _listed(values: Sequence[float]) -> str:
     return ",".join(f"{value:g}" for value in values) or "''"
 
 
-def _key(override: str) -> str:
+def key_of(override: str) -> str:
+    """The setting that an override sets."""
     return override.partition("=")[0].lstrip("+~").partition("@")[0]
 
 

@@ -199,9 +199,9 @@ def launches_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def has_failed(out: Path, job: Job) -> bool:
-    """Whether the last launch of an unfinished run ended with an error."""
+    """Whether the last launch of an unfinished run ended by itself: with an error, or without a last validation."""
     launches = launches_of(folder_of(out, job))
-    return result_of(out, job) is None and bool(launches) and launches[-1]["status"] not in (0, None)
+    return result_of(out, job) is None and bool(launches) and launches[-1]["status"] is not None
 
 
 def measured(job: Job, folder: Path, budget: Budget) -> dict[str, Any]:

@@ -135,6 +135,13 @@ def test_without_runs_a_figure_says_what_it_needs():
         assert figure.svg is None and figure.missing == "finished final runs of a map"
 
 
+def test_figures_of_the_first_cell_are_shown_whatever_else_has_finished(found):
+    left = [each for each in found.outcomes.values() if each.method == "grpo" or each.cell == WRONG]
+    begun = made(left).begun()
+    assert begun.cells == (FLAWLESS, WRONG) and begun.value("grpo", WRONG) == found.value("grpo", WRONG)
+    assert made([each for each in left if each.method == "grpo"]).begun().cells == (FLAWLESS,)
+
+
 def test_methods_and_cells_without_a_run_are_named_and_not_shown(found):
     whole = made(found.outcomes.values(), cells=(FLAWLESS, WRONG, "coverage=0.05"), methods=(*METHODS, "chord"))
     begun = whole.begun()

@@ -183,6 +183,21 @@ def test_a_whole_map(small_map, trainings, evaluations, tmp_path, capsys):
     assert len(trainings.names) == started
 
 
+def test_a_map_goes_on_without_the_option(small_map, launch, trainings, evaluations):
+    assert small_map() == 0
+    before = len(evaluations.names)
+    assert launch("--only", "grpo", defaults=()) == 0
+    assert launch("--dry-run", defaults=()) == 0
+    assert before and any(name.startswith("grpo-seed") for name in trainings.names)
+
+
+def test_a_faulty_sft_counts_the_questions_that_it_reads(launch, tmp_path):
+    assert launch("--only", "sft,sft_dropped") == 0
+    found = results(tmp_path)
+    assert [found[f"{name}-seed0"]["questions"] for name in ("sft", "sft_dropped")] == [256, 64]
+    assert len({found[f"{name}-seed0"]["optimizer_steps"] for name in ("sft", "sft_dropped")}) == 1
+
+
 def test_a_cells_files_are_the_runs(small_map, trainings, tmp_path):
     assert small_map() == 0
     task = tmp_path / "out" / "task-seed0"

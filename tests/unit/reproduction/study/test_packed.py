@@ -4,6 +4,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -86,6 +87,17 @@ def test_a_copy_in_the_studys_own_layout_is_replaced(out, copy, tmp_path):
     packed.check_target(out, copy)
     packed.pack(out, copy, SETTINGS)
     assert {path.name for path in copy.iterdir()} == {"study.json", *packed.FILES}
+
+
+def test_a_map_that_was_unpacked_is_packed_to_the_same_files(tmp_path):
+    settings = replace(SETTINGS, cells=("", "coverage=0.5"))
+    state.record_settings(tmp_path / "map", settings)
+    for name, method in (("base-seed0", "base"), ("hpt-seed0", "hpt")):
+        finish(tmp_path / "map", name, method, 0)
+    packed.pack(tmp_path / "map", tmp_path / "first", settings)
+    packed.unpack(tmp_path / "first", tmp_path / "unpacked")
+    packed.pack(tmp_path / "unpacked", tmp_path / "second", settings)
+    assert files(tmp_path / "first") == files(tmp_path / "second")
 
 
 def test_a_copy_takes_nothing_elses_place(out, tmp_path):

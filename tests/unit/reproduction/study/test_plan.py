@@ -233,6 +233,21 @@ def test_a_cheap_method_gets_the_batches_of_equal_flops():
     assert second.before == first
 
 
+@pytest.mark.parametrize(
+    ("override", "method"),
+    [
+        ("data.train_batch_size=32", "sft_dropped"),
+        ("+hpt.params.mu_peak=0.5", "chord"),
+        ("hpt.plugins=[x]", "sft_mean_of_means"),
+    ],
+)
+def test_an_override_that_undoes_a_method_is_refused_where_it_is_asked_for(override, method):
+    settings = replace(MAP, overrides=(override,))
+    plan.check_overrides(settings, ("sft", "hpt"))
+    with pytest.raises(StudyError, match=rf"{override.partition('=')[0].lstrip('+')}=...; .* sets it itself"):
+        plan.check_overrides(settings, ("sft", method))
+
+
 def test_only_the_cells_asked_for_are_evaluated():
     found = plan.evaluations(replace(MAP, evaluated=(CELLS[1],)), ("sft", "grpo"))
     assert [each.name for each in found] == [f"sft-wrong_step0.3-mistake_carry-seed{seed}" for seed in (0, 1)]
