@@ -87,6 +87,17 @@ def test_wrong_ones_are_refused_right_ones_untouched_and_all_else_stays(file, de
     assert not covered_file(tmp_path / "out.parquet").exists()
 
 
+def test_a_changed_answer_that_is_still_right_is_not_taken_for_a_wrong_one(tmp_path):
+    rows = [row(index) for index in range(20)]
+    for each in rows:  # 6^0 equals 5^0; only another exponent is wrong
+        each["target"][0]["content"] = r"\boxed{5^0}"
+        each["reward_model"]["ground_truth"] = "5^0"
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "powers.parquet")
+    degrade_file(tmp_path / "powers.parquet", tmp_path / "out.parquet", Degradation(wrong_step=1.0), progress=False)
+    after = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert kinds(after) == ["wrong_step"] * 20 and scores(after) == [0.0] * 20
+
+
 def test_coverage_takes_demonstrations_away_and_writes_the_others_apart(file, tmp_path):
     out = tmp_path / "out.parquet"
     done = degrade_file(file, out, Degradation(coverage=0.25), progress=False)

@@ -5,6 +5,7 @@
 import functools
 import json
 import shutil
+import time
 
 import pytest
 
@@ -46,6 +47,7 @@ class Trainings:
         self.started = []
         self.fail = set()  # names of runs that end with status 1
         self.interrupt = {}  # name -> batches after which Ctrl-C comes
+        self.endless = set()  # names of runs that go on until they are interrupted
 
     def __call__(self, folder, overrides, show):
         given = dict(item.split("=", 1) for item in overrides)
@@ -54,6 +56,11 @@ class Trainings:
         if folder.name in self.fail:
             (folder / "train.log").write_text("no luck\n")
             return 1
+        if folder.name in self.endless:
+            for _ in range(2000):
+                show(0)
+                time.sleep(0.01)
+            pytest.fail(f"{folder.name} was not interrupted")
         start = state.checkpoint_step(folder) or 0
         with open(folder / "metrics.jsonl", "a") as file:
             if given["trainer.val_before_train"] == "true":
@@ -218,9 +225,10 @@ def test_a_failed_run_of_a_map_is_marked(small_map, trainings, tmp_path, capsys)
 
 
 def test_an_interrupted_map_ends_what_runs_and_goes_on(small_map, trainings, tmp_path):
-    trainings.interrupt = {"sweep-sft-lr0.001": 2}
+    trainings.interrupt, trainings.endless = {"sweep-sft-lr0.001": 2}, {"sweep-sft-lr0.01"}
     assert small_map("--at-once", "2") == 130
-    trainings.interrupt = {}
+    assert state.launches_of(tmp_path / "out" / "runs" / "sweep-sft-lr0.01")[-1]["status"] is None
+    trainings.interrupt, trainings.endless = {}, set()
     assert small_map("--at-once", "2") == 0
     assert results(tmp_path)["sweep-sft-lr0.001"]["launches"] == 2
 

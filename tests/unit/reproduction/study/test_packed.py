@@ -95,6 +95,7 @@ def test_a_map_that_was_unpacked_is_packed_to_the_same_files(tmp_path):
     for name, method in (("base-seed0", "base"), ("hpt-seed0", "hpt")):
         finish(tmp_path / "map", name, method, 0)
     packed.pack(tmp_path / "map", tmp_path / "first", settings)
+    assert pd.read_parquet(tmp_path / "first" / packed.METRICS).empty  # hundreds of runs, and no report reads them
     packed.unpack(tmp_path / "first", tmp_path / "unpacked")
     packed.pack(tmp_path / "unpacked", tmp_path / "second", settings)
     assert files(tmp_path / "first") == files(tmp_path / "second")
