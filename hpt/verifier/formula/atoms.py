@@ -7,10 +7,10 @@ from fractions import Fraction
 
 from hpt.verifier.formula.notation import FUNCTIONS
 from hpt.verifier.formula.tokens import SHORT_WORDS, Cursor, Token
-from hpt.verifier.formula.tree import Node, NotUnderstood, words
+from hpt.verifier.formula.tree import UNIT_VECTORS, Node, NotUnderstood, determinant, words
 
 RELATIONS = {"=": "=", "<": "<", ">": ">", "le": "<=", "ge": ">=", "ne": "!=", "approx": "~", "in": "in", "equiv": "=",
-             "sim": "~", "ll": "<", "gg": ">", "simeq": "~"}  # fmt: skip
+             "sim": "~", "simeq": "~"}  # fmt: skip
 CONSTANTS = {"pi": "pi", "infty": "infty"}
 _CLOSING = {"(": ")", "[": "]", "{": "}", "langle": "rangle", "lfloor": "rfloor", "lceil": "rceil"}
 _MATRICES = ("matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix", "array", "smallmatrix")
@@ -18,11 +18,10 @@ _GREEK = words(
     """alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega
     Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar partial nabla angle triangle"""
 )
-_ACCENTS = words("overline bar hat dot ddot tilde widehat overrightarrow mathcal mathscr mathfrak")
+_ACCENTS = words("overline bar hat dot ddot tilde widehat mathcal mathscr mathfrak")
 ATOMS = words("frac sqrt binom vec sum prod int begin mathbb { langle lfloor lceil emptyset") | {
     *_ACCENTS, *_GREEK, *CONSTANTS, *FUNCTIONS,
 }  # fmt: skip
-_UNIT_VECTORS = (Node("const", "i"), Node("sym", "j"), Node("sym", "k"))
 
 
 class Atoms(Cursor, ABC):
@@ -193,7 +192,7 @@ class Atoms(Cursor, ABC):
             return self.argument()
         if name in _ACCENTS:
             below = self.argument()
-            return below if below in _UNIT_VECTORS else self.indexed(Node("sym", f"{name} {below}"))
+            return below if below in UNIT_VECTORS else self.indexed(Node("sym", f"{name} {below}"))
         if name in FUNCTIONS:
             return self.function(name)
         raise NotUnderstood(f"got \\{name}")
@@ -245,6 +244,8 @@ class Atoms(Cursor, ABC):
                     break
                 inner = self.implicit(inner)
             arguments = (inner,)
+        if name == "det" and arguments[0].head == "matrix" and exponent is None:
+            return determinant(arguments[0].parts[0])
         inverse = exponent == Node("neg", Node("num", Fraction(1)))
         found = Node("fn", "arc" + name if inverse else name, arguments if base is None else (*arguments, base))
         return found if exponent is None or inverse else Node("pow", found, exponent)
@@ -281,7 +282,7 @@ class Atoms(Cursor, ABC):
             return Node("cases", tuple(rows))
         if name not in _MATRICES or len({len(each) for each in rows}) != 1:
             raise NotUnderstood(f"got the environment {name}")
-        return Node("fn", "det", (Node("matrix", tuple(rows)),)) if name == "vmatrix" else Node("matrix", tuple(rows))
+        return determinant(rows) if name == "vmatrix" else Node("matrix", tuple(rows))
 
     def name_in_braces(self) -> str:
         self.expect("{")

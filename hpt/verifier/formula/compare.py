@@ -9,6 +9,7 @@ Three things may be left out on one side, and nothing else: the name of what is 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial, reduce
 
 from hpt.verifier.formula.equality import is_constant, is_literal, is_near_zero, is_value, proportional, same_value
 from hpt.verifier.formula.parts import (
@@ -19,11 +20,12 @@ from hpt.verifier.formula.parts import (
     label_of,
     named_entries,
     scaled,
+    with_constant,
     without_domain,
     without_label,
 )
 from hpt.verifier.formula.regions import same_region
-from hpt.verifier.formula.tree import Node, renamed
+from hpt.verifier.formula.tree import UNIT_VECTORS, Node, renamed
 
 _COMPARED = ("=", "!=", "<", ">", "<=", ">=")
 _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
@@ -54,7 +56,7 @@ def _one_form(node: Node) -> Node:
         return scaled(matrix, MINUS_ONE)
     if node.head == "mul" and is_value(node.parts[0]) and (matrix := _one_form(node.parts[1])).head == "matrix":
         return scaled(matrix, node.parts[0])
-    return node
+    return with_constant(node)
 
 
 # ---- rules: each answers for the pairs that are its business, and says None to others
@@ -270,11 +272,26 @@ def _tuples(left: Node, right: Node) -> bool | None:
     if "tuple" not in (left.head, right.head):
         return None
     first, second = _vector(left), _vector(right)
+    if (first is None) != (second is None):
+        entries, other = (second, left) if first is None else (first, right)
+        return _is_combination(other, entries[1])  # type: ignore[index]
     if first is None or second is None or len(first[1]) != len(second[1]):
         return False
     if len(first[1]) == 2 and first[0] != second[0] and not {first[0], second[0]} <= _VECTORS:
         return False
     return all(map(same, first[1], second[1]))
+
+
+def _is_combination(node: Node, entries: Sequence[Node]) -> bool:
+    """Whether ``3i + 4j`` has these entries. With i alone it may be a complex number."""
+    if (
+        not is_value(node)
+        or not any(unit in node.walk() for unit in UNIT_VECTORS[1:])
+        or not all(map(is_value, entries))
+    ):
+        return False
+    terms = [Node("mul", *pair) for pair in zip(entries, UNIT_VECTORS, strict=False)]
+    return 1 < len(terms) == len(entries) and same_value(reduce(partial(Node, "add"), terms), node)
 
 
 def _vector(node: Node) -> tuple[str, tuple[Node, ...]] | None:
@@ -301,6 +318,6 @@ def _tables(left: Node, right: Node) -> bool | None:
 
 
 _RULES: tuple[Callable[[Node, Node], bool | None], ...] = (
-    _in_parts("forms"), _domains, _in_parts("mod"), same_region, _lists, _ratios, _sets,
+    _domains, _in_parts("mod"), same_region, _lists, _ratios, _sets,
     _in_parts("builder"), _numerals, _percents, _quantities, _relations, _points, _tuples, _tables,
 )  # fmt: skip

@@ -149,7 +149,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     **{f"arc{name}": _inverted(inverse) for name, inverse in _INVERTED.items()},
     "ln": _log, "log": _log, "lg": lambda value: _log(value, Fraction(10)),
     "abs": abs, "floor": _rounded(math.floor), "ceil": _rounded(math.ceil),
-    "factorial": _factorial, "binom": _binom, "root": _root, "sqrt": lambda value: _root(value, Fraction(2)),
+    "factorial": _factorial, "binom": _binom, "root": _root,
     "gcd": lambda *values: Fraction(math.gcd(*map(whole_number, values))),
     "lcm": lambda *values: Fraction(math.lcm(*map(whole_number, values))),
     "max": max, "min": min,

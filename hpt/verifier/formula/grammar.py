@@ -107,7 +107,9 @@ class _Parser(Expressions):
     def member(self) -> Node:
         found = self.sum()
         while self.sees(*_SETS):
-            found = Node(_SETS[self.take().text], found, self.sum())
+            operation, right = _SETS[self.take().text], self.sum()
+            is_number = operation == "minus" and right.head in ("num", "neg")  # without 0: without {0}
+            found = Node(operation, found, Node("set", (right,)) if is_number else right)
         if self.sees(":") and self.ahead().kind in ("number", "letter") and self.bars == 0:
             found = self.attempt(lambda: self.ratio(found)) or found
         return self.measured(_lifted(found))

@@ -21,8 +21,8 @@ _CHARACTERS = {
     "\u211d": r"\mathbb{R}", "\u2124": r"\mathbb{Z}", "\u2115": r"\mathbb{N}", "\u211a": r"\mathbb{Q}",
     "\u2102": r"\mathbb{C}", "\u00b1": r"\pm ", "\u2213": r"\mp ", "\u2032": "'", "\u2033": "''", "\u2026": r"\ldots ",
     "\u22ef": r"\ldots ", "\u27e8": r"\langle ", "\u27e9": r"\rangle ", "\u2308": r"\lceil ", "\u2309": r"\rceil ",
-    "\u230a": r"\lfloor ", "\u230b": r"\rfloor ", "\u2227": r"\wedge ", "\u2228": r"\vee ", "\u00a0": " ",
-    "\u2009": " ", "\u202f": " ", "\u3000": " ", "\u3001": ",", "\u2019": "'", "\u2018": "'",
+    "\u230a": r"\lfloor ", "\u230b": r"\rfloor ", "\u2227": r"\wedge ", "\u2228": r"\vee ",
+    "\u3001": ",", "\u2019": "'", "\u2018": "'",
     "\u201c": '"', "\u201d": '"',
     "\u00bd": r"\frac{1}{2}", "\u00bc": r"\frac{1}{4}", "\u00be": r"\frac{3}{4}", "\u2153": r"\frac{1}{3}",
     "\u2154": r"\frac{2}{3}", "\u20ac": r"\text{euro}", "\u00a3": r"\text{gbp}", "\u3002": ".", "\u2223": "|",
@@ -55,7 +55,7 @@ _SAME = {
     "neq": "ne", "varnothing": "emptyset", "lbrace": "{", "rbrace": "}", "lvert": "|", "rvert": "|", "vert": "|",
     "mid": "|", "colon": ":", "lbrack": "[", "rbrack": "]", "varphi": "phi", "varepsilon": "epsilon", "lor": "or",
     "vee": "or", "land": "and", "wedge": "and", "backslash": "setminus", "div": "/", "ast": "*",
-    "operatorname": "mathrm", "rightarrow": "to", "doteq": "=", "prime": "'", "degree": "^\\circ ",
+    "operatorname": "mathrm", "doteq": "=", "prime": "'", "degree": "^\\circ ",
     "lt": "<", "gt": ">",
 }  # fmt: skip
 _PLAIN = {"/", "*", ":", "'", "<", ">", "=", "[", "]", "|", "^\\circ "}
@@ -68,10 +68,6 @@ FUNCTIONS = words(
 )
 # These are words, too, unless brackets follow.
 _CALLED = words("min max sec det abs floor ceil gcd lcm")
-_NAMES = "|".join(
-    sorted(FUNCTIONS - _CALLED | words("asin acos atan tg ctg arctg pi infinity inf oo theta alpha beta gamma lambda"))
-)
-_BARE = re.compile(rf"(?<![a-zA-Z\\])(?:({_NAMES})(?![a-zA-Z])|({'|'.join(sorted(_CALLED))})(?=\())")
 _BARE_NAMES = {
     "tg": "tan",
     "ctg": "cot",
@@ -83,6 +79,17 @@ _BARE_NAMES = {
     "inf": "infty",
     "oo": "infty",
 }
+_BARE_SYMBOLS = words("pi theta alpha beta gamma lambda")
+
+
+def _without_backslash(functions: frozenset[str], symbols: frozenset[str]) -> re.Pattern[str]:
+    names, called = (
+        "|".join(sorted(each)) for each in (functions - _CALLED | symbols | set(_BARE_NAMES), _CALLED & functions)
+    )
+    return re.compile(rf"(?<![a-zA-Z\\])(?:({names})(?![a-zA-Z])|({called})(?=\())")
+
+
+_BARE = _without_backslash(FUNCTIONS, _BARE_SYMBOLS)
 _EMPHASIS = re.compile(r"(\*\*|__|'{1,3})(?=\S)(.+)(?<=\S)\1", re.DOTALL)
 _OVER = re.compile(r"(?:(?<=^)|\{)([^{}]+)\\(over|choose)(?![a-zA-Z])([^{}]+)(?:\}|$)")
 _PRIMES = re.compile(r"\^ ?(?:\{ ?((?:' ?)+)\}|('+))")
@@ -96,6 +103,11 @@ _FRACTIONS = {"over": "frac", "choose": "binom"}
 _AREA = re.compile(r"(?:\\[,;: ]|~|\\q?quad)\s*m(?=\s*\^\s*\{?\s*[23]\s*\}?\W*(?:right\W*)?$)")
 _SPACED_D = re.compile(r"(?<![a-zA-Z\\])d\s+(?=[a-z](?![a-zA-Z]))")
 _UPRIGHT_D = re.compile(r"\\mathrm\s*\{\s*d\s*\}\s*(?=[a-z])")
+# dy/dx and d^2y/dx^2 are y' and y''; other variables than x stay.
+_DERIVATIVE = re.compile(
+    r"(?:\\frac\s*\{\s*d(?P<twice>\s*\^\s*(?:2|\{2\}))?\s*(?P<of>[a-zA-Z])\s*\}"
+    r"\s*\{\s*d\s*x\s*(?(twice)\^\s*(?:2|\{2\})\s*)\}|(?<![a-zA-Z\\])d(?P<plain>[a-zA-Z])\s*/\s*dx(?![a-zA-Z^]))"
+)
 _NOT_EQUAL = re.compile(r"\\not\s*=")
 _DOLLAR = re.compile(r"\\text\s*\{\s*\\\$\s*\}|\\\$\s*")
 _EXPONENT = re.compile(r"\*\*|\^\^")
@@ -112,6 +124,8 @@ _IN_WORDS = (
 )
 _TEXT = re.compile(r"\\(?:text|mathrm)\s*\{([^{}]*)\}")
 _NOON = re.compile(r"(?<![a-zA-Z])([aApP])\.\s?[mM](?:\.|(?![a-zA-Z]))")
+# The label of a part: "(a) 3, (b) 4".
+_LABEL = re.compile(r"(?:^|[\s,;])\s*(?:\\text\s*\{\s*)?\(?([a-h])\)\s*\}?\s*")
 _STOPS = (".", ",", ";", ":")
 
 
@@ -127,6 +141,7 @@ def cleaned(text: str) -> str:
         text = inner[2]
     text = _SYSTEM.sub(r"\\begin{cases}\2\\end{cases}", text)
     text = _UPRIGHT_D.sub("d", text)
+    text = _DERIVATIVE.sub(lambda found: (found["of"] or found["plain"]) + ("''" if found["twice"] else "'"), text)
     if r"\int" in text:
         text = _SPACED_D.sub("d", text)
     text = _NOON.sub(r"\1m", text)
@@ -139,7 +154,7 @@ def cleaned(text: str) -> str:
     text = _EXPONENT.sub("^", text)
     text = _OVER.sub(lambda found: rf"\{_FRACTIONS[found[2]]}{{{found[1]}}}{{{found[3]}}}", text)
     text = _PRIMES.sub(lambda found: found[1] or found[2], text).strip()
-    return _with_domain(_without_final_stop(_without_outer_braces(text)))
+    return _with_names(_with_domain(_without_final_stop(_without_outer_braces(text))))
 
 
 def _same_command(found: re.Match[str]) -> str:
@@ -154,6 +169,17 @@ def _with_domain(text: str) -> str:
         if found is not None and found.start() > 0:
             return rf"{words[: found.start()]}, {found['name']} \in \mathbb{{{_DOMAINS[found['domain']]}}}"
     return text
+
+
+def _with_names(text: str) -> str:
+    """Labelled parts with their labels as names: "a = 3, b = 4"."""
+    found = list(_LABEL.finditer(text))
+    labels = [label[1] for label in found]
+    if len(found) < 2 or found[0].start() > 0 or labels != list("abcdefgh"[: len(found)]):
+        return text
+    ends = [*(label.start() for label in found[1:]), len(text)]
+    values = [text[label.end() : end].strip(" ,;") for label, end in zip(found, ends, strict=True)]
+    return ", ".join(f"{label} = {value}" for label, value in zip(labels, values, strict=True)) if all(values) else text
 
 
 def _without_outer_braces(text: str) -> str:

@@ -32,7 +32,7 @@ from hpt.verifier.formula.tree import Node, words
 _HIDDEN_BITS = 80
 _MAX_TERMS, _MAX_STEPS = 200, 10_000
 # Names of whole numbers, and how large these are: small at most points, for factorials.
-_WHOLE_NAMES = words("i j k l m n p q r s t N M K")
+_WHOLE_NAMES = words("j k l m n p q r s t N M K")
 _SMALL, _LARGE = 10, 400
 # Letters whose brackets hold an argument. Other letters before brackets are factors.
 _FUNCTION_NAMES = words("f g h F G H u v phi Gamma zeta")
@@ -161,7 +161,7 @@ def _is_positive(value: Value) -> bool:
     return not isinstance(value, mpmath.mpc) and bool(value >= 0)
 
 
-_WITH_BRANCHES = ("root", "sqrt", "ln", "log", "lg")
+_WITH_BRANCHES = ("root", "ln", "log", "lg")
 
 
 def _fn(parts: Sequence[Any], point: Point) -> Value:

@@ -7,11 +7,12 @@ from itertools import pairwise
 from typing import Any
 
 from hpt.verifier.formula.equality import is_constant, is_near, is_value, same_value
-from hpt.verifier.formula.tree import Node
+from hpt.verifier.formula.tree import Node, words
 
 _UNKNOWNS = (Node("sym", "x"), Node("sym", "y"), Node("sym", "t"), Node("sym", "n"))
 # An eccentricity is called e.
 _CONSTANT_NAMES = (Node("const", "e"), Node("const", "i"))
+_VARIABLES = words("x y z t u theta")  # of an integration
 _MEASURES = ("abs", "sin", "cos", "tan", "cot")
 MINUS_ONE = Node("neg", Node("num", Fraction(1)))
 
@@ -156,6 +157,14 @@ def named_entries(node: Node) -> list[Node]:
     if values.head != "tuple" or len(values.parts[1]) != len(names.parts[1]):
         return []
     return [Node("rel", ("=",), pair) for pair in zip(names.parts[1], values.parts[1], strict=True)]
+
+
+def with_constant(node: Node) -> Node:
+    """``x^2 + c`` as ``x^2 + C``: the letter of a constant of integration says nothing."""
+    if node.head != "add" or node.parts[1] != Node("sym", "c"):
+        return node
+    symbols = {each.parts[0] for each in node.parts[0].walk() if each.head in ("sym", "sub")}
+    return Node("add", node.parts[0], Node("sym", "C")) if symbols and symbols <= _VARIABLES else node
 
 
 def scaled(matrix: Node, factor: Node) -> Node:

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an answer says, as a tree."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+_MAX_ROWS = 4  # of a determinant, whose terms are their factorial
 
 
 def words(text: str) -> frozenset[str]:
@@ -17,6 +19,25 @@ def renamed(node: Any, old: str, new: str) -> Any:
         is_it = node.head in ("sym", "const") and node.parts == (old,)
         return Node("sym", new) if is_it else Node(node.head, *(renamed(part, old, new) for part in node.parts))
     return tuple(renamed(part, old, new) for part in node) if type(node) is tuple else node
+
+
+def determinant(rows: Sequence[Sequence["Node"]]) -> "Node":
+    """The determinant of a square matrix, as an expression of its entries.
+
+    Raises:
+        NotUnderstood: it is not square, or too large.
+    """
+    if len(rows) > _MAX_ROWS or any(len(row) != len(rows) for row in rows):
+        raise NotUnderstood("the determinant of a matrix that is large or not square")
+    total, *others = (
+        Node("mul", entry, determinant([[*row[:column], *row[column + 1 :]] for row in rows[1:]]))
+        if len(rows) > 1
+        else entry
+        for column, entry in enumerate(rows[0])
+    )
+    for column, term in enumerate(others, 1):
+        total = Node("add", total, Node("neg", term) if column % 2 else term)
+    return total
 
 
 class NotUnderstood(ValueError):
@@ -59,3 +80,6 @@ class Node(tuple[Any, ...]):
     def has(self, *heads: str) -> bool:
         """Whether a node of these heads is in the tree."""
         return any(node.head in heads for node in self.walk())
+
+
+UNIT_VECTORS = (Node("const", "i"), Node("sym", "j"), Node("sym", "k"))

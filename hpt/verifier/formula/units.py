@@ -64,7 +64,6 @@ _TABLE = """
 1000 V: kV
 1/1000 A: mA
 1 A: A amp amps ampere amperes
-1 ohm: ohm ohms
 1 K: K kelvin
 1 celsius: degC
 1 fahrenheit: degF
@@ -103,20 +102,21 @@ _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 _POWERS_AFTER = {"squared": 2, "cubed": 3}
 # Words that change what a number says. A number with one of them is no quantity.
 _BLOCKED = words(
-    """or and if when while unless except not no nor but plus minus times divided over mod modulo base factorial root
-    power half third thirds quarter quarters fourth fourths double twice triple score gross pair pairs couple more less
-    fewer least most above below under about around approximately almost nearly exactly between from through until than
-    maybe perhaps probably possibly either neither both else otherwise each every remainder choose squared cubed squares
-    negative positive infinity infinite solution solutions where for all any some which that this is are was be it the
-    only also greater smaller larger equal equals into out off up down even odd first fifth last next other another same
-    different value values choices one two three four five six seven eight nine ten eleven twelve twenty thirty forty
-    fifty sixty seventy eighty ninety zero number numbers halves wrong incorrect false reciprocal inverse opposite
-    negated googol myriad tens permille conjugate imaginary cubes binary undefined alpha beta gamma delta epsilon theta
-    lambda mu nu xi pi rho sigma tau phi chi psi omega
+    """
+    and when while unless except not nor but plus minus times over mod modulo base factorial root power half third
+    thirds quarter quarters double twice triple score gross pair pairs couple more less fewer least most above below
+    under about around approximately almost nearly exactly between from through until than maybe perhaps probably
+    possibly either neither else otherwise each every remainder choose squares negative positive infinite solution
+    solutions where for all any some which that this are was the only also greater smaller larger equal equals into
+    out off down even odd first last next other another same different value values choices one two three four five
+    six seven eight nine ten eleven twelve twenty thirty forty fifty sixty seventy eighty ninety zero number numbers
+    halves wrong incorrect false reciprocal inverse opposite googol myriad tens permille conjugate imaginary cubes
+    binary delta epsilon rho sigma tau phi chi psi omega minimum maximum approx roughly circa ish exclusive inclusive
+    without several many multiple multiples factors prime primes
     \u500d \u6216 \u548c \u5230 \u81f3 \u4ee5\u4e0a \u4ee5\u4e0b \u5de6\u53f3 \u591a \u534a \u4e0d"""
 )
 # Products as often as units: m times g. They are units after a number and a space only.
-AMBIGUOUS_UNITS = words("mg nm ms hr ha gm mi in mV mA kV min cc")
+AMBIGUOUS_UNITS = words("mg nm ms hr ha mi in mV mA kV min cc")
 _SUFFIXES = ("th", "ths", "illion", "illions", "teen", "fold", "ed")  # tenths, quintillion, doubled
 _JOINTS = ("-", "cdot", "*", "times", "of")
 _AFTER_LETTERS = (",", ";", ")", "]", "}", "/", "=", "<", ">", "le", "ge")
@@ -151,9 +151,12 @@ def named(name: str) -> Unit:
 def unit_of(tokens: Sequence[Token]) -> tuple[Unit | None, int]:
     """The unit with which ``tokens`` begin, and how many of them it takes; (None, 0) if there is none."""
     size, powers, nouns, used, sign = Fraction(1), dict[str, int](), [], 0, 1
-    while (found := _single(tokens, used + (used > 0 and _text(tokens, used) in ("/", "per", *_JOINTS)))) is not None:
+    while True:
+        joint = _text(tokens, used) if used else ""
+        found = _single(tokens, used + (joint in ("/", "per", *_JOINTS)), after_slash=joint == "/")
+        if found is None:
+            break
         if used:
-            joint = tokens[used].text
             sign = -1 if joint in ("/", "per") else sign if joint in _JOINTS else 1  # W/m*K
         name, power, used = found
         if name in _UNITS:
@@ -168,8 +171,8 @@ def unit_of(tokens: Sequence[Token]) -> tuple[Unit | None, int]:
     return Unit(size, tuple(sorted((base, power) for base, power in powers.items() if power)), frozenset(nouns)), used
 
 
-def _single(tokens: Sequence[Token], at: int) -> tuple[str, int, int] | None:
-    """(name, power, index behind it) of the unit or noun at an index."""
+def _single(tokens: Sequence[Token], at: int, after_slash: bool = False) -> tuple[str, int, int] | None:
+    """(name, power, index behind it) of the unit or noun at an index; a letter is a unit after a slash: ``km/h``."""
     power = 1
     if _text(tokens, at) in _POWERS:
         power, at = _POWERS[tokens[at].text], at + 1
@@ -184,7 +187,10 @@ def _single(tokens: Sequence[Token], at: int) -> tuple[str, int, int] | None:
         return None  # letters that are glued to a number
     elif token.kind == "word":
         name, at = name if name in _UNITS or len(name) < 3 else name.lower(), at + 1
-    if not (name in _UNITS and (token.run or token.kind == "word")) and not (token.kind == "word" and _is_noun(name)):
+    elif after_slash and token.kind == "letter":
+        at += 1
+    is_known = name in _UNITS and (token.run or token.kind == "word" or (after_slash and token.kind == "letter"))
+    if not is_known and not (token.kind == "word" and _is_noun(name)):
         return None
     if _text(tokens, at) == "^":
         braces = _text(tokens, at + 1) == "{"
