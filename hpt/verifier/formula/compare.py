@@ -9,23 +9,33 @@ Three things may be left out on one side, and nothing else: the name of what is 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from functools import partial, reduce
 
-from hpt.verifier.formula.equality import is_constant, is_literal, is_near_zero, is_value, proportional, same_value
+from hpt.verifier.formula.equality import (
+    is_constant,
+    is_literal,
+    is_near_zero,
+    is_shifted,
+    is_value,
+    proportional,
+    same_value,
+)
 from hpt.verifier.formula.parts import (
     MINUS_ONE,
     end_of_chain,
+    has_unit_vectors,
+    integral_of,
+    is_combination,
     is_system,
     items_of,
     label_of,
     named_entries,
+    on_24_hours,
     scaled,
-    with_constant,
     without_domain,
     without_label,
 )
 from hpt.verifier.formula.regions import same_region
-from hpt.verifier.formula.tree import UNIT_VECTORS, Node, renamed
+from hpt.verifier.formula.tree import Node, renamed
 
 _COMPARED = ("=", "!=", "<", ">", "<=", ">=")
 _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
@@ -56,7 +66,7 @@ def _one_form(node: Node) -> Node:
         return scaled(matrix, MINUS_ONE)
     if node.head == "mul" and is_value(node.parts[0]) and (matrix := _one_form(node.parts[1])).head == "matrix":
         return scaled(matrix, node.parts[0])
-    return with_constant(node)
+    return node
 
 
 # ---- rules: each answers for the pairs that are its business, and says None to others
@@ -90,7 +100,9 @@ def _lists(left: Node, right: Node) -> bool | None:
     if first is None and second is None:
         return None
     joints = [set(side.parts[1]) - {","} if side.head == "list" else set() for side in (left, right)]
-    if all(joints) and joints[0] != joints[1] and any(item.head == "rel" for item in first or ()):
+    labels = {label_of(item) for item in first or ()}
+    alternatives = None not in labels and len(labels) == 1  # "x = 1 and x = 4" can only mean "or"
+    if all(joints) and joints[0] != joints[1] and not alternatives and any(item.head == "rel" for item in first or ()):
         return False  # "m > 0 and n < 5", "m > 0 or n < 5"
     if first is None or second is None:
         single, items = (left, second) if first is None else (right, first)
@@ -157,10 +169,25 @@ def _distinct(items: Sequence[Node]) -> list[Node]:
 def _ratios(left: Node, right: Node) -> bool | None:
     if "ratio" not in (left.head, right.head):
         return None
-    if left.head != right.head or left.parts[1] != right.parts[1]:  # am, pm
+    if left.head != right.head:
+        return False
+    (first, half), (second, other_half) = left.parts, right.parts
+    if half != other_half:  # 3:45 pm is 15:45
+        first, second = on_24_hours(first, half), on_24_hours(second, other_half)
+    return 0 < len(first) == len(second) and all(map(same, first, second))
+
+
+def _congruences(left: Node, right: Node) -> bool | None:
+    if "mod" not in (left.head, right.head):
+        return None
+    if left.head != right.head or not same(left.parts[1], right.parts[1]):
         return False
     first, second = left.parts[0], right.parts[0]
-    return len(first) == len(second) and all(map(same, first, second))
+    if label_of(first) is None or label_of(first) != label_of(second):
+        return same(first, second)
+    rest = Node("add", without_label(first), Node("neg", without_label(second)))
+    turns = Node("div", rest, left.parts[1])
+    return is_value(rest) and is_constant(turns) and same_value(turns, Node("fn", "floor", (turns,)))
 
 
 def _numerals(left: Node, right: Node) -> bool | None:
@@ -260,6 +287,12 @@ def _is_formula(node: Node) -> bool:
     return is_value(node) and is_constant(node) and node.head not in ("num", "dec", "neg", "div", "const")
 
 
+def _integrals(left: Node, right: Node) -> bool | None:
+    """Two antiderivatives differ by a constant."""
+    first, second = integral_of(left), integral_of(right)
+    return None if first is None or second is None else is_shifted(first, second)
+
+
 def _points(left: Node, right: Node) -> bool | None:
     """``A(1, 2)`` is the point (1, 2)."""
     if {left.head, right.head} != {"apply", "tuple"}:
@@ -269,29 +302,17 @@ def _points(left: Node, right: Node) -> bool | None:
 
 
 def _tuples(left: Node, right: Node) -> bool | None:
+    first, second = _vector(left), _vector(right)
+    for vector, other in ((first, right), (second, left)):
+        if vector is not None and has_unit_vectors(other):
+            return is_combination(other, vector[1])
     if "tuple" not in (left.head, right.head):
         return None
-    first, second = _vector(left), _vector(right)
-    if (first is None) != (second is None):
-        entries, other = (second, left) if first is None else (first, right)
-        return _is_combination(other, entries[1])  # type: ignore[index]
     if first is None or second is None or len(first[1]) != len(second[1]):
         return False
     if len(first[1]) == 2 and first[0] != second[0] and not {first[0], second[0]} <= _VECTORS:
         return False
     return all(map(same, first[1], second[1]))
-
-
-def _is_combination(node: Node, entries: Sequence[Node]) -> bool:
-    """Whether ``3i + 4j`` has these entries. With i alone it may be a complex number."""
-    if (
-        not is_value(node)
-        or not any(unit in node.walk() for unit in UNIT_VECTORS[1:])
-        or not all(map(is_value, entries))
-    ):
-        return False
-    terms = [Node("mul", *pair) for pair in zip(entries, UNIT_VECTORS, strict=False)]
-    return 1 < len(terms) == len(entries) and same_value(reduce(partial(Node, "add"), terms), node)
 
 
 def _vector(node: Node) -> tuple[str, tuple[Node, ...]] | None:
@@ -318,6 +339,6 @@ def _tables(left: Node, right: Node) -> bool | None:
 
 
 _RULES: tuple[Callable[[Node, Node], bool | None], ...] = (
-    _domains, _in_parts("mod"), same_region, _lists, _ratios, _sets,
-    _in_parts("builder"), _numerals, _percents, _quantities, _relations, _points, _tuples, _tables,
+    _domains, _congruences, same_region, _lists, _ratios, _sets,
+    _in_parts("builder"), _numerals, _percents, _quantities, _relations, _integrals, _points, _tuples, _tables,
 )  # fmt: skip

@@ -13,8 +13,8 @@ from hpt.verifier.formula.numeric import Point, value_of
 from hpt.verifier.formula.tree import Node, renamed, words
 
 _POINTS, _LEAST_POINTS = 6, 3
-# A decimal equals what it rounds. 0.333 is not 1/3, and 1e-24 is not 0.
-_ROUNDING, _SMALL = 5e-7, 0.01
+# A decimal equals what it rounds to so many digits. 0.333 is not 1/3, and 1e-24 is not 0.
+_DIGITS = 6
 _WHOLE = 1e-9
 _INDEX = "index of a sum"
 _NEAR = 0.02
@@ -94,6 +94,20 @@ def proportional(left: Node, right: Node) -> Any | None:
     return ratio if seen >= _LEAST_POINTS and not isinstance(ratio, mpmath.mpc) else None
 
 
+def is_shifted(left: Node, right: Node) -> bool:
+    """Whether two expressions differ by a constant."""
+    shift, seen = None, 0
+    for branched, first, second in _values((left, right), 2 * _POINTS):
+        if branched:
+            continue
+        first, second = as_float(first), as_float(second)
+        with mpmath.workdps(DIGITS):
+            if shift is not None and not are_close(second + shift, first):
+                return False
+            shift, seen = first - second, seen + 1
+    return seen >= _LEAST_POINTS
+
+
 def quotient(left: Any, right: Any) -> Any:
     """The ratio of two values, the second of which is not 0."""
     if isinstance(left, Fraction) and isinstance(right, Fraction):
@@ -155,8 +169,12 @@ def _rounds_to(left: Any, right: Any) -> bool:
     if both_exact and (left == right or left.denominator == right.denominator == 1):
         return bool(left == right)
     whole = any(isinstance(each, Fraction) and each.denominator == 1 for each in (left, right))
-    if whole or are_close(left, right, _ROUNDING):
-        return are_close(left, right, _WHOLE if whole else _ROUNDING)
+    if whole:
+        return are_close(left, right, _WHOLE)
     with mpmath.workdps(DIGITS):
         left, right = as_float(left), as_float(right)
-        return bool(min(abs(left), abs(right)) >= _SMALL and abs(left - right) <= _ROUNDING)
+        size = max(abs(left), abs(right))
+        if mpmath.isinf(size):
+            return False
+        last_digit = mpmath.mpf(10) ** (mpmath.floor(mpmath.log10(size)) + 1 - _DIGITS)
+        return bool(abs(left - right) <= last_digit / 2)

@@ -14,6 +14,7 @@ _SETS = ("domain", "set", "union", "inter", "minus")
 _SIGNS = {"+": "add", "pm": "pm", "mp": "mp"}
 _BEFORE_VALUES = ("+", "-", "=", "approx", "<", ">", "le", "ge", ",", ";", "(", "and", "or")
 _MINUS_ONE = Node("neg", Node("num", Fraction(1)))
+_TRANSPOSED = Node("sym", "T")
 _LABELS = re.compile(r"\(\d+\)\(\d+\)")
 
 
@@ -126,6 +127,9 @@ class Expressions(Atoms):
                 found = self.degrees(found)
             elif self.skip("^"):
                 exponent = self.argument()
+                if exponent == _TRANSPOSED and found.head in ("matrix", "tuple"):
+                    columns = Node("matrix", tuple(zip(*found.parts[0], strict=True)))
+                    return columns if found.head == "matrix" else found
                 inverse = found.head == "sym" and exponent == _MINUS_ONE and found.parts[0] in "fgh" and self.sees("(")
                 found = Node("pow", found, exponent)
                 found = self.applied(found) if inverse else found

@@ -125,7 +125,11 @@ _IN_WORDS = (
 _TEXT = re.compile(r"\\(?:text|mathrm)\s*\{([^{}]*)\}")
 _NOON = re.compile(r"(?<![a-zA-Z])([aApP])\.\s?[mM](?:\.|(?![a-zA-Z]))")
 # The label of a part: "(a) 3, (b) 4".
-_LABEL = re.compile(r"(?:^|[\s,;])\s*(?:\\text\s*\{\s*)?\(?([a-h])\)\s*\}?\s*")
+_LABEL = re.compile(r"(?:^|[\s,;])\s*(?:\\text\s*\{\s*)?\(?([a-h1-8])\)\s*\}?\s*")
+# ]0, 1] leaves 0 out.
+_TURNED = re.compile(r"(?<![\w)}\]])([\[\]])([^\[\]]+[,;][^\[\]]+)([\[\]])")
+_MONTHS = "january february march april may june july august september october november december"
+_DATE = re.compile(rf"(?P<month>{_MONTHS.replace(' ', '|')})\s+(?P<day>\d\d?)(?:st|nd|rd|th)?(?=,|\s|$)", re.IGNORECASE)
 _STOPS = (".", ",", ";", ":")
 
 
@@ -151,7 +155,7 @@ def cleaned(text: str) -> str:
     text = _INNER_COMMA.sub(r"\1", _NO_MEANING.sub("", text))
     text = _SPACE.sub(" ", _MODULE.sub("", text))
     text = _BARE.sub(lambda found: "\\" + _BARE_NAMES.get(found[1], found[1] or found[2]) + " ", text)
-    text = _EXPONENT.sub("^", text)
+    text = _EXPONENT.sub("^", _TURNED.sub(_turned, text))
     text = _OVER.sub(lambda found: rf"\{_FRACTIONS[found[2]]}{{{found[1]}}}{{{found[3]}}}", text)
     text = _PRIMES.sub(lambda found: found[1] or found[2], text).strip()
     return _with_names(_with_domain(_without_final_stop(_without_outer_braces(text))))
@@ -174,12 +178,19 @@ def _with_domain(text: str) -> str:
 def _with_names(text: str) -> str:
     """Labelled parts with their labels as names: "a = 3, b = 4"."""
     found = list(_LABEL.finditer(text))
-    labels = [label[1] for label in found]
-    if len(found) < 2 or found[0].start() > 0 or labels != list("abcdefgh"[: len(found)]):
+    letters = "abcdefgh"[: len(found)]
+    names = [letters[int(label[1]) - 1 :][:1] if label[1].isdigit() else label[1] for label in found]
+    if len(found) < 2 or found[0].start() > 0 or sorted(names) != list(letters):
         return text
     ends = [*(label.start() for label in found[1:]), len(text)]
     values = [text[label.end() : end].strip(" ,;") for label, end in zip(found, ends, strict=True)]
-    return ", ".join(f"{label} = {value}" for label, value in zip(labels, values, strict=True)) if all(values) else text
+    parts = sorted(zip(names, values, strict=True))
+    return ", ".join(f"{name} = {value}" for name, value in parts) if all(values) else text
+
+
+def _turned(found: re.Match[str]) -> str:
+    opening, inner, closing = found.groups()
+    return f"{'(' if opening == ']' else '['}{inner}{')' if closing == '[' else ']'}"
 
 
 def _without_outer_braces(text: str) -> str:
@@ -205,6 +216,8 @@ def comparable_text(text: str, words: bool) -> str:
     """
     bare = _TEXT.sub(r"\1", cleaned(text))
     bare = re.sub(r"(\\[a-zA-Z]+)\s+(?=[^a-zA-Z])", r"\1", bare)
+    if words:
+        bare = _DATE.sub(r"\g<day> \g<month>", bare).replace(",", "") if _DATE.search(bare) else bare
     bare = re.sub(r"\s" if words else r"(?<!\w)\s|\s(?!\w)", "", bare)
     bare = _without_final_stop(re.sub(r"\{(.)\}", r"\1", bare))
     return bare.casefold() if words else bare

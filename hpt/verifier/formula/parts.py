@@ -2,17 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parts of an answer's tree: its name, its items, its domain, the end of a chain."""
 
+from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial, reduce
 from itertools import pairwise
 from typing import Any
 
 from hpt.verifier.formula.equality import is_constant, is_near, is_value, same_value
-from hpt.verifier.formula.tree import Node, words
+from hpt.verifier.formula.tree import UNIT_VECTORS, Node, words
 
 _UNKNOWNS = (Node("sym", "x"), Node("sym", "y"), Node("sym", "t"), Node("sym", "n"))
 # An eccentricity is called e.
 _CONSTANT_NAMES = (Node("const", "e"), Node("const", "i"))
 _VARIABLES = words("x y z t u theta")  # of an integration
+_CONSTANTS_OF_INTEGRATION = (Node("sym", "C"), Node("sym", "c"))
+_NOON = 12
 _MEASURES = ("abs", "sin", "cos", "tan", "cot")
 MINUS_ONE = Node("neg", Node("num", Fraction(1)))
 
@@ -159,12 +163,35 @@ def named_entries(node: Node) -> list[Node]:
     return [Node("rel", ("=",), pair) for pair in zip(names.parts[1], values.parts[1], strict=True)]
 
 
-def with_constant(node: Node) -> Node:
-    """``x^2 + c`` as ``x^2 + C``: the letter of a constant of integration says nothing."""
-    if node.head != "add" or node.parts[1] != Node("sym", "c"):
-        return node
+def integral_of(node: Node) -> Node | None:
+    """``x^2`` of ``x^2 + C``; None without the constant of an integration behind a function of a variable."""
+    if node.head != "add" or node.parts[1] not in _CONSTANTS_OF_INTEGRATION:
+        return None
     symbols = {each.parts[0] for each in node.parts[0].walk() if each.head in ("sym", "sub")}
-    return Node("add", node.parts[0], Node("sym", "C")) if symbols and symbols <= _VARIABLES else node
+    return node.parts[0] if symbols and symbols <= _VARIABLES else None
+
+
+def has_unit_vectors(node: Node) -> bool:
+    """Whether an expression has j or k in it; with i alone it may be a complex number."""
+    return is_value(node) and any(unit in node.walk() for unit in UNIT_VECTORS[1:])
+
+
+def is_combination(node: Node, entries: Sequence[Node]) -> bool:
+    """Whether ``3i + 4j`` has these entries."""
+    terms = [Node("mul", *pair) for pair in zip(entries, UNIT_VECTORS, strict=False)]
+    return (
+        1 < len(terms) == len(entries)
+        and all(map(is_value, entries))
+        and same_value(reduce(partial(Node, "add"), terms), node)
+    )
+
+
+def on_24_hours(items: Sequence[Node], half: str | None) -> Sequence[Node]:
+    """The hour and what follows on a clock of 24 hours; nothing if it may be another time."""
+    hour = items[0].parts[0] if items[0].head == "num" else 0
+    if half is None:
+        return items if hour > _NOON else ()
+    return (Node("num", hour + _NOON), *items[1:]) if half == "pm" and 0 < hour < _NOON else ()
 
 
 def scaled(matrix: Node, factor: Node) -> Node:
