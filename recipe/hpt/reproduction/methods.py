@@ -180,6 +180,8 @@ COMPARED, ABLATIONS, FURTHER, FAULTY = (
 )
 MAPPED = (*COMPARED, "hpt_gamma_1_4", *FURTHER)
 """The methods of a map."""
+EVERYWHERE = (BASE, "sft", "grpo", "sft_grpo", "hpt")
+"""Those that a map runs in all its cells before it runs the others there."""
 
 
 def swept_as(stage: str) -> str:

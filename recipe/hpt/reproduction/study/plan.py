@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from recipe.hpt.reproduction.cells import named
 from recipe.hpt.reproduction.errors import StudyError
-from recipe.hpt.reproduction.methods import ABLATIONS, METHODS, STAGES, swept_as
+from recipe.hpt.reproduction.methods import ABLATIONS, EVERYWHERE, METHODS, STAGES, swept_as
 from recipe.hpt.reproduction.study.settings import Settings, key_of
 from recipe.hpt.reproduction.sweep import SWEEP_SEED, Tried, best_of, extended
 
@@ -155,11 +155,12 @@ def sweep_of(settings: Settings, stage: str, scores: Mapping[Tried, float]) -> l
 def final_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
     """The final runs: all methods on one seed, then the next seed, then the next cell, and so on; the ablations last.
 
-    So an unfinished study compares like with like, and an unfinished map has whole cells. A method that reads no
-    demonstration has its runs in the first cell only.
+    So an unfinished study compares like with like. A map has all methods in the cells that are evaluated first, then
+    those of ``EVERYWHERE`` in the other cells, and the rest at the end. A method that reads no demonstration has its
+    runs in the first cell only.
     """
     groups = [[name for name in methods if (name in ABLATIONS) is is_ablation] for is_ablation in (False, True)]
-    return [
+    jobs = [
         job
         for group in groups
         for cell in settings.cells
@@ -168,6 +169,11 @@ def final_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
         if cell == settings.cells[0] or METHODS[name].reads_demonstrations
         for job in stages_of(settings, name, seed, cell)
     ]
+
+    def turn(job: Job) -> int:
+        return 0 if job.cell in settings.evaluated else 1 if job.method in EVERYWHERE else 2
+
+    return sorted(jobs, key=turn)
 
 
 def stages_of(settings: Settings, method: str, seed: int, cell: str = "") -> list[Job]:

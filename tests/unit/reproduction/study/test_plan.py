@@ -197,6 +197,16 @@ CELLS = ("", "wrong_step=0.3,mistake=carry", "coverage=0.05", "style=reversed")
 MAP = Settings(steps=20, seeds=(0, 1), cells=CELLS, sweep_cell=CELLS[1], searches=True, validations=1)
 
 
+def test_a_map_has_all_methods_where_models_are_evaluated_then_the_main_ones_everywhere():
+    jobs = plan.final_jobs(replace(MAP, seeds=(0,), evaluated=(CELLS[0], CELLS[2])), ("sft", "luffy", "hpt_gamma_1_4"))
+    assert [(job.method, job.cell) for job in jobs] == [
+        ("sft", CELLS[0]), ("luffy", CELLS[0]), ("sft", CELLS[2]), ("luffy", CELLS[2]),
+        ("hpt_gamma_1_4", CELLS[0]), ("hpt_gamma_1_4", CELLS[2]),
+        ("sft", CELLS[1]), ("sft", CELLS[3]),
+        ("luffy", CELLS[1]), ("luffy", CELLS[3]), ("hpt_gamma_1_4", CELLS[1]), ("hpt_gamma_1_4", CELLS[3]),
+    ]  # fmt: skip
+
+
 def test_a_map_finishes_a_cell_before_the_next_one():
     jobs = plan.final_jobs(MAP, ("sft", "grpo"))
     assert [(job.method, job.cell, job.seed) for job in jobs] == [
