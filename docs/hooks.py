@@ -22,7 +22,7 @@ OUTSIDE = {
     "recipe/hpt/results/README.md": "results/small-scale.md",
 }
 # Folders whose pictures these pages show.
-PICTURES = {"recipe/hpt/results/study": "results/study"}
+PICTURES = {f"recipe/hpt/results/{study}": f"results/{study}" for study in ("study", "map")}
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 ROLE = re.compile(r":(?:func|class|mod|meth|attr|data):(<code>)")
 
@@ -47,7 +47,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         path = normpath(os.path.join(os.path.dirname(here), target))
         if path in site:
             return f"{mark}[{text}]({relpath(site[path], os.path.dirname(page.file.src_uri) or '.')}{anchor or ''})"
-        if (ROOT / path).exists() and not path.startswith("docs/"):
+        if (ROOT / path).exists() and not path.startswith("docs/") and not mark:  # a picture must be in the site
             return text
         return match[0]
 

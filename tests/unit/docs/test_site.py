@@ -37,6 +37,17 @@ def test_every_page_is_in_the_site(site):
     assert sources <= built
 
 
+def test_every_picture_of_a_page_is_shown(site):
+    shown = {}
+    for source in (ROOT / "docs").rglob("*.md"):
+        page = (site / source.relative_to(ROOT / "docs")).with_suffix(".html")
+        pictures = re.findall(r'<img [^>]*src="([^"]+)"', page.read_text())
+        assert all((page.parent / picture).is_file() for picture in pictures), page
+        shown[page.stem] = len(pictures)
+        assert len(pictures) == source.read_text().count("\n!["), page
+    assert shown["map"] > 1
+
+
 def test_nothing_is_loaded_from_elsewhere(site):
     for page in site.rglob("*.html"):
         assert not LOADED.search(page.read_text()), page
