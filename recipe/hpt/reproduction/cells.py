@@ -36,11 +36,9 @@ def demonstrations_of(cell: str) -> Demonstrations:
 
 def written(demonstrations: Demonstrations) -> str:
     """A cell's settings as text."""
-    changed = {
-        name: value for name, value in demonstrations if value != type(demonstrations).model_fields[name].default
-    }
     return ",".join(
-        f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in changed.items()
+        f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in demonstrations.changed.items()
     )
 
 

@@ -22,6 +22,7 @@ from hpt.common.errors import ConfigError
 from hpt.common.files import write_json
 from hpt.common.settings import Settings, one_of
 from hpt.data.degradation import NONE, RIGHT, WRONG_STEP
+from hpt.data.mistakes import ERRORS
 from recipe.hpt.reproduction.task.questions import (
     MODULUS,
     Demonstration,
@@ -35,8 +36,6 @@ from recipe.hpt.reproduction.task.questions import (
 RIGHT_AFTER_WRONG = "right_after_wrong"
 KINDS = (RIGHT, WRONG_STEP, RIGHT_AFTER_WRONG, NONE)
 """What ``extra_info.demonstration`` says of a question's demonstration."""
-ERRORS = (-10, -2, -1, 1, 2, 10)
-"""What a wrong addition is off by: slips of a digit. None is a multiple of the modulus, so the sum is wrong."""
 SUMMARY = "demonstrations.json"
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -123,11 +122,16 @@ class Demonstrations(Settings):
         return self
 
     @property
+    def changed(self) -> dict[str, float | str]:
+        """The knobs that are not at their defaults."""
+        return {name: value for name, value in self if value != type(self).model_fields[name].default}
+
+    @property
     def label(self) -> str:
         """A name for a folder, such as ``wrong_step0.3-coverage0.25``; empty for the defaults."""
-        changed = {name: value for name, value in self if value != type(self).model_fields[name].default}
         parts = (
-            f"{name}{value:g}" if isinstance(value, float) else f"{name}_{value}" for name, value in changed.items()
+            f"{name}{value:g}" if isinstance(value, float) else f"{name}_{value}"
+            for name, value in self.changed.items()
         )
         return "-".join(parts)
 
@@ -182,6 +186,7 @@ def with_slip(problem: Problem, seed: int, recovers: bool) -> list[int]:
     """
     rng = random.Random(f"{seed}/mistake/{question_text(problem)}")
     end = _last_wrong(problem, recovers)
+    # No error is a multiple of the modulus, so the sum is wrong.
     error, first = rng.choice(ERRORS), rng.randint(1, end)
     sums = running_sums(problem)
     return [(total + error) % MODULUS if first <= done <= end else total for done, total in enumerate(sums)]
