@@ -11,9 +11,9 @@ _TOKENS_OF_TAG = 16
 """More than a tag and the line breaks after it have, in any tokenizer."""
 _BOXED = re.compile(r"\\boxed\s*\{")
 # What may stand between the boxes of one answer: "$\\boxed{5}$ or $x = \\boxed{6}$".
+_BETWEEN = r"(?:\s|\$|\\[()]|\\q?quad|\\[,; ])*+"
 _JOINT = re.compile(
-    r"(?:\s|\$|\\[()]|\\q?quad|\\[,; ])*(?:(?:,|;|\\text\s*\{)?\s*(and|or)?\s*\}?)(?:\s|\$|\\[()]|\\q?quad|\\[,; ])*"
-    r"(?:[A-Za-z](?:_\{?\w\}?)?\s*=\s*)?"
+    rf"{_BETWEEN}(?:,|;|\\text\s*+\{{)?\s*+(and|or)?\s*+\}}?{_BETWEEN}(?:[A-Za-z](?:_\{{?\w\}}?)?\s*+=\s*+)?"
 )
 _NAME = re.compile(r"(?<![A-Za-z\\\\])[A-Za-z](?:_\{?\w\}?)?\s*=\s*\Z")
 _MAX_BOXES, _MAX_NAME = 20, 12

@@ -238,7 +238,7 @@ class Atoms(Cursor, ABC):
             inner = self.power() if self.sees("|") else self.group()
             if inner.head == "tuple" and inner.parts[0] not in ("()", "[]"):
                 raise NotUnderstood("arguments in different brackets")
-            arguments = {"tuple": inner.parts[-1], "set": inner.parts[0]}.get(inner.head, (inner,))
+            arguments = inner.parts[-1] if inner.head in ("tuple", "set") else (inner,)
         else:
             inner = Node("neg", self.power()) if self.skip("-") else self.power()
             while self.starts_factor() and not self.sees("(", "[", *FUNCTIONS):
@@ -246,7 +246,7 @@ class Atoms(Cursor, ABC):
                     break
                 inner = self.implicit(inner)
             arguments = (inner,)
-        if name == "det" and arguments[0].head == "matrix" and exponent is None:
+        if name == "det" and exponent is None and arguments and arguments[0].head == "matrix":
             return determinant(arguments[0].parts[0])
         inverse = exponent == Node("neg", Node("num", Fraction(1)))
         found = Node("fn", "arc" + name if inverse else name, arguments if base is None else (*arguments, base))
@@ -262,6 +262,8 @@ class Atoms(Cursor, ABC):
         row: list[Node] = []
         while not self.skip("end"):
             if self.skip("\\"):
+                if not row:
+                    raise NotUnderstood("an empty row")
                 rows.append(tuple(row))
                 row = []
             elif self.skip("&"):

@@ -183,8 +183,10 @@ def _congruences(left: Node, right: Node) -> bool | None:
     if left.head != right.head or not same(left.parts[1], right.parts[1]):
         return False
     first, second = left.parts[0], right.parts[0]
-    if label_of(first) is None or label_of(first) != label_of(second):
-        return same(first, second)
+    if same(first, second):
+        return True
+    if label_of(first) is None or label_of(first) != label_of(second) or first.has("dec") or second.has("dec"):
+        return False
     rest = Node("add", without_label(first), Node("neg", without_label(second)))
     turns = Node("div", rest, left.parts[1])
     return is_value(rest) and is_constant(turns) and same_value(turns, Node("fn", "floor", (turns,)))
@@ -199,7 +201,7 @@ def _numerals(left: Node, right: Node) -> bool | None:
     numeral, other = (left, right) if left.head == "based" else (right, left)
     if label_of(other) is not None:
         return same(numeral, without_label(other))
-    return numeral.parts[0].isdigit() and other == Node("num", Fraction(numeral.parts[0]))
+    return numeral.parts[0].isdecimal() and other == Node("num", Fraction(numeral.parts[0]))
 
 
 def _percents(left: Node, right: Node) -> bool | None:

@@ -16,6 +16,8 @@ _POINTS, _LEAST_POINTS = 6, 3
 # A decimal equals what it rounds to so many digits. 0.333 is not 1/3, and 1e-24 is not 0.
 _DIGITS = 6
 _WHOLE = 1e-9
+_PLACES = 45  # that are compared
+_GROWTH = mpmath.mpf(10) ** -20
 _INDEX = "index of a sum"
 _NEAR = 0.02
 # Nodes that are no number, whatever the values of their symbols.
@@ -95,16 +97,20 @@ def proportional(left: Node, right: Node) -> Any | None:
 
 
 def is_shifted(left: Node, right: Node) -> bool:
-    """Whether two expressions differ by a constant."""
-    shift, seen = None, 0
-    for branched, first, second in _values((left, right), 2 * _POINTS):
-        if branched:
-            continue
-        first, second = as_float(first), as_float(second)
-        with mpmath.workdps(DIGITS):
-            if shift is not None and not are_close(second + shift, first):
+    """Whether two expressions differ by a constant: both grow by the same between several points."""
+    points = list(_values((left, right), 2 * _POINTS))
+    with mpmath.workdps(DIGITS):
+        start = next((point for point in points if not point[0]), points[0] if points else None)
+        seen = 0
+        for point in points:
+            if point is start:
+                continue
+            one, other = (as_float(point[side]) - as_float(start[side]) for side in (1, 2))  # type: ignore[index]
+            if 0 in (one, other) or not are_close(one, other, _GROWTH):
+                if point[0]:
+                    continue
                 return False
-            shift, seen = first - second, seen + 1
+            seen += 1
     return seen >= _LEAST_POINTS
 
 
@@ -121,7 +127,7 @@ def is_near(exact: Node, rounded: Node) -> bool:
     for _, first, second in _values((exact, rounded), 1):
         if not is_literal(rounded):
             return are_close(first, second, _NEAR)
-        places = next(place for place in range(60) if (second * 10**place).denominator == 1)
+        places = next((place for place in range(_PLACES) if (second * 10**place).denominator == 1), _PLACES)
         return bool(abs(as_float(first) - as_float(second)) < mpmath.mpf(10) ** -places)
     return False
 
@@ -166,7 +172,7 @@ def _is_about_whole_numbers(node: Node) -> bool:
 def _rounds_to(left: Any, right: Any) -> bool:
     """Whether a decimal is the other value to 6 digits; every digit of a whole number counts."""
     both_exact = isinstance(left, Fraction) and isinstance(right, Fraction)
-    if both_exact and (left == right or left.denominator == right.denominator == 1):
+    if both_exact and (left == right or 1 in (left.denominator, right.denominator)):
         return bool(left == right)
     whole = any(isinstance(each, Fraction) and each.denominator == 1 for each in (left, right))
     if whole:

@@ -128,8 +128,8 @@ class Expressions(Atoms):
             elif self.skip("^"):
                 exponent = self.argument()
                 if exponent == _TRANSPOSED and found.head in ("matrix", "tuple"):
-                    columns = Node("matrix", tuple(zip(*found.parts[0], strict=True)))
-                    return columns if found.head == "matrix" else found
+                    rows = found.parts[0] if found.head == "matrix" else (found.parts[1],)
+                    return Node("matrix", tuple(zip(*rows, strict=True)))
                 inverse = found.head == "sym" and exponent == _MINUS_ONE and found.parts[0] in "fgh" and self.sees("(")
                 found = Node("pow", found, exponent)
                 found = self.applied(found) if inverse else found
@@ -173,7 +173,7 @@ class Expressions(Atoms):
             return inner
         if self.skip("-"):
             return Node("neg", self.argument())
-        if self.token.kind == "number" and self.token.text.isdigit() and self.tokens[self.at - 1].kind == "command":
+        if self.token.kind == "number" and self.token.text.isdecimal() and self.tokens[self.at - 1].kind == "command":
             digits = self.token.text  # \frac12
             self.tokens[self.at : self.at + 1] = [
                 Token("number", each, Node("num", Fraction(int(each)))) for each in digits

@@ -126,8 +126,10 @@ _TEXT = re.compile(r"\\(?:text|mathrm)\s*\{([^{}]*)\}")
 _NOON = re.compile(r"(?<![a-zA-Z])([aApP])\.\s?[mM](?:\.|(?![a-zA-Z]))")
 # The label of a part: "(a) 3, (b) 4".
 _LABEL = re.compile(r"(?:^|[\s,;])\s*(?:\\text\s*\{\s*)?\(?([a-h1-8])\)\s*\}?\s*")
-# ]0, 1] leaves 0 out.
-_TURNED = re.compile(r"(?<![\w)}\]])([\[\]])([^\[\]]+[,;][^\[\]]+)([\[\]])")
+# ]0, 1[ is (0, 1): brackets that look away, at the ends and beside the signs of sets.
+_TURNED_OPENING = re.compile(r"(^|\\(?:cup|cap|setminus|in)(?![a-zA-Z])|=)\s*\]")
+_TURNED_CLOSING = re.compile(r"\[(?=\s*(?:$|\\(?:cup|cap|setminus)(?![a-zA-Z])))")
+_OPERATORS, _RELATIONS = tuple("+-*/=^_"), re.compile(r"[=<>]|\\(?:le|ge|ne|in|approx|equiv)(?![a-zA-Z])")
 _MONTHS = "january february march april may june july august september october november december"
 _DATE = re.compile(rf"(?P<month>{_MONTHS.replace(' ', '|')})\s+(?P<day>\d\d?)(?:st|nd|rd|th)?(?=,|\s|$)", re.IGNORECASE)
 _STOPS = (".", ",", ";", ":")
@@ -155,7 +157,7 @@ def cleaned(text: str) -> str:
     text = _INNER_COMMA.sub(r"\1", _NO_MEANING.sub("", text))
     text = _SPACE.sub(" ", _MODULE.sub("", text))
     text = _BARE.sub(lambda found: "\\" + _BARE_NAMES.get(found[1], found[1] or found[2]) + " ", text)
-    text = _EXPONENT.sub("^", _TURNED.sub(_turned, text))
+    text = _TURNED_CLOSING.sub(")", _TURNED_OPENING.sub(r"\1(", _EXPONENT.sub("^", text.strip())))
     text = _OVER.sub(lambda found: rf"\{_FRACTIONS[found[2]]}{{{found[1]}}}{{{found[3]}}}", text)
     text = _PRIMES.sub(lambda found: found[1] or found[2], text).strip()
     return _with_names(_with_domain(_without_final_stop(_without_outer_braces(text))))
@@ -179,18 +181,14 @@ def _with_names(text: str) -> str:
     """Labelled parts with their labels as names: "a = 3, b = 4"."""
     found = list(_LABEL.finditer(text))
     letters = "abcdefgh"[: len(found)]
-    names = [letters[int(label[1]) - 1 :][:1] if label[1].isdigit() else label[1] for label in found]
+    names = [letters[int(label[1]) - 1 :][:1] if label[1].isdecimal() else label[1] for label in found]
     if len(found) < 2 or found[0].start() > 0 or sorted(names) != list(letters):
         return text
     ends = [*(label.start() for label in found[1:]), len(text)]
     values = [text[label.end() : end].strip(" ,;") for label, end in zip(found, ends, strict=True)]
-    parts = sorted(zip(names, values, strict=True))
-    return ", ".join(f"{name} = {value}" for name, value in parts) if all(values) else text
-
-
-def _turned(found: re.Match[str]) -> str:
-    opening, inner, closing = found.groups()
-    return f"{'(' if opening == ']' else '['}{inner}{')' if closing == '[' else ']'}"
+    if not all(values) or any(value.endswith(_OPERATORS) or _RELATIONS.search(value) for value in values):
+        return text
+    return ", ".join(f"{name} = {value}" for name, value in sorted(zip(names, values, strict=True)))
 
 
 def _without_outer_braces(text: str) -> str:

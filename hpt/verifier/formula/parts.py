@@ -172,8 +172,8 @@ def integral_of(node: Node) -> Node | None:
 
 
 def has_unit_vectors(node: Node) -> bool:
-    """Whether an expression has j or k in it; with i alone it may be a complex number."""
-    return is_value(node) and any(unit in node.walk() for unit in UNIT_VECTORS[1:])
+    """Whether an expression has two of i, j, k in it; one alone may be an imaginary unit or a parameter."""
+    return is_value(node) and sum(unit in node.walk() for unit in UNIT_VECTORS) > 1
 
 
 def is_combination(node: Node, entries: Sequence[Node]) -> bool:

@@ -198,7 +198,7 @@ def _single(tokens: Sequence[Token], at: int, after_slash: bool = False) -> tupl
         negative = _text(tokens, at) == "-"
         digits = _text(tokens, at + negative)
         closed = not braces or _text(tokens, at + negative + 1) == "}"
-        if not closed or not digits.isdigit() or int(digits) > _MAX_POWER:
+        if not closed or not digits.isdecimal() or int(digits) > _MAX_POWER:
             return None
         power *= -int(digits) if negative else int(digits)
         if power == 0:

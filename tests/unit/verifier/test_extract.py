@@ -29,3 +29,9 @@ def test_reasoning_that_the_prompt_opens_is_no_answer(tokenizer, prompt, respons
     opening = opening_of(tokenizer(prompt)["input_ids"], tokenizer)
     assert opening == ("<think>" if prompt.endswith("<think>\n") else "")
     assert extract_answer(opening + response) == answer
+
+
+@pytest.mark.timeout(20)
+def test_time_is_linear_in_what_stands_between_boxes():
+    assert extract_answer("\\boxed{1}" + " " * 50_000 + "z\\boxed{2}") == "2"
+    assert extract_answer("\\boxed{1}" + " \\quad" * 9_000 + "and" + " " * 50_000 + "\\boxed{2}") == "1 and 2"

@@ -314,6 +314,20 @@ def test_unparsable(extracted, gold):
     assert judge(extracted, gold) == Verdict("unparsable", extracted)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        r"\begin{pmatrix} \\ \end{pmatrix}^T",
+        r"\det\{\}",
+        r"\sin(\ldots)",
+        "5\\text{ cm}^\u2460",
+        "1/3 \\approx 0." + "3" * 70,
+    ],
+)
+def test_what_cannot_be_read_raises_nothing(answer):
+    assert judge(answer, "5").score == 0.0
+
+
 def test_the_score_follows_from_the_reason():
     assert {reason: Verdict(reason).score for reason in REASONS} == {
         reason: float(reason == "correct") for reason in REASONS
