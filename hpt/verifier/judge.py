@@ -13,7 +13,7 @@ from hpt.verifier.choice import letter_of, stated_letter
 from hpt.verifier.extract import answer_part, extract_answer, last_boxed, normalize_gold
 from hpt.verifier.formula.compare import same
 from hpt.verifier.formula.grammar import read
-from hpt.verifier.formula.notation import comparable_text
+from hpt.verifier.formula.notation import same_text
 from hpt.verifier.formula.tree import Node, NotUnderstood
 from hpt.verifier.kinds import Judge, check_kind, own_judge
 from hpt.verifier.verdict import GoldKind, Verdict
@@ -117,10 +117,7 @@ def judge(extracted: str, gold: str) -> Verdict:
     """
     kind = gold_kind(gold)
     answers = readings(extracted)
-    if kind == "exact":
-        equal = _any_same(readings(gold), answers)
-    else:
-        equal = comparable_text(extracted, kind == "text") == comparable_text(gold, kind == "text")
+    equal = _any_same(readings(gold), answers) if kind == "exact" else same_text(extracted, gold, kind == "text")
     if equal:
         return Verdict("correct", extracted, kind)
     understood = kind == "text" or (kind == "exact" and answers)

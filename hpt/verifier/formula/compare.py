@@ -22,15 +22,15 @@ from hpt.verifier.formula.equality import (
 from hpt.verifier.formula.parts import (
     MINUS_ONE,
     end_of_chain,
-    has_unit_vectors,
+    has_entries,
     integral_of,
-    is_combination,
     is_system,
     items_of,
     label_of,
     named_entries,
     on_24_hours,
     scaled,
+    terms_of_vector,
     without_domain,
     without_label,
 )
@@ -101,7 +101,10 @@ def _lists(left: Node, right: Node) -> bool | None:
         return None
     joints = [set(side.parts[1]) - {","} if side.head == "list" else set() for side in (left, right)]
     labels = {label_of(item) for item in first or ()}
-    alternatives = None not in labels and len(labels) == 1  # "x = 1 and x = 4" can only mean "or"
+    # "x = 1 and x = 4" can only mean "or".
+    alternatives = (
+        None not in labels and len(labels) == 1 and all(is_constant(without_label(each)) for each in first or ())
+    )
     if all(joints) and joints[0] != joints[1] and not alternatives and any(item.head == "rel" for item in first or ()):
         return False  # "m > 0 and n < 5", "m > 0 or n < 5"
     if first is None or second is None:
@@ -306,8 +309,8 @@ def _points(left: Node, right: Node) -> bool | None:
 def _tuples(left: Node, right: Node) -> bool | None:
     first, second = _vector(left), _vector(right)
     for vector, other in ((first, right), (second, left)):
-        if vector is not None and has_unit_vectors(other):
-            return is_combination(other, vector[1])
+        if vector is not None and (terms := terms_of_vector(other)) is not None:
+            return has_entries(terms, vector[1])
     if "tuple" not in (left.head, right.head):
         return None
     if first is None or second is None or len(first[1]) != len(second[1]):

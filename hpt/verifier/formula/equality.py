@@ -4,17 +4,18 @@
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import mpmath
 
-from hpt.verifier.formula.functions import DIGITS, WHOLE_NUMBER_FUNCTIONS, Undefined, are_close, as_float
+from hpt.verifier.formula.functions import DIGITS, TOLERANCE, WHOLE_NUMBER_FUNCTIONS, Undefined, are_close, as_float
 from hpt.verifier.formula.numeric import Point, value_of
 from hpt.verifier.formula.tree import Node, renamed, words
 
 _POINTS, _LEAST_POINTS = 6, 3
 # A decimal equals what it rounds to so many digits. 0.333 is not 1/3, and 1e-24 is not 0.
-_DIGITS = 6
+_DIGITS, _ROUNDING = 6, 5e-7
 _WHOLE = 1e-9
 _PLACES = 45  # that are compared
 _GROWTH = mpmath.mpf(10) ** -20
@@ -48,7 +49,8 @@ def same_value(left: Node, right: Node) -> bool:
     if _is_decimal(left) and _is_decimal(right):
         return False  # they are not the same
     constant = is_constant(left) and is_constant(right)
-    equal = _rounds_to if left.has("dec") or right.has("dec") else are_close
+    literal = next((side for side in (left, right) if _is_decimal(side)), None)
+    equal = partial(_rounds_to, literal=literal) if left.has("dec") or right.has("dec") else are_close
     seen = 0
     for branched, first, second in _values((left, right), 1 if constant else 2 * _POINTS):
         if not equal(first, second):
@@ -127,8 +129,7 @@ def is_near(exact: Node, rounded: Node) -> bool:
     for _, first, second in _values((exact, rounded), 1):
         if not is_literal(rounded):
             return are_close(first, second, _NEAR)
-        places = next((place for place in range(_PLACES) if (second * 10**place).denominator == 1), _PLACES)
-        return bool(abs(as_float(first) - as_float(second)) < mpmath.mpf(10) ** -places)
+        return bool(abs(as_float(first) - as_float(second)) < mpmath.mpf(10) ** -_places_of(rounded))
     return False
 
 
@@ -169,18 +170,32 @@ def _is_about_whole_numbers(node: Node) -> bool:
     return any(map(is_so, node.walk()))
 
 
-def _rounds_to(left: Any, right: Any) -> bool:
-    """Whether a decimal is the other value to 6 digits; every digit of a whole number counts."""
+def _rounds_to(left: Any, right: Any, literal: Node | None) -> bool:
+    """Whether a decimal is the other value to 6 digits; every digit of a whole number counts.
+
+    Args:
+        literal: the side that is a decimal and nothing else. Each of its digits counts, too.
+    """
     both_exact = isinstance(left, Fraction) and isinstance(right, Fraction)
     if both_exact and (left == right or 1 in (left.denominator, right.denominator)):
         return bool(left == right)
-    whole = any(isinstance(each, Fraction) and each.denominator == 1 for each in (left, right))
-    if whole:
+    if any(isinstance(each, Fraction) and each.denominator == 1 for each in (left, right)):
         return are_close(left, right, _WHOLE)
     with mpmath.workdps(DIGITS):
         left, right = as_float(left), as_float(right)
         size = max(abs(left), abs(right))
         if mpmath.isinf(size):
             return False
-        last_digit = mpmath.mpf(10) ** (mpmath.floor(mpmath.log10(size)) + 1 - _DIGITS)
-        return bool(abs(left - right) <= last_digit / 2)
+        if isinstance(left, mpmath.mpc) or isinstance(right, mpmath.mpc):  # each part counts
+            parts = [(mpmath.re(left), mpmath.re(right)), (mpmath.im(left), mpmath.im(right))]
+            return all(are_close(*pair, _ROUNDING) or abs(pair[0] - pair[1]) < TOLERANCE * size for pair in parts)
+        last = mpmath.mpf(10) ** (mpmath.floor(mpmath.log10(size)) + 1 - _DIGITS)
+        if literal is not None:
+            last = min(last, mpmath.mpf(10) ** -_places_of(literal))
+        return bool(abs(left - right) <= (last / 2 if literal is not None else _ROUNDING * size))
+
+
+def _places_of(literal: Node) -> int:
+    """Digits behind the point."""
+    value = literal.parts[0].parts[0] if literal.head == "neg" else literal.parts[0]
+    return next((place for place in range(_PLACES) if (value * 10**place).denominator == 1), _PLACES)

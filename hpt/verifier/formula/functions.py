@@ -5,6 +5,7 @@
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import mpmath
@@ -54,7 +55,7 @@ def power(base: Value, exponent: Value) -> Value:
             return sign * power(-base, exponent)
     base, exponent = as_float(base), as_float(exponent)
     size, length = abs(int(mpmath.mag(base))) if base else 0, int(mpmath.mag(exponent)) if exponent else 0
-    if size and (length > 40 or size << max(0, length) > 2 * MAX_MAGNITUDE):
+    if base != 1 and (length > 40 or size << max(0, length) > 2 * MAX_MAGNITUDE):
         raise Undefined("too large")
     return mpmath.power(base, exponent)
 
@@ -76,13 +77,18 @@ def _check_size(value: Value) -> None:
         raise Undefined("too large")
 
 
+@lru_cache(maxsize=64)
+def _whole_factorial(number: int) -> Fraction:
+    return Fraction(math.factorial(number))
+
+
 def _factorial(value: Value) -> Value:
     _check_size(value)
     if isinstance(value, Fraction) and value.denominator == 1:
         if value < 0:
             raise Undefined("the factorial of a negative number")
         if value <= 3000:
-            return Fraction(math.factorial(value.numerator))
+            return _whole_factorial(value.numerator)
     return mpmath.gamma(as_float(value) + 1)
 
 

@@ -16,7 +16,7 @@ from fractions import Fraction
 
 from hpt.verifier.formula.atoms import RELATIONS
 from hpt.verifier.formula.expressions import Expressions
-from hpt.verifier.formula.notation import cleaned
+from hpt.verifier.formula.notation import cleaned, with_names
 from hpt.verifier.formula.tokens import tokens
 from hpt.verifier.formula.tree import Node, NotUnderstood
 from hpt.verifier.formula.units import MULTIPLES, Unit, unit_of
@@ -39,9 +39,9 @@ def read(text: str, grouped: bool = True, short_arguments: bool = False) -> Node
         NotUnderstood: a part of the text is not part of a formula.
     """
     try:
-        return _Parser(tokens(cleaned(text), grouped), short_arguments).whole()
-    except RecursionError:
-        raise NotUnderstood("nested too deep") from None
+        return _Parser(tokens(with_names(cleaned(text)), grouped), short_arguments).whole()
+    except (RecursionError, ValueError) as error:  # nested too deep, or a number of too many digits
+        raise NotUnderstood(str(error)) from None
 
 
 class _Parser(Expressions):

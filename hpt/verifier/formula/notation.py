@@ -127,11 +127,15 @@ _NOON = re.compile(r"(?<![a-zA-Z])([aApP])\.\s?[mM](?:\.|(?![a-zA-Z]))")
 # The label of a part: "(a) 3, (b) 4".
 _LABEL = re.compile(r"(?:^|[\s,;])\s*(?:\\text\s*\{\s*)?\(?([a-h1-8])\)\s*\}?\s*")
 # ]0, 1[ is (0, 1): brackets that look away, at the ends and beside the signs of sets.
-_TURNED_OPENING = re.compile(r"(^|\\(?:cup|cap|setminus|in)(?![a-zA-Z])|=)\s*\]")
-_TURNED_CLOSING = re.compile(r"\[(?=\s*(?:$|\\(?:cup|cap|setminus)(?![a-zA-Z])))")
+_TURNED_OPENING = re.compile(r"(^|\\(?:cup|cap|setminus|in)(?![a-zA-Z])|[=,;]|\bor\b)\s*\]")
+_TURNED_CLOSING = re.compile(r"\[(?=\s*(?:$|[,;]|or\b|\\(?:cup|cap|setminus)(?![a-zA-Z])))")
 _OPERATORS, _RELATIONS = tuple("+-*/=^_"), re.compile(r"[=<>]|\\(?:le|ge|ne|in|approx|equiv)(?![a-zA-Z])")
 _MONTHS = "january february march april may june july august september october november december"
-_DATE = re.compile(rf"(?P<month>{_MONTHS.replace(' ', '|')})\s+(?P<day>\d\d?)(?:st|nd|rd|th)?(?=,|\s|$)", re.IGNORECASE)
+_MONTH, _DAY, _YEAR = f"({_MONTHS.replace(' ', '|')})", r"(\d\d?)(?:st|nd|rd|th)?", r"(?:\s*,?\s*(\d{4}))?"
+_DATES = (
+    re.compile(rf"{_DAY}\s*(?:of\s+)?{_MONTH}{_YEAR}", re.IGNORECASE),
+    re.compile(rf"{_MONTH}\s*{_DAY}{_YEAR}", re.IGNORECASE),
+)
 _STOPS = (".", ",", ";", ":")
 
 
@@ -160,7 +164,7 @@ def cleaned(text: str) -> str:
     text = _TURNED_CLOSING.sub(")", _TURNED_OPENING.sub(r"\1(", _EXPONENT.sub("^", text.strip())))
     text = _OVER.sub(lambda found: rf"\{_FRACTIONS[found[2]]}{{{found[1]}}}{{{found[3]}}}", text)
     text = _PRIMES.sub(lambda found: found[1] or found[2], text).strip()
-    return _with_names(_with_domain(_without_final_stop(_without_outer_braces(text))))
+    return _with_domain(_without_final_stop(_without_outer_braces(text)))
 
 
 def _same_command(found: re.Match[str]) -> str:
@@ -177,8 +181,8 @@ def _with_domain(text: str) -> str:
     return text
 
 
-def _with_names(text: str) -> str:
-    """Labelled parts with their labels as names: "a = 3, b = 4"."""
+def with_names(text: str) -> str:
+    """Labelled parts of a cleaned answer with their labels as names: "a = 3, b = 4"."""
     found = list(_LABEL.finditer(text))
     letters = "abcdefgh"[: len(found)]
     names = [letters[int(label[1]) - 1 :][:1] if label[1].isdecimal() else label[1] for label in found]
@@ -206,16 +210,22 @@ def _without_final_stop(text: str) -> str:
     return text
 
 
-def comparable_text(text: str, words: bool) -> str:
-    """An answer for a comparison as a text, without text commands and final stops.
+def same_text(answer: str, gold: str, words: bool) -> bool:
+    """Whether two answers are the same text, as they stand or with the labels of their parts as names."""
+    texts = [cleaned(text) for text in (answer, gold)]
+    return any(len({_comparable(form(text), words) for text in texts}) == 1 for form in (str, with_names))
+
+
+def _comparable(text: str, words: bool) -> str:
+    """A cleaned answer for a comparison as a text, without text commands and final stops.
 
     Args:
         words: it is in words, so that case and spaces do not matter. Otherwise spaces between letters or digits do.
     """
-    bare = _TEXT.sub(r"\1", cleaned(text))
+    bare = _TEXT.sub(r"\1", text)
     bare = re.sub(r"(\\[a-zA-Z]+)\s+(?=[^a-zA-Z])", r"\1", bare)
-    if words:
-        bare = _DATE.sub(r"\g<day> \g<month>", bare).replace(",", "") if _DATE.search(bare) else bare
+    if (date := next((found for pattern in _DATES if (found := pattern.fullmatch(bare))), None)) is not None:
+        bare = "/".join(sorted(part for part in date.groups() if part))
     bare = re.sub(r"\s" if words else r"(?<!\w)\s|\s(?!\w)", "", bare)
     bare = _without_final_stop(re.sub(r"\{(.)\}", r"\1", bare))
     return bare.casefold() if words else bare

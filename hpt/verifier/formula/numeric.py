@@ -90,7 +90,10 @@ def _value(node: Node, point: Point) -> Value:
     rule = _RULES.get(node.head)
     if rule is None:
         raise Undefined(f"a {node.head} is no number")
-    value = rule(node.parts, point)
+    return _bounded(rule(node.parts, point))
+
+
+def _bounded(value: Value) -> Value:
     if isinstance(value, Fraction):
         if value.numerator.bit_length() > MAX_BITS or value.denominator.bit_length() > MAX_BITS:
             return _limited(as_float(value))
@@ -188,6 +191,7 @@ def _series(parts: Sequence[Any], point: Point) -> Value:
         point.given[index] = Fraction(number)
         each = _value(term, point)
         total = _total(total, each) if name == "sum" else _both(total, each, Fraction.__mul__, lambda a, b: a * b)
+        total = _bounded(total)
     point.given.pop(index, None)
     if outer is not None:
         point.given[index] = outer

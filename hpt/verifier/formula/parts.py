@@ -4,7 +4,6 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import partial, reduce
 from itertools import pairwise
 from typing import Any
 
@@ -171,18 +170,36 @@ def integral_of(node: Node) -> Node | None:
     return node.parts[0] if symbols and symbols <= _VARIABLES else None
 
 
-def has_unit_vectors(node: Node) -> bool:
-    """Whether an expression has two of i, j, k in it; one alone may be an imaginary unit or a parameter."""
-    return is_value(node) and sum(unit in node.walk() for unit in UNIT_VECTORS) > 1
+def terms_of_vector(node: Node) -> dict[Node, Node] | None:
+    """``3i`` and ``4j`` of ``3i + 4j`` by their unit vectors; None for another expression.
+
+    There are two terms at least: a letter alone may be an imaginary unit or a parameter.
+    """
+    found: dict[Node, Node] = {}
+    for term in _terms(node):
+        units = [unit for unit in UNIT_VECTORS if unit in term.walk()]
+        if len(units) != 1 or units[0] in found or not is_value(term):
+            return None
+        found[units[0]] = term
+    return found if len(found) > 1 else None
 
 
-def is_combination(node: Node, entries: Sequence[Node]) -> bool:
-    """Whether ``3i + 4j`` has these entries."""
-    terms = [Node("mul", *pair) for pair in zip(entries, UNIT_VECTORS, strict=False)]
+def _terms(node: Node) -> list[Node]:
+    if node.head == "add":
+        return [term for part in node.parts for term in _terms(part)]
+    return [Node("neg", term) for term in _terms(node.parts[0])] if node.head == "neg" else [node]
+
+
+def has_entries(terms: dict[Node, Node], entries: Sequence[Node]) -> bool:
+    """Whether a vector, given by its terms, has these entries."""
+    units = UNIT_VECTORS[: len(entries)]
     return (
-        1 < len(terms) == len(entries)
-        and all(map(is_value, entries))
-        and same_value(reduce(partial(Node, "add"), terms), node)
+        set(terms) <= set(units)
+        and len(units) == len(entries)
+        and all(
+            is_value(entry) and same_value(Node("mul", entry, unit), terms.get(unit, Node("num", Fraction(0))))
+            for entry, unit in zip(entries, units, strict=True)
+        )
     )
 
 

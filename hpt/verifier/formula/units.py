@@ -153,7 +153,8 @@ def unit_of(tokens: Sequence[Token]) -> tuple[Unit | None, int]:
     size, powers, nouns, used, sign = Fraction(1), dict[str, int](), [], 0, 1
     while True:
         joint = _text(tokens, used) if used else ""
-        found = _single(tokens, used + (joint in ("/", "per", *_JOINTS)), after_slash=joint == "/")
+        after_slash = joint == "/" and tokens[0].space
+        found = _single(tokens, used + (joint in ("/", "per", *_JOINTS)), after_slash)
         if found is None:
             break
         if used:
@@ -172,7 +173,10 @@ def unit_of(tokens: Sequence[Token]) -> tuple[Unit | None, int]:
 
 
 def _single(tokens: Sequence[Token], at: int, after_slash: bool = False) -> tuple[str, int, int] | None:
-    """(name, power, index behind it) of the unit or noun at an index; a letter is a unit after a slash: ``km/h``."""
+    """(name, power, index behind it) of the unit or noun at an index.
+
+    After a slash h and s may be letters: ``5 km/h``.
+    """
     power = 1
     if _text(tokens, at) in _POWERS:
         power, at = _POWERS[tokens[at].text], at + 1
@@ -187,9 +191,9 @@ def _single(tokens: Sequence[Token], at: int, after_slash: bool = False) -> tupl
         return None  # letters that are glued to a number
     elif token.kind == "word":
         name, at = name if name in _UNITS or len(name) < 3 else name.lower(), at + 1
-    elif after_slash and token.kind == "letter":
+    elif after_slash and name in ("h", "s"):
         at += 1
-    is_known = name in _UNITS and (token.run or token.kind == "word" or (after_slash and token.kind == "letter"))
+    is_known = name in _UNITS and (token.run or token.kind == "word" or (after_slash and name in ("h", "s")))
     if not is_known and not (token.kind == "word" and _is_noun(name)):
         return None
     if _text(tokens, at) == "^":
