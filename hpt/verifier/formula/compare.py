@@ -186,13 +186,14 @@ def _congruences(left: Node, right: Node) -> bool | None:
     if left.head != right.head or not same(left.parts[1], right.parts[1]):
         return False
     first, second = left.parts[0], right.parts[0]
-    if same(first, second):
-        return True
+    if first.head != "rel" or second.head != "rel":
+        return same(first, second)
+    if any(all(map(same, first.parts[1], sides)) for sides in (second.parts[1], second.parts[1][::-1])):
+        return first.parts[0] == second.parts[0]  # 2x = 6 is no x = 3 modulo 8
     if label_of(first) is None or label_of(first) != label_of(second) or first.has("dec") or second.has("dec"):
         return False
-    rest = Node("add", without_label(first), Node("neg", without_label(second)))
-    turns = Node("div", rest, left.parts[1])
-    return is_value(rest) and is_constant(turns) and same_value(turns, Node("fn", "floor", (turns,)))
+    turns = Node("div", Node("add", without_label(first), Node("neg", without_label(second))), left.parts[1])
+    return is_value(turns) and is_constant(turns) and same_value(turns, Node("fn", "floor", (turns,)))
 
 
 def _numerals(left: Node, right: Node) -> bool | None:

@@ -53,7 +53,7 @@ _OPENING = re.compile(r" *\{")
 _MAX_DIGITS = 4000
 MAX_TOKENS = 3000
 # Runs of small letters that are words although they are short.
-SHORT_WORDS = words("or and if no of to am pm by so not yes for all the are per odd few one two six ten")
+SHORT_WORDS = words("may or and if no of to am pm by so not yes for all the are per odd few one two six ten")
 
 
 def tokens(text: str, grouped: bool = True) -> list[Token]:

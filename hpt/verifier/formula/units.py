@@ -112,7 +112,8 @@ _BLOCKED = words(
     six seven eight nine ten eleven twelve twenty thirty forty fifty sixty seventy eighty ninety zero number numbers
     halves wrong incorrect false reciprocal inverse opposite googol myriad tens permille conjugate imaginary cubes
     binary delta epsilon rho sigma tau phi chi psi omega minimum maximum approx roughly circa ish exclusive inclusive
-    without several many multiple multiples factors prime primes
+    without several many multiple multiples factors prime primes january february march april may june july august
+    september october november december
     \u500d \u6216 \u548c \u5230 \u81f3 \u4ee5\u4e0a \u4ee5\u4e0b \u5de6\u53f3 \u591a \u534a \u4e0d"""
 )
 # Products as often as units: m times g. They are units after a number and a space only.
