@@ -175,7 +175,7 @@ class Atoms(Cursor, ABC):
                 degree = self.sum()
                 self.expect("]")
             return Node("fn", "root", (self.argument(), degree))
-        if name == "top":  # A^\\top
+        if name == "top":  # A^\top
             return Node("sym", "T")
         if name in ("sum", "prod"):
             return self.series(name)

@@ -72,15 +72,10 @@ def _one_form(node: Node) -> Node:
 # ---- rules: each answers for the pairs that are its business, and says None to others
 
 
-def _in_parts(*heads: str) -> Callable[[Node, Node], bool | None]:
-    """The rule for nodes that are equal if all their parts are."""
-
-    def rule(left: Node, right: Node) -> bool | None:
-        if left.head not in heads and right.head not in heads:
-            return None
-        return left.head == right.head and all(map(same, left.parts, right.parts))
-
-    return rule
+def _builders(left: Node, right: Node) -> bool | None:
+    if "builder" not in (left.head, right.head):
+        return None
+    return left.head == right.head and all(map(same, left.parts, right.parts))
 
 
 def _domains(left: Node, right: Node) -> bool | None:
@@ -346,5 +341,5 @@ def _tables(left: Node, right: Node) -> bool | None:
 
 _RULES: tuple[Callable[[Node, Node], bool | None], ...] = (
     _domains, _congruences, same_region, _lists, _ratios, _sets,
-    _in_parts("builder"), _numerals, _percents, _quantities, _relations, _integrals, _points, _tuples, _tables,
+    _builders, _numerals, _percents, _quantities, _relations, _integrals, _points, _tuples, _tables,
 )  # fmt: skip

@@ -129,9 +129,9 @@ _LABEL = re.compile(r"(?:^|[\s,;])\s*(?:\\text\s*\{\s*)?\(?([a-h1-8])\)\s*\}?\s*
 # ]0, 1[ is (0, 1): brackets that look away, at the ends and beside the signs of sets.
 _TURNED_OPENING = re.compile(r"(^|\\(?:cup|cap|setminus|in)(?![a-zA-Z])|[=,;]|\bor\b)\s*\]")
 _TURNED_CLOSING = re.compile(r"\[(?=\s*(?:$|[,;]|or\b|\\(?:cup|cap|setminus)(?![a-zA-Z])))")
-_OPERATORS, _RELATIONS = tuple("+-*/=^_"), re.compile(r"[=<>]|\\(?:le|ge|ne|in|approx|equiv)(?![a-zA-Z])")
+_OPERATORS = tuple("+-*/=^_")
 _MONTHS = "january february march april may june july august september october november december"
-_MONTH, _DAY, _YEAR = f"({_MONTHS.replace(' ', '|')})", r"(\d\d?)(?:st|nd|rd|th)?", r"(?:\s*,?\s*(\d{4}))?"
+_MONTH, _DAY, _YEAR = f"({_MONTHS.replace(' ', '|')})", r"(\d\d?)(?:st|nd|rd|th)?", r"(?:(?:\s*,\s*|\s+)(\d{4}))?"
 _DATES = (
     re.compile(rf"{_DAY}\s*(?:of\s+)?{_MONTH}{_YEAR}", re.IGNORECASE),
     re.compile(rf"{_MONTH}\s*{_DAY}{_YEAR}", re.IGNORECASE),
@@ -190,7 +190,7 @@ def with_names(text: str) -> str:
         return text
     ends = [*(label.start() for label in found[1:]), len(text)]
     values = [text[label.end() : end].strip(" ,;") for label, end in zip(found, ends, strict=True)]
-    if not all(values) or any(value.endswith(_OPERATORS) or _RELATIONS.search(value) for value in values):
+    if not all(values) or any(value.endswith(_OPERATORS) for value in values):
         return text
     return ", ".join(f"{name} = {value}" for name, value in sorted(zip(names, values, strict=True)))
 

@@ -192,9 +192,9 @@ def _single(tokens: Sequence[Token], at: int, after_slash: bool = False) -> tupl
         return None  # letters that are glued to a number
     elif token.kind == "word":
         name, at = name if name in _UNITS or len(name) < 3 else name.lower(), at + 1
-    elif after_slash and name in ("h", "s"):
-        at += 1
-    is_known = name in _UNITS and (token.run or token.kind == "word" or (after_slash and name in ("h", "s")))
+    is_letter = after_slash and token.kind == "letter" and name in ("h", "s")
+    at += is_letter
+    is_known = name in _UNITS and (token.run or token.kind == "word" or is_letter)
     if not is_known and not (token.kind == "word" and _is_noun(name)):
         return None
     if _text(tokens, at) == "^":

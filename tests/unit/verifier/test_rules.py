@@ -1,7 +1,8 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every rule has its case: without a row of one of the verifier's tables, a pair of the benchmark is judged wrongly."""
+"""Every rule has its case: without a row of a table or a pattern, a pair of the benchmark is judged wrongly."""
 
+import re
 from typing import NamedTuple
 
 import pytest
@@ -103,6 +104,12 @@ def case_of(pair):
     return Case(pair, verdict, " ".join((pair["response"], str(pair["gold"]), *map(notation.cleaned, answers))), used)
 
 
+@pytest.fixture(autouse=True)
+def nothing_read():
+    yield
+    forget()
+
+
 @pytest.fixture(scope="module")
 def cases():
     """The cases of all rows, the shortest first: most rows are seen there."""
@@ -143,8 +150,14 @@ def test_no_row_is_without_a_case(name, cases, monkeypatch):
                 forget()
             if all(score(case.pair) == case.verdict for case in about(name, rows, cases)):
                 unneeded.append(rows[0])
-    forget()
     assert unneeded == []
+
+
+@pytest.mark.parametrize("name", [name for name, value in vars(notation).items() if isinstance(value, re.Pattern)])
+def test_no_pattern_is_without_a_case(name, cases, monkeypatch):
+    monkeypatch.setattr(notation, name, re.compile("(?!)" + "()" * getattr(notation, name).groups))
+    forget()
+    assert any(score(case.pair) != case.verdict for case in cases)
 
 
 def test_each_word_that_changes_a_number_is_needed(monkeypatch):
