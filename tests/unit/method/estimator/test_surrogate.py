@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Surrogates and coefficients per token. (bs, T) rows by response tokens, V the vocabulary."""
 
+import itertools
 import math
 
 import pytest
@@ -12,6 +13,7 @@ from hpt.upge import ALGORITHMS, token_coefficient, token_stabilisation, token_s
 
 F64 = torch.float64
 BS, T, V = 5, 7, 11
+GARBAGE = (math.nan, math.inf, -math.inf, 1e30)
 DUAL_CLIPPED = ["ppo", "grpo", "dr_grpo", "max_rl"]
 CLIPPED = [*DUAL_CLIPPED, "gspo", "cispo", "psft", "rlsd"]
 PLAIN = ["sft", "reinforce", "luffy_offline", "srft_offline", "dft", "chord_phi", "raft", "topr"]
@@ -276,30 +278,28 @@ def test_every_entry_is_covered_and_zero_outside_the_mask(name, params):
 
 
 @pytest.mark.parametrize(("name", "params"), CASES, ids=str)
-@pytest.mark.parametrize("garbage", [math.nan, math.inf, -math.inf, 1e30])
-@pytest.mark.parametrize("places", [(0, 1, 2, 3), (0,), (1,), (2,), (3,)])
-def test_garbage_outside_the_mask_reaches_neither_value_nor_gradient(name, params, garbage, places):
+def test_garbage_outside_the_mask_reaches_neither_value_nor_gradient(name, params):
     """Each input alone, too: a NaN in one of them can hide what another would do. 3: what the entry reads besides."""
     sample = Sample(2)
     clean = sample.log_prob.detach().requires_grad_()
     rest, others = (sample.old_log_prob, sample.advantages), sample.read_by(name)
     expected = token_surrogate(name, clean, *rest, sample.mask, **params, **others)
     expected.sum().backward()
+    coefficient = token_coefficient(name, *sample.inputs, **params, **others)
 
-    dirty = [x.detach().clone() for x in (clean, *rest)]
-    strange = {key: values.clone() for key, values in others.items()}
-    for place in places:
-        for values in strange.values() if place == 3 else [dirty[place]]:
-            values[~sample.mask] = garbage
-    dirty[0].requires_grad_()
-    values = token_surrogate(name, *dirty, sample.mask, **params, **strange)
-    values.sum().backward()
-    assert torch.equal(values, expected)
-    assert torch.equal(dirty[0].grad, clean.grad)
-    assert torch.equal(
-        token_coefficient(name, *dirty, sample.mask, **params, **strange),
-        token_coefficient(name, *sample.inputs, **params, **others),
-    )
+    for garbage, places in itertools.product(GARBAGE, [(0, 1, 2, 3), (0,), (1,), (2,), (3,)]):
+        dirty = [x.detach().clone() for x in (clean, *rest)]
+        strange = {key: values.clone() for key, values in others.items()}
+        for place in places:
+            for values in strange.values() if place == 3 else [dirty[place]]:
+                values[~sample.mask] = garbage
+        dirty[0].requires_grad_()
+        values = token_surrogate(name, *dirty, sample.mask, **params, **strange)
+        values.sum().backward()
+        assert torch.equal(values, expected), (garbage, places)
+        assert torch.equal(dirty[0].grad, clean.grad), (garbage, places)
+        found = token_coefficient(name, *dirty, sample.mask, **params, **strange)
+        assert torch.equal(found, coefficient), (garbage, places)
 
 
 @pytest.mark.parametrize("kind", [torch.bool, torch.int64, torch.float32])
@@ -311,23 +311,17 @@ def test_the_mask_may_be_of_any_type(kind):
 
 @pytest.mark.parametrize(("name", "params"), CASES, ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-@pytest.mark.parametrize("log_prob", [-50.0, -1e-3])
-@pytest.mark.parametrize("old_log_prob", [-50.0, -25.0, -1e-3])
-@pytest.mark.parametrize("advantage", [1.0, -1.0])
-def test_improbable_tokens_and_large_ratios_stay_finite(name, params, dtype, log_prob, old_log_prob, advantage):
-    x = torch.full((1, 1), log_prob, dtype=dtype, requires_grad=True)
-    inputs = (
-        x,
-        torch.full((1, 1), old_log_prob, dtype=dtype),
-        torch.full((1, 1), advantage, dtype=dtype),
-        torch.ones(1, 1, dtype=torch.bool),
-    )
-    params = params | others_of(name, -20.0, dtype)
+def test_improbable_tokens_and_large_ratios_stay_finite(name, params, dtype):
+    """Each row has one token: all combinations of both log-probabilities and the advantage's sign."""
+    rows = itertools.product([-50.0, -1e-3], [-50.0, -25.0, -1e-3], [1.0, -1.0])
+    log_prob, old_log_prob, advantage = torch.tensor(list(rows), dtype=dtype).T.unsqueeze(-1).contiguous()
+    inputs = (log_prob.requires_grad_(), old_log_prob, advantage, torch.ones(12, 1, dtype=torch.bool))
+    params = params | {key: each.expand(12, 1) for key, each in others_of(name, -20.0, dtype).items()}
     surrogate = token_surrogate(name, *inputs, **params)
     surrogate.sum().backward()
     assert surrogate.dtype == dtype
-    for value in (surrogate, x.grad, token_coefficient(name, *inputs, **params)):
-        assert torch.isfinite(value).all()
+    for values in (surrogate, log_prob.grad, token_coefficient(name, *inputs, **params)):
+        assert torch.isfinite(values).all(), values
 
 
 @pytest.mark.parametrize(("name", "params"), CASES, ids=str)
