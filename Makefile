@@ -27,7 +27,7 @@ help:
 	echo "make report       tables, figures and pages of the committed studies (ARGS='--out runs/study': of your own)"
 	echo "make check-run    what can be known before a GPU hour, as a table (SCRIPT=examples/run_....sh, ARGS='overrides')"
 	echo "make test         all tests"
-	echo "make test-fast    the tests that do not start Ray or vLLM"
+	echo "make test-fast    tests of one part each, without Ray, for the everyday loop (minutes)"
 	echo "make test-gpu     the tests that need one CUDA device, in the active environment (with pytest and pytest-timeout)"
 	echo "make lint         ruff, mypy, the contracts of the layers, licence headers, words and shellcheck"
 	echo "make docs         build the documentation as a site in build/docs"
@@ -94,7 +94,7 @@ check-run:
 
 # There is one process more than cores, because many tests wait for time limits. A training with its Ray works in one
 # process at a time for most of its start, so that two at once end sooner than one after the other.
-FAST := -m "not ray" -n 3 --dist loadfile --no-loadscope-reorder
+WITHOUT_RAY := -n 3 --dist loadfile --no-loadscope-reorder
 WITH_RAY := -m ray -n 2 --dist loadfile --no-loadscope-reorder
 
 # The tests with Ray run only if the others pass. Status 5 means that ARGS selected no test;
@@ -102,13 +102,13 @@ WITH_RAY := -m ray -n 2 --dist loadfile --no-loadscope-reorder
 test: install
 	$(ENTER)
 	status=0
-	.venv/bin/python -m pytest tests $(FAST) $(ARGS) || status=$$?
+	.venv/bin/python -m pytest tests -m "not ray" $(WITHOUT_RAY) $(ARGS) || status=$$?
 	if [[ $$status != 0 && $$status != 5 ]]; then exit $$status; fi
 	.venv/bin/python -m pytest tests $(WITH_RAY) $(ARGS) || { with_ray=$$?; [[ $$with_ray == 5 && $$status == 0 ]] || exit $$with_ray; }
 
 test-fast: install
 	$(ENTER)
-	.venv/bin/python -m pytest tests $(FAST) $(ARGS)
+	.venv/bin/python -m pytest tests -m "not ray and not slow" $(WITHOUT_RAY) $(ARGS)
 
 # As check-run, it runs in the environment that is active: the torch in .venv is built without CUDA.
 test-gpu:

@@ -21,6 +21,8 @@ from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_mod
 from tests.helpers.checkpoints import IM_END, IM_START, write_model
 from tests.helpers.hub import COMMIT
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 SOLUTION = "<think>\nhm\n</think>\n\n\\boxed{2}"
 OPENR1, COMPLEMENT, BENCHMARKS = (("data", "prepare", name) for name in ("openr1", "openr1-complement", "benchmarks"))

@@ -17,7 +17,7 @@ from recipe.hpt.configs import compose
 from tests.unit.docs.pages import PAGES, ROOT, anchors, blocks, commands, links, name, prose
 from tests.unit.verl_ext.test_seams import PACKAGE, imports
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 ids = {"ids": [name(page) for page in PAGES]}
 FOLDERS = r"(?:hpt|recipe|examples|docs|tests|benchmarks|requirements)/"
 PATH = re.compile(rf"(?<![\w./$-]){FOLDERS}[\w./*{{}},+-]*[\w*}}/]")

@@ -36,6 +36,8 @@ from tests.unit.examples.published import (
     settings_of,
 )
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples"
 MAP = EXAMPLES / "run_map_qwen2.5_math_1.5b.sh"

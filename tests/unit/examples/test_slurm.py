@@ -9,6 +9,8 @@ import pytest
 
 from tests.helpers.slurm import Slurm
 
+pytestmark = pytest.mark.slow
+
 # A stand-in for the interpreter that knows the commands of Ray and of hpt.verl_ext.ray_cluster only.
 PYTHON = """#!/usr/bin/env bash
 words="$*"

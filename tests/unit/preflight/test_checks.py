@@ -34,6 +34,8 @@ from hpt.verl_ext.dataset import HybridDataset
 from hpt.verl_ext.validation import CHECKS
 from tests.helpers.checkpoints import write_checkpoint
 
+pytestmark = pytest.mark.slow
+
 GIB = 1 << 30
 PASS, WARN, FAIL, NOT_CHECKED = Status
 H100 = environment.Gpu("NVIDIA H100 80GB HBM3", 80 * GIB, 79 * GIB, "580.65.06")

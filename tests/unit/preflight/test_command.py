@@ -8,8 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from hpt.common.digests import model_parts
 from hpt.preflight.run_record import FORMAT_VERSION
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 

@@ -14,6 +14,8 @@ from hpt.preflight import command, engine_checks, environment
 from hpt.preflight.table import Context, Status, run_steps
 from tests.helpers.models import SPECIAL, instruct_model
 
+pytestmark = pytest.mark.slow
+
 BUCKET = "actor_rollout_ref__rollout__checkpoint_engine__update_weights_bucket_megabytes"
 EMBEDDING = (50_000, 64)  # 12.2 MiB in float32
 LENGTHS = {"data__max_prompt_length": 64, "data__max_response_length": 64}

@@ -12,6 +12,8 @@ from hpt.common.errors import HPTError
 from hpt.preflight import command, environment
 from hpt.preflight.table import Status
 
+pytestmark = pytest.mark.slow
+
 ACTOR, ROLLOUT, MODEL = (f"actor_rollout_ref__{name}__" for name in ("actor", "rollout", "model"))
 
 # What is set -> what the message says: what it got, and what to do.

@@ -17,6 +17,8 @@ from hpt.preflight import command, environment
 from hpt.preflight.table import Context, Status, require_steps, run_steps
 from tests.helpers.checkpoints import ENDOFTEXT, IM_END, IM_START, write_model
 
+pytestmark = pytest.mark.slow
+
 PASS, WARN, FAIL, NOT_CHECKED = Status
 CHATML = TEMPLATES["chatml"]
 THINKING = CHATML.replace("assistant\\n'", "assistant\\n<think>\\n'")

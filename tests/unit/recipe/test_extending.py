@@ -31,6 +31,8 @@ from recipe.hpt.reproduction.task.questions import write_task
 from tests.helpers.settings import prepare
 from tests.unit.evaluation.helpers import row, write
 
+pytestmark = pytest.mark.slow
+
 PAGE = (ROOT / "docs" / "guides" / "extending.md").read_text()
 MODULES = dict(re.findall(r"^`(\w+)\.py`:.*?```python\n(.*?)```", PAGE, re.M | re.S))
 COMMANDS = [

@@ -14,6 +14,8 @@ from recipe.hpt.reproduction.task.model import BaseModelSettings, build_model, b
 from recipe.hpt.reproduction.task.questions import write_task
 from tests.helpers.checkpoints import write_checkpoint
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):

@@ -8,6 +8,8 @@ import pytest
 
 from recipe.hpt import quickstart
 
+pytestmark = pytest.mark.slow
+
 ACCURACY = {f"val-core/builtin/level_{level}/acc/mean@1": 0.5 for level in range(1, 8)}
 
 

@@ -12,6 +12,8 @@ from recipe.hpt.reproduction.study import packed, pages, state
 from recipe.hpt.reproduction.study.command import main
 from recipe.hpt.reproduction.study.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 RESULTS = Path(__file__).parents[3] / "recipe" / "hpt" / "results"
 COMMITTED, MAP = RESULTS / "study", RESULTS / "map"
 MADE = ("report.html", "results.md", "curves.csv", "curves.png")

@@ -13,6 +13,8 @@ from hpt.verifier import Verdict, extract_answer, normalize_gold
 from hpt.verifier.judge import examine, gold_kind, judge, readings
 from hpt.verifier.mutate import mutations
 
+pytestmark = pytest.mark.slow
+
 PAIRS = read_pairs()
 # Refused although they are right, each with the reason.
 KNOWN = {

@@ -17,6 +17,8 @@ import pytest
 import hpt.verifier
 from hpt.verifier import Verdict, VerifierPool
 
+pytestmark = pytest.mark.slow
+
 psutil = pytest.importorskip("psutil", reason="psutil comes with the CPU stack")
 
 TIMEOUT_S = 1.5

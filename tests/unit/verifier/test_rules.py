@@ -12,6 +12,8 @@ from hpt.verifier import Verdict, extract_answer, normalize_gold
 from hpt.verifier import judge as judging
 from hpt.verifier.formula import atoms, compare, expressions, functions, grammar, notation, numeric, tokens, units
 
+pytestmark = pytest.mark.slow
+
 MODULES = (atoms, compare, expressions, functions, grammar, notation, numeric, tokens, units)
 PAIRS = [pair for pair in read_pairs() if pair["verifier"] == "math"]
 FULL_WIDTH = [chr(code) for code in range(0xFF01, 0xFF5F)]

@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 import torch
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 800  # for all cases; about 40 where the machine is idle
 IDS = torch.tensor([[1, 5, 3, 7, 2, 9], [4, 4, 8, 1, 6, 11]])
 

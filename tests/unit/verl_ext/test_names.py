@@ -11,6 +11,8 @@ from hpt.method.config import HPTConfig
 from hpt.verl_ext import names
 from recipe.hpt.configs import compose
 
+pytestmark = pytest.mark.slow
+
 ACTOR = "actor_rollout_ref.actor"
 
 

@@ -13,6 +13,8 @@ import torch
 from tests.helpers.worker_runs import distance, run_ranks
 from tests.helpers.worker_scenarios import SETUPS, Group, Scenario, make_model, make_step, padding, replace
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 800
 ALONE = SETUPS["packed"]
 SHARED = replace(ALONE, sequence_ranks=2)

@@ -24,6 +24,8 @@ from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_mod
 from recipe.hpt.reproduction.task.questions import write_task
 from tests.helpers.settings import prepare
 
+pytestmark = pytest.mark.slow
+
 CONFIG_DIR = Path(__file__).parents[3] / "recipe" / "hpt" / "config"
 PRIMARY = training_names()
 ACTOR = "actor_rollout_ref.actor"

@@ -18,6 +18,8 @@ from hpt.method.proof.witnesses import PUBLISHED_LOSSES, group_advantage
 from hpt.upge import ALGORITHMS, token_coefficient, token_surrogate
 from hpt.verl_ext.witnesses import VERL_WITNESS
 
+pytestmark = pytest.mark.slow
+
 F64 = torch.float64
 CASES = [(name, params) for name in ALGORITHMS for params in settings(name)]
 thorough = profile(max_examples=30, deadline=None, derandomize=True)

@@ -24,6 +24,8 @@ from recipe.hpt.reproduction.diagnose.variants import applicable, choose
 from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
 from recipe.hpt.reproduction.task.questions import write_task
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--questions", "2", "--rollouts", "6", "--group", "2", "--reference-rollouts", "6"]
 
 

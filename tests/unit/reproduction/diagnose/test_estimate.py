@@ -20,6 +20,8 @@ from recipe.hpt.reproduction.diagnose import (
 from recipe.hpt.reproduction.diagnose.gradients import layout_of, response_log_probs, trainable
 from recipe.hpt.reproduction.diagnose.variants import PI_THETA
 
+pytestmark = pytest.mark.slow
+
 F64 = torch.float64
 VOCABULARY, L_MAX, N = 4, 2, 4
 PROMPTS = ([1, 2], [3, 0, 2])

@@ -18,6 +18,8 @@ from recipe.hpt.reproduction.report.__main__ import main
 from recipe.hpt.reproduction.report.series import run_of
 from tests.unit.reproduction.report.folders import evaluation, metrics, questions, runs_file
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[4]
 
 

@@ -12,6 +12,8 @@ import torch
 
 from hpt.verl_ext.cpu.platform import log_probs_of_labels
 
+pytestmark = pytest.mark.slow
+
 # verl reports a plug-in that fails to load at DEBUG only, so the test looks at what the plug-in leaves behind.
 CHOSEN = """
 import importlib.metadata, os, sys

@@ -15,7 +15,10 @@ import pytest
 
 from hpt.verl_ext.cpu.forkserver import serving
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="passes descriptors by /proc and waits by pidfd")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="passes descriptors by /proc and waits by pidfd"),
+]
 PRELOADED = "fractions"  # a module that neither an interpreter nor this package imports by itself
 
 
