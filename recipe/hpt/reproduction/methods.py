@@ -117,6 +117,18 @@ STAGES: dict[str, Stage] = {
     "relift": Stage("relift", {"++hpt.params.sft_data_size": 16}, weight=SFT_COEF),
     "self_distill": Stage("self_distill", weight=SFT_COEF),
     "prefix_rft": Stage("prefix_rft", {"++hpt.params.decay_steps": lambda batches: batches}),
+    "superrl": Stage("superrl", weight=SFT_COEF),
+    "mix": Stage("mix", weight=Weight("++hpt.params.mu", 0.1, largest=1.0)),
+    "sasr": Stage("sasr", {"++hpt.params.warmup_steps": lambda batches: max(1, batches // 4)}, covered=True),
+    "rl_plus": Stage("rl_plus", covered=True, weight=Weight("hpt.off_coef", 1.0)),
+    "uft": Stage(
+        "uft",
+        {"++hpt.params.hint_steps": lambda batches: batches},
+        weight=Weight("++hpt.params.sft_loss_coef", 0.001),
+    ),
+    "trapo": Stage("trapo", {"++hpt.params.sizes": "[1,1,1,1]"}, weight=SFT_COEF),
+    "bread": Stage("bread"),
+    "ghpo": Stage("ghpo"),
     "sft_flops": Stage("sft", generates=False, covered=True, length=EQUAL_FLOPS),
     "sft_mean_of_means": Stage("sft", MEAN_OF_MEANS, generates=False, covered=True, swept_as="sft"),
     "sft_dropped": Stage("sft", DROPPED, generates=False, covered=True, swept_as="sft"),
@@ -132,12 +144,13 @@ class Method:
         label: its name in reports.
         stages: names of ``STAGES``, in their order; none: the base model as it is.
         group: "compared" (in Table 2 of arXiv 2509.04419), "ablation" (of HPT, Tables 5 and 6), "further" (not in the
-            paper) or "faulty" (SFT with the faults of arXiv 2604.23747).
+            paper), "listed" (as further, for the leaderboards of a map alone) or "faulty" (SFT with the faults of arXiv
+            2604.23747).
     """
 
     label: str
     stages: tuple[str, ...]
-    group: Literal["compared", "ablation", "further", "faulty"] = "compared"
+    group: Literal["compared", "ablation", "further", "listed", "faulty"] = "compared"
 
     @property
     def reads_demonstrations(self) -> bool:
@@ -168,20 +181,31 @@ METHODS: dict[str, Method] = {
     "prefix_rft": Method("Prefix-RFT", ("prefix_rft",), "further"),
     "sft_flops": Method("SFT, 2.5 x batches", ("sft_flops",), "further"),
     "sft_grpo_flops": Method("SFT, 2.5 x batches -> GRPO", ("sft_flops", "grpo"), "further"),
+    "superrl": Method("SuperRL", ("superrl",), "listed"),
+    "mix": Method("MIX", ("mix",), "listed"),
+    "sasr": Method("SASR", ("sasr",), "listed"),
+    "rl_plus": Method("RL-PLUS", ("rl_plus",), "listed"),
+    "uft": Method("UFT", ("uft",), "listed"),
+    "trapo": Method("TRAPO", ("trapo",), "listed"),
+    "bread": Method("BREAD", ("bread",), "listed"),
+    "ghpo": Method("GHPO", ("ghpo",), "listed"),
     "sft_mean_of_means": Method("SFT, mean of means", ("sft_mean_of_means",), "faulty"),
     "sft_dropped": Method("SFT, micro-batches dropped", ("sft_dropped",), "faulty"),
     "sft_both_faults": Method("SFT, both faults", ("sft_both_faults",), "faulty"),
     "sft_grpo_both_faults": Method("SFT with both faults -> GRPO", ("sft_both_faults", "grpo"), "faulty"),
 }
 BASE = "base"
-COMPARED, ABLATIONS, FURTHER, FAULTY = (
+COMPARED, ABLATIONS, FURTHER, LISTED, FAULTY = (
     tuple(name for name, method in METHODS.items() if method.group == group)
-    for group in ("compared", "ablation", "further", "faulty")
+    for group in ("compared", "ablation", "further", "listed", "faulty")
 )
 MAPPED = (*COMPARED, "hpt_gamma_1_4", *FURTHER)
 """The methods of a map."""
 EVERYWHERE = (BASE, "sft", "grpo", "sft_grpo", "hpt")
 """Those that a map runs in all its cells before it runs the others there."""
+LEADERBOARD = ("off_on", "mix_on", *LISTED)
+"""The strategies that a map leaves to its leaderboards. ``curriculum`` would be HPT there, as a map asks each question
+once; ``soft`` is HPT with schedules of one's own; ``scaf_grpo`` needs hints, which the built-in task does not have."""
 
 
 def swept_as(stage: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from rich.table import Table
 
 from recipe.hpt.reproduction.cells import demonstrations_of
-from recipe.hpt.reproduction.methods import BASE, METHODS
+from recipe.hpt.reproduction.methods import BASE, LEADERBOARD, METHODS
 from recipe.hpt.reproduction.paper.sft_then_rl import training_flops
 from recipe.hpt.reproduction.report.statistics import Difference, Value, difference_of, value_of
 from recipe.hpt.reproduction.report.study import Outcome, groups_of, mean_over
@@ -81,6 +81,10 @@ class CellMap:
                 if cell == self.cells[0] or any(self.of(one, cell) != MISSING for one in reading)
             ),
         )
+
+    def mapped(self) -> "CellMap":
+        """The map without the methods that have no run outside the leaderboards."""
+        return replace(self, methods=tuple(method for method in self.methods if method not in LEADERBOARD))
 
     def not_begun(self) -> list[str]:
         """A sentence on the methods and cells that have nothing to show yet; none if there are none."""

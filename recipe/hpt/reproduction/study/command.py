@@ -4,7 +4,7 @@
 
     python -m recipe.hpt.reproduction.study [--full] [--only METHODS] [--seeds S,S] [--steps N] [--sweep-lrs LR,LR]
                                             [--samples N] [--out DIR] [overrides]
-    python -m recipe.hpt.reproduction.study --map [--only METHODS] [--at-once N] [--out DIR]
+    python -m recipe.hpt.reproduction.study --map [--only METHODS] [--leaderboard] [--at-once N] [--out DIR]
     python -m recipe.hpt.reproduction.study --dry-run | --report | --copy-to DIR [--out DIR]
 
 Interrupt it whenever you like: the same command goes on where it was. In this package, :mod:`.methods` has the methods,
@@ -24,7 +24,7 @@ from recipe.hpt.configs import compose
 from recipe.hpt.launch import ROOT, StillRunning, run_process, run_training, steps_until_end, wait_for_earlier
 from recipe.hpt.reproduction.cells import cell_of, map_cells
 from recipe.hpt.reproduction.errors import StudyError
-from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED, MAPPED, METHODS, check_methods
+from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED, LEADERBOARD, MAPPED, METHODS, check_methods
 from recipe.hpt.reproduction.report.files import PAGE
 from recipe.hpt.reproduction.study import data, outputs, packed, pages, plan, state
 from recipe.hpt.reproduction.study.runner import Evaluate, Launch, Study
@@ -98,6 +98,11 @@ def _parser() -> argparse.ArgumentParser:
         help="compare the methods over wrong, scarce and unlike demonstrations; a study of its own in "
         f"{MAP_OUT.relative_to(ROOT)}",
     )
+    parser.add_argument(
+        "--leaderboard",
+        action="store_true",
+        help=f"with a map: the other strategies, too ({', '.join(LEADERBOARD)}), in the cells that are evaluated",
+    )
     parser.add_argument("--at-once", type=int, default=1, metavar="N", help="trainings that run at the same time (1)")
     parser.add_argument(
         "--seeds",
@@ -163,6 +168,18 @@ def _arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, dic
     if overrides:
         named["overrides"] = (*named.get("overrides", ()), *overrides)
     return options, named
+
+
+def _methods_of(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
+    """The methods of a launch that names none.
+
+    Raises:
+        StudyError: --leaderboard for a study of one cell.
+    """
+    if options.leaderboard and not settings.is_map:
+        raise StudyError("got --leaderboard without a map; expected --map, or --out with the folder of one")
+    first = MAPPED if settings.is_map else COMPARED
+    return check_methods((*first, *ABLATIONS * options.full, *LEADERBOARD * options.leaderboard))
 
 
 def budget_of(settings: Settings) -> Budget:
@@ -233,7 +250,7 @@ def main(
 
     try:
         settings = state.settings_for(options.out, named)
-        methods = options.only or check_methods((*(MAPPED if settings.is_map else COMPARED), *ABLATIONS * options.full))
+        methods = options.only or _methods_of(settings, options)
         plan.check_overrides(settings, methods)
         study = Study(
             out=options.out,

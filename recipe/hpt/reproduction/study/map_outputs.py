@@ -39,17 +39,17 @@ def map_of(study: Study, results: Sequence[Mapping[str, Any]]) -> CellMap:
 
 def tables_of(study: Study, found: CellMap) -> dict[str, Table]:
     """Title -> table."""
-    cells = found.cells
+    cells, mapped = found.cells, found.mapped()
     tables = {
-        f"Accuracy on {what}, mean ± standard error over seeds": cell_map.accuracy_by_cell(found, cells, name)
+        f"Accuracy on {what}, mean ± standard error over seeds": cell_map.accuracy_by_cell(mapped, cells, name)
         for name, what in cell_map.QUANTITIES.items()
     }
     title = "The best method that mixes against the best that does not, of those that have finished; levels 1 to 6"
-    tables[title] = cell_map.verdicts(found, cells)
-    for method in found.methods:
+    tables[title] = cell_map.verdicts(mapped, cells)
+    for method in mapped.methods:
         if METHODS[method].mixes:
             title = f"{METHODS[method].label}: paired differences on levels 1 to 6, 95 % intervals"
-            tables[title] = cell_map.differences(found, method, cells)
+            tables[title] = cell_map.differences(mapped, method, cells)
     passes = _passes(study)
     for cell in (each for each in study.settings.evaluated if each in cells):
         title = f"Every method where demonstrations are {title_of(cell)}"
@@ -59,7 +59,8 @@ def tables_of(study: Study, found: CellMap) -> dict[str, Table]:
 
 def write_map(found: CellMap, to: Path) -> list[str]:
     """Write the figures and their data; returns a line per figure."""
-    return write_figures([cell_figures.heat_map(found), cell_figures.lines(found)], to)
+    mapped = found.mapped()
+    return write_figures([cell_figures.heat_map(mapped), cell_figures.lines(mapped)], to)
 
 
 def _passes(study: Study) -> dict[tuple[str, str, int], dict[int, float]]:

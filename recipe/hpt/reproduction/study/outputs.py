@@ -93,7 +93,7 @@ def described(study: Study) -> str:
     settings, budget, left, lines = study.settings, study.budget, 0.0, []
     for job in study.jobs:
         status, seconds = _status(study, job)
-        left += seconds
+        left += seconds / timing.gain(study.at_once)
         lines.append(
             f"{job.name:<26}{_rate(settings, job):<14}{job.steps:>6}{job.steps * budget.questions:>10}"
             f"{budget.optimizer_steps(job.steps):>11}{seconds / 60:>9.1f}  {status}"

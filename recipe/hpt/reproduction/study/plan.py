@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from recipe.hpt.reproduction.cells import named
 from recipe.hpt.reproduction.errors import StudyError
-from recipe.hpt.reproduction.methods import ABLATIONS, EVERYWHERE, METHODS, STAGES, swept_as
+from recipe.hpt.reproduction.methods import ABLATIONS, EVERYWHERE, LEADERBOARD, METHODS, STAGES, swept_as
 from recipe.hpt.reproduction.study.settings import Settings, key_of
 from recipe.hpt.reproduction.sweep import SWEEP_SEED, Tried, best_of, extended
 
@@ -155,9 +155,8 @@ def sweep_of(settings: Settings, stage: str, scores: Mapping[Tried, float]) -> l
 def final_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
     """The final runs: all methods on one seed, then the next seed, then the next cell, and so on; the ablations last.
 
-    So an unfinished study compares like with like. A map has all methods in the cells that are evaluated first, then
-    those of ``EVERYWHERE`` in the other cells, and the rest at the end. A method that reads no demonstration has its
-    runs in the first cell only.
+    So an unfinished study compares like with like. A method that reads no demonstration has its runs in the first cell
+    only, and those of ``LEADERBOARD`` in the cells that are evaluated.
     """
     groups = [[name for name in methods if (name in ABLATIONS) is is_ablation] for is_ablation in (False, True)]
     jobs = [
@@ -167,13 +166,22 @@ def final_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
         for seed in settings.seeds
         for name in group
         if cell == settings.cells[0] or METHODS[name].reads_demonstrations
+        if cell in settings.evaluated or not (settings.is_map and name in LEADERBOARD)
         for job in stages_of(settings, name, seed, cell)
     ]
+    return sorted(jobs, key=lambda job: _turn(job, settings))
 
-    def turn(job: Job) -> int:
-        return 0 if job.cell in settings.evaluated else 1 if job.method in EVERYWHERE else 2
 
-    return sorted(jobs, key=turn)
+def _turn(job: Job, settings: Settings) -> int:
+    """A map has its methods in the cells that are evaluated first, then those of ``EVERYWHERE`` in the others, then
+    those of ``LEADERBOARD``, and the rest at the end."""
+    if not settings.is_map:
+        return 0
+    if job.method in LEADERBOARD:
+        return 2
+    if job.kind == "sweep" or job.cell in settings.evaluated:
+        return 0
+    return 1 if job.method in EVERYWHERE else 3
 
 
 def stages_of(settings: Settings, method: str, seed: int, cell: str = "") -> list[Job]:
@@ -189,8 +197,9 @@ def stages_of(settings: Settings, method: str, seed: int, cell: str = "") -> lis
 
 
 def all_jobs(settings: Settings, methods: Sequence[str], scores: Scores = MappingProxyType({})) -> list[Job]:
-    """The sweeps, then the final runs."""
-    return sweep_jobs(settings, methods, scores) + final_jobs(settings, methods)
+    """The sweeps, then the final runs; a map has the sweeps of its leaderboards' methods after its other methods."""
+    jobs = sweep_jobs(settings, methods, scores) + final_jobs(settings, methods)
+    return sorted(jobs, key=lambda job: _turn(job, settings))
 
 
 @dataclass(frozen=True)

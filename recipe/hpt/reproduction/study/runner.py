@@ -96,21 +96,26 @@ class Study:
         return choose(scores, plan.sweep_of(self.settings, swept_as(stage), scores))
 
     def run(self) -> None:
-        """Do every run that is not finished; after a failure, note it and go on with the next run."""
+        """Do every run that is not finished, those that are evaluated first; after a failure, note it and go on."""
+        done: set[str] = set()
         with tqdm(desc="runs", unit="run", disable=None, position=0) as bar:
-            self._train_all(bar)
+            if self.evaluations:
+                self._train_all(bar, done, lambda job: job.kind == "sweep" or job.cell in self.settings.evaluated)
             for evaluation in self.evaluations:
                 self._attempt_evaluation(evaluation)
-                bar.update(1)
+                done.add(f"evaluation of {evaluation.name}")
+                self._count(bar, done)
+            self._train_all(bar, done, lambda job: True)
+        self.waiting |= {job.name: reason for job in self.jobs if (reason := self._blocked(job))}
 
-    def _train_all(self, bar: tqdm) -> None:
+    def _train_all(self, bar: tqdm, checked: set[str], wanted: Callable[[Job], bool]) -> None:
+        """Do the wanted runs, and add the names of those that were tried or found finished to ``checked``."""
         running: dict[Future[None], Job] = {}
         with ThreadPoolExecutor(self.at_once, thread_name_prefix="run") as pool:
             try:
-                checked: set[str] = set()
                 while True:
-                    self._count(bar, running, checked)
-                    while len(running) < self.at_once and (job := self._next(checked)):
+                    self._count(bar, checked, len(running))
+                    while len(running) < self.at_once and (job := self._next(checked, wanted)):
                         running[self._begun(pool, job)] = job
                     if not running:
                         break
@@ -119,17 +124,16 @@ class Study:
             except BaseException:
                 self._interrupted.set()  # The threads end their processes; leaving the pool waits for them.
                 raise
-        self.waiting = {job.name: reason for job in self.jobs if (reason := self._blocked(job))}
 
-    def _count(self, bar: tqdm, running: Mapping[Future[None], Job], checked: set[str]) -> None:
+    def _count(self, bar: tqdm, done: set[str], running: int = 0) -> None:
         bar.total = len(self.jobs) + len(self.evaluations)
-        bar.n = len(checked) - len(running)
+        bar.n = len(done) - running
         bar.refresh()
 
-    def _next(self, checked: set[str]) -> Job | None:
-        """The first run that is neither finished nor tried, and not blocked; checks the finished ones on the way."""
+    def _next(self, checked: set[str], wanted: Callable[[Job], bool]) -> Job | None:
+        """The first wanted run that is neither finished nor tried, and not blocked; checks finished ones on the way."""
         for job in self.jobs:
-            if job.name in checked or self._blocked(job):
+            if job.name in checked or not wanted(job) or self._blocked(job):
                 continue
             result = state.result_of(self.out, job)
             checked.add(job.name)

@@ -19,6 +19,11 @@ SAMPLES_PER_SECOND = 300.0
 """Samples that an evaluation generates and verifies."""
 
 
+def gain(at_once: int) -> float:
+    """How much sooner trainings end on 2 cores where several run at once (docs/results/study.md)."""
+    return 1.4 if at_once > 1 else 1.0
+
+
 def seconds_of(job: Job, settings: Settings) -> float:
     """The expected time of a run, without the training of its base model."""
     if job.stage_name is None:

@@ -6,6 +6,7 @@ import functools
 import json
 import shutil
 import time
+from collections import Counter
 
 import pytest
 
@@ -15,6 +16,8 @@ from recipe.hpt.reproduction.study import command as study
 from recipe.hpt.reproduction.study import data, plan, state
 from tests.helpers.checkpoints import write_checkpoint
 from tests.unit.reproduction.report import folders
+
+pytestmark = pytest.mark.slow
 
 # The rate at which each method does best here; GRPO ties at the two smaller ones.
 BEST = {"sft_only": 1e-3, "rl_only": 1e-4, "switch": 1e-2}
@@ -188,6 +191,16 @@ def test_a_whole_map(small_map, trainings, evaluations, tmp_path, capsys):
     started = len(trainings.names)
     assert small_map() == 0
     assert len(trainings.names) == started
+
+
+def test_the_cells_that_are_evaluated_come_first_and_a_failure_is_not_tried_twice(small_map, trainings, evaluations):
+    trainings.fail = {f"hpt-{LABEL}-seed1"}
+    evaluations.started = trainings.started  # one list for both
+    assert small_map() == 1
+    in_cell = [LABEL in name for name in trainings.names if not name.startswith("sweep")]
+    assert in_cell == sorted(in_cell, reverse=True) and len(set(in_cell)) == 2
+    tried = Counter(trainings.names)
+    assert tried[f"hpt-{LABEL}-seed0"] == 2 and tried[f"hpt-{LABEL}-seed1"] == 1  # trained and evaluated; failed
 
 
 def test_a_map_goes_on_without_the_option(small_map, launch, trainings, evaluations):
@@ -440,6 +453,8 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(launch, trainings, tmp_pat
     out = capsys.readouterr().out
     assert "40 batches x 64 questions = 2560 questions" in out and "= 320 optimizer steps" in out
     assert "Expected: 3.2 hours for 39 runs on" in out
+    assert launch("--dry-run", "--at-once", "2", defaults=()) == 0
+    assert "Expected: 2.3 hours for 39 runs on" in capsys.readouterr().out
     assert launch("--dry-run", "--full", defaults=()) == 0
     full = capsys.readouterr().out
     assert "hours for 51 runs and 33 evaluations on" in full and "evaluate mix_on-seed2" in full
@@ -459,7 +474,7 @@ def test_a_dry_run_knows_what_is_left(launch, trainings, capsys):
     ("arguments", "message"),
     [
         (["--only", "hpt,gpro"], "Unknown method 'gpro'. Available: base, sft, grpo, sft_grpo, luffy, srft, hpt,"),
-        (["--seed", "1"], "Unknown option '--seed'. Available: -h, --help, --only, --full, --map, --at-once, "),
+        (["--seed", "1"], "Unknown option '--seed'. Available: -h, --help, --only, --full, --map, --leaderboard, "),
         (["--seeds", "a"], "got 'a'; expected integers, separated by commas"),
         (["--sweep-lrs", "1e-3;1e-2"], "got '1e-3;1e-2'; expected numbers, separated by commas"),
         (["gamma"], "got 'gamma'; expected key=value"),
@@ -480,6 +495,7 @@ def test_wrong_options_say_what_there_is(launch, capsys, arguments, message):
         (["hpt.sft_coef=1"], "error: got the override hpt.sft_coef=...; the study sets it"),
         (["--steps", "5"], "error: got --steps 5; expected an even number"),
         (["hpt.gamma=1"], "error: got the override hpt.gamma=...; the study sets it for each run itself"),
+        (["--leaderboard"], "error: got --leaderboard without a map; expected --map"),
         (["hpt.gama=1"], "error: Unknown setting 'hpt.gama'. Did you mean hpt.gamma"),
     ],
 )  # fmt: skip

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from hpt.method.strategies import STRATEGIES
 from recipe.hpt.reproduction.errors import StudyError
-from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED, METHODS, STAGES
+from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED, LEADERBOARD, MAPPED, METHODS, STAGES
 from recipe.hpt.reproduction.study import plan, timing
 from recipe.hpt.reproduction.study.plan import Job, Places
 from recipe.hpt.reproduction.study.settings import OWNED_KEYS, Budget, Settings
@@ -205,6 +206,25 @@ def test_a_map_has_all_methods_where_models_are_evaluated_then_the_main_ones_eve
         ("sft", CELLS[1]), ("sft", CELLS[3]),
         ("luffy", CELLS[1]), ("luffy", CELLS[3]), ("hpt_gamma_1_4", CELLS[1]), ("hpt_gamma_1_4", CELLS[3]),
     ]  # fmt: skip
+
+
+def test_the_strategies_of_the_leaderboards_come_after_the_main_methods_and_have_runs_there_alone():
+    settings = replace(MAP, seeds=(0,), evaluated=(CELLS[0], CELLS[2]))
+    jobs = plan.all_jobs(settings, ("sft", "luffy", "off_on", "ghpo"), {})
+    finals = [(job.method, job.cell) for job in jobs if job.kind == "final"]
+    assert finals[:6] == [(method, cell) for cell in (CELLS[0], CELLS[2]) for method in ("sft", "luffy")] + [
+        ("sft", CELLS[1]), ("sft", CELLS[3]),
+    ]  # fmt: skip
+    assert finals[6:10] == [(method, cell) for method in ("ghpo", "off_on") for cell in (CELLS[0], CELLS[2])]
+    assert finals[10:] == [("luffy", CELLS[1]), ("luffy", CELLS[3])]
+    first = next(place for place, job in enumerate(jobs) if job.method == "ghpo")
+    assert jobs[first].kind == "sweep" and jobs[first - 1] == plan.stages_of(settings, "sft", 0, CELLS[3])[0]
+
+
+def test_every_strategy_has_a_place_in_a_map():
+    strategies = {STAGES[stage].overrides(20)[0] for name in (*MAPPED, *LEADERBOARD) for stage in METHODS[name].stages}
+    left_out = {"curriculum", "soft", "scaf_grpo"}  # methods.LEADERBOARD says why
+    assert {name.removeprefix("hpt.strategy=") for name in strategies} == set(STRATEGIES) - left_out
 
 
 def test_a_map_finishes_a_cell_before_the_next_one():
