@@ -17,8 +17,8 @@ from tests.helpers.checkpoints import parameters
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(1500)]
 
-# A launch makes 3 checkpoints and is killed. An epoch has 12 steps, so the last two launches resume in the second.
-KILLS, STEPS_EACH = 5, 3
+# A launch makes 5 checkpoints and is killed. An epoch has 12 steps, so the last launch resumes in the second.
+KILLS, STEPS_EACH = 3, 5
 # A launch may get to one checkpoint more before it is killed.
 STEPS = (STEPS_EACH + 1) * KILLS + 2
 # Timings, memory and what follows from them differ between any two launches.
