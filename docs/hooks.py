@@ -24,6 +24,7 @@ OUTSIDE = {
 # Folders whose pictures these pages show.
 PICTURES = {f"recipe/hpt/results/{study}": f"results/{study}" for study in ("study", "map")}
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
+WITH_ERROR = re.compile(r"(?<=>)[+-]?[\d.]+ (?:± [\d.]+|\[[^\]<]+\])(?=</td>)")
 ROLE = re.compile(r":(?:func|class|mod|meth|attr|data):(<code>)")
 
 
@@ -55,8 +56,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Docstrings name functions as Sphinx does; on the site only the name is shown."""
-    return ROLE.sub(r"\1", html)
+    """Show functions in docstrings by their name alone, and keep a figure of a table in one line with its error."""
+    return WITH_ERROR.sub(lambda figure: figure[0].replace(" ", "&nbsp;"), ROLE.sub(r"\1", html))
 
 
 def _pictures() -> dict[str, str]:

@@ -48,6 +48,13 @@ def test_every_picture_of_a_page_is_shown(site):
     assert shown["map"] > 1
 
 
+def test_a_figure_of_a_table_is_not_broken_before_its_error(site):
+    page = (site / "results" / "map.html").read_text()
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", page)
+    figures = [cell for cell in cells if re.match(r"[+-]?\d\.\d{3}\W", cell)]
+    assert len(figures) > 50 and not any(" " in cell for cell in figures)
+
+
 def test_nothing_is_loaded_from_elsewhere(site):
     for page in site.rglob("*.html"):
         assert not LOADED.search(page.read_text()), page
