@@ -91,21 +91,23 @@ def _versions_noted(results: Sequence[dict[str, Any]]) -> list[str]:
 def described(study: Study) -> str:
     """The plan, with the expected time of the work that is left."""
     settings, budget, left, lines = study.settings, study.budget, 0.0, []
+    width = 2 + max(len(f"evaluate {each.name}") for each in (*study.jobs, *study.evaluations))
     for job in study.jobs:
         status, seconds = _status(study, job)
         left += seconds / timing.gain(study.at_once)
         lines.append(
-            f"{job.name:<26}{_rate(settings, job):<14}{job.steps:>6}{job.steps * budget.questions:>10}"
+            f"{job.name:<{width}}{_rate(settings, job):<14}{job.steps:>6}{job.steps * budget.questions:>10}"
             f"{budget.optimizer_steps(job.steps):>11}{seconds / 60:>9.1f}  {status}"
         )
     for evaluation in study.evaluations:
         done = state.is_evaluated(state.evaluation_folder(study.out, evaluation))
         seconds = 0.0 if done else timing.seconds_of_evaluation(settings, QUESTIONS)
         left += seconds
-        lines.append(f"{'evaluate ' + evaluation.name:<57}{seconds / 60:>9.1f}  {'finished' if done else 'to do'}")
+        name = f"{'evaluate ' + evaluation.name:<{width + 41}}"
+        lines.append(f"{name}{seconds / 60:>9.1f}  {'finished' if done else 'to do'}")
     new = {job.seed for job in study.jobs if not data.is_there(study.task(job.seed))}
     left += len(new) * timing.BASE_MODEL_SECONDS
-    head = f"{'run':<26}{'lr':<14}{'steps':>6}{'questions':>10}{'opt. steps':>11}{'minutes':>9}"
+    head = f"{'run':<{width}}{'lr':<14}{'steps':>6}{'questions':>10}{'opt. steps':>11}{'minutes':>9}"
     notes = [
         f"base models to train: {len(new)}, {timing.BASE_MODEL_SECONDS / 60:.1f} minutes each",
         "",
