@@ -23,11 +23,11 @@ PIP := .venv/bin/python -m pip --disable-pip-version-check --no-input -qq
 help:
 	echo "make install      set up .venv with the CPU stack (Python 3.11 or 3.12 and g++; several GB of downloads at worst)"
 	echo "make quickstart   train the built-in task on this machine's CPU, from base model to report"
-	echo "make study        compare all methods on the built-in task, hours (ARGS=--full: ablations and report, too; --dry-run: the plan only); resumes"
+	echo "make study        compare the paper's methods on the built-in task, hours (ARGS=--full: ablations and report, too; --dry-run: the plan only); resumes"
 	echo "make report       tables, figures and pages of the committed studies (ARGS='--out runs/study': of your own)"
 	echo "make check-run    what can be known before a GPU hour, as a table (SCRIPT=examples/run_....sh, ARGS='overrides')"
 	echo "make test         all tests"
-	echo "make test-fast    tests of one part each, without Ray, for the everyday loop (minutes)"
+	echo "make test-fast    a part of the tests, for the everyday loop (minutes): none with Ray, none that is slow"
 	echo "make test-gpu     the tests that need one CUDA device, in the active environment (with pytest and pytest-timeout)"
 	echo "make lint         ruff, mypy, the contracts of the layers, licence headers, words and shellcheck"
 	echo "make docs         build the documentation as a site in build/docs"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.table import Table
 
-from hpt.cli.options import FAILED, MARKDOWN, OK, epilog, group
+from hpt.cli.options import FAILED, MARKDOWN, OK, epilog, group, load_plugins
 from hpt.common.errors import HPTError
 from hpt.common.terminal import print_table
 
@@ -92,14 +92,16 @@ def check(
     seed: int = typer.Option(0, min=0, help="seed of the random batches"),
     rows: int = typer.Option(16, min=1, help="rows of a batch"),
     tokens: int = typer.Option(24, min=1, help="tokens of a full row"),
+    plugin: list[str] = typer.Option([], metavar="MODULE", help="module that registers algorithms; may be repeated"),
     markdown: bool = MARKDOWN,
 ) -> int:
-    """Compare every entry with published losses and verl's.
+    """Compare every entry with published losses and verl's, and one of your own with its coefficients.
 
     The exit status is 1 if an entry deviates.
     """
     from hpt.method.proof import check as proof
 
+    load_plugins(plugin)
     extra = verl_witness()
     results = proof.check(seed, rows, tokens, extra)
     notes = [

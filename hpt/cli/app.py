@@ -19,7 +19,7 @@ from hpt.cli.options import INTERRUPTED, REFUSED, group
 GROUPS = {
     "data": ("hpt.cli.data", "prepare, check and compare question files"),
     "model": ("hpt.cli.model", "prepare a checkpoint for training"),
-    "verify": ("hpt.cli.verify", "check an answer; measure the verifier's speed"),
+    "verify": ("hpt.cli.verify", "check an answer; look into gold answers"),
     "algorithms": ("hpt.cli.algorithms", "show the table of algorithms; prove its entries"),
     "eval": ("hpt.cli.evaluation", "compare evaluations; write their tables again"),
 }

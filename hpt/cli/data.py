@@ -3,6 +3,7 @@
 """``hpt data``: prepare question files, validate and degrade them, and compare training with benchmarks."""
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,7 @@ from hpt.data.checks import ADVICE, check_files, iter_rows
 from hpt.data.contamination import BenchmarkIndex, Overlap, Settings
 from hpt.data.counts import Counts, Rejected
 from hpt.data.degradation import Degradation, Degraded, degrade_file
+from hpt.data.demonstrations import Refused, Verified, check_outputs, verify_demonstrations, write_accepted
 from hpt.data.inspection import Inspection, inspect_file, most_common
 from hpt.data.writing import QuestionWriter, check_free
 
@@ -41,6 +43,7 @@ DEGRADED = {
     "refused": "of the right ones: refused by the verifier as they are",
     "unchangeable": "of the right ones: no number that changes the answer",
 }
+VERIFY = "hpt data verify data/openr1_math_46k.parquet --write data/verified.parquet"
 CHECK = "hpt data check data/openr1_math_46k.parquet data/benchmarks/aime24.parquet"
 commands = group("Prepare question files, validate and degrade them, compare training with benchmarks.", CHECK)
 commands.add_typer(prepare.commands, name="prepare")
@@ -90,6 +93,56 @@ def _file_table(inspections: Sequence[Inspection]) -> Table:
             *(f"{count:,}" for count in (found.rows, found.with_target, len(found.problems))),
         )
     return result
+
+
+@commands.command(epilog=epilog(VERIFY))
+def verify(
+    file: Path = typer.Argument(metavar="FILE", help="training file, parquet"),
+    write: Path | None = typer.Option(None, metavar="FILE", help="parquet file without the refused demonstrations"),
+    overwrite: bool = OVERWRITE,
+    workers: int = WORKERS,
+    plugin: list[str] = PLUGIN,
+    no_progress: bool = NO_PROGRESS,
+) -> int:
+    """Verify the demonstrations against the gold answers of their questions.
+
+    It counts those that the verifier refuses, and shows the first ones. With --write, a copy of the file lacks them;
+    their questions stay. If some questions have no demonstration, OUT_covered.parquet has the others.
+    """
+    load_plugins(plugin)
+    if write:
+        check_outputs(file.expanduser(), write, overwrite)
+    verified = verify_demonstrations(file, workers=workers, progress=not no_progress)
+    print_table(_verified_table(verified), [], False)
+    if verified.refused:
+        print_table(_refused_table(verified.refused[:SHOWN]), [], False)
+    if len(verified.refused) > SHOWN:
+        print(f"... and {len(verified.refused) - SHOWN:,} more")
+    if write:
+        for path in write_accepted(file, write, verified, overwrite=overwrite):
+            print(f"wrote {path}")
+    return OK
+
+
+def _verified_table(verified: Verified) -> Table:
+    """Questions by what the verifier says of their demonstration."""
+    table = Table("demonstration")
+    table.add_column("questions", justify="right")
+    accepted = verified.demonstrations - len(verified.refused)
+    reasons = Counter(each.verdict.reason for each in verified.refused)
+    for name, count in (("accepted", accepted), *reasons.items(), ("none", verified.rows - verified.demonstrations)):
+        table.add_row(name, f"{count:,}")
+    return table
+
+
+def _refused_table(refused: Sequence[Refused]) -> Table:
+    """One row per refused demonstration."""
+    table = Table()
+    for name in ("row", "id", "gold answer", "answer found", "reason"):
+        table.add_column(name, overflow="fold")
+    for each in refused:
+        table.add_row(str(each.row), each.id, each.gold, each.verdict.extracted or "-", each.verdict.reason)
+    return table
 
 
 @commands.command(epilog=epilog(*DEGRADE))

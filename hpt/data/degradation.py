@@ -10,7 +10,6 @@ mistake, and one that is kept at 5 % is kept at 25 %.
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -25,10 +24,10 @@ from hpt.common.digests import file_sha256
 from hpt.common.errors import ConfigError, SourceError
 from hpt.common.settings import Settings
 from hpt.data.checks import BATCH_ROWS, check_files, iter_rows, solution_text
+from hpt.data.demonstrations import check_outputs, write_with_covered
 from hpt.data.gold_answers import GoldAnswer, gold_answer_of
 from hpt.data.mistakes import with_answer, wrong_answers
 from hpt.data.questions import last_user_message, question_key
-from hpt.data.writing import QuestionWriter, check_free, manifest_path
 from hpt.verifier.pool import DEFAULT_WORKERS, VerifierPool, shared_pool
 from hpt.verifier.verdict import Reason
 
@@ -81,11 +80,6 @@ class Degraded:
         return {**kinds, "refused": self.refused, "unchangeable": self.unchangeable}
 
 
-def covered_file(out: Path) -> Path:
-    """The file beside ``out`` with its questions that have a demonstration, for strategies that refuse others."""
-    return out.with_name(f"{out.stem}_covered.parquet")
-
-
 def degrade_file(
     file: Path,
     out: Path,
@@ -95,7 +89,7 @@ def degrade_file(
     workers: int = DEFAULT_WORKERS,
     progress: bool = True,
 ) -> Degraded:
-    """Write a training file with worse demonstrations; if some questions have none, write `covered_file`, too.
+    """Write a training file with worse demonstrations; if some questions have none, write ``covered_file``, too.
 
     The same file and settings give the same bytes.
 
@@ -114,10 +108,7 @@ def degrade_file(
         ValueError: ``out`` exists, is ``file``, or is no parquet file's name.
     """
     source = file.expanduser()
-    for path in (out, covered_file(out)):
-        if source.resolve() == path.resolve():
-            raise ValueError(f"got --out {out}, which would replace {file}; name another")
-        check_free(path, overwrite)
+    check_outputs(source, out, overwrite)
     (checked,) = check_files(str(source), require_target=True)
     schema = _schema(source)
     keys = _keys(source)
@@ -130,23 +121,19 @@ def degrade_file(
         done.refused = done.unchangeable = 0
         bar = tqdm(iter_rows(str(source), _EXAMINED), "demonstrations", checked.rows, unit="row", disable=not progress)
         wrong = _wrong_answers(bar, kept, settings, shared_pool(workers), done)
-    parts = [covered_file(out)] if len(kept) < checked.rows else []
-    with ExitStack() as stack:
-        # The whole file comes last: where it is, the other is, too.
-        writers = [stack.enter_context(QuestionWriter(path, schema, overwrite)) for path in (*parts, out)]
+
+    def rows() -> Iterable[dict[str, Any]]:
         for row, values in iter_rows(str(source), pq.read_schema(source).names):
             kind = NONE if row not in kept else WRONG_STEP if row in wrong else RIGHT
             _mark(values, kind, wrong.get(row))
             done.kinds[kind] += 1
-            for writer in writers[-1:] if kind == NONE else writers:
-                writer.add(values)
-        for writer in writers:
-            made_from = {"file": source.name, "sha256": file_sha256(source)}
-            writer.finish({"source": made_from, "settings": settings.model_dump(), "counts": done.as_record()})
-            done.written.append(writer.path)
-    if not parts:  # an earlier one would be of other settings
-        for path in (covered_file(out), manifest_path(covered_file(out))):
-            path.unlink(missing_ok=True)
+            yield values
+
+    def record() -> dict[str, Any]:
+        made_from = {"file": source.name, "sha256": file_sha256(source)}
+        return {"source": made_from, "settings": settings.model_dump(), "counts": done.as_record()}
+
+    done.written = write_with_covered(out, schema, rows(), len(kept) < checked.rows, overwrite, record)
     return done
 
 

@@ -135,3 +135,25 @@ def test_its_old_name(interpreter):
     assert done.returncode == 0, done.stderr
     assert "luffy_offline" in done.stdout
     assert done.stderr == ""
+
+
+def test_an_entry_of_ones_own_is_compared_with_its_coefficients(capsys, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "entries_of_ones_own.py").write_text(
+        "from dataclasses import replace\n"
+        "from hpt.upge import ALGORITHMS, register\n"
+        "register('right', replace(ALGORITHMS['dr_grpo'], source='mine'))\n"
+        "register('wrong', replace(ALGORITHMS['luffy_offline'], factor=ALGORITHMS['sft'].factor))\n"
+    )
+    before = set(ALGORITHMS)
+    try:
+        assert main(["algorithms", "check", *SMALL, "--markdown", "--plugin", "entries_of_ones_own"]) == 1
+    finally:
+        for name in set(ALGORITHMS) - before:
+            del ALGORITHMS[name]
+    printed = capsys.readouterr()
+    right, wrong = (row for row in markdown_rows(printed.out) if row[0] in ("right", "wrong"))
+    assert float(right[4]) < 1e-9 < float(wrong[4]) and right[5] == "none"
+    assert printed.err == "error: above the tolerance: wrong\n"
+    assert main(["algorithms", "check", "--plugin", "nowhere_to_be_found"]) == 2
+    assert "got --plugin with 'nowhere_to_be_found', which cannot be imported" in capsys.readouterr().err

@@ -56,6 +56,7 @@ def test_the_tree_has_every_command():
         "data prepare openr1-complement",
         "data prepare benchmarks",
         "data check",
+        "data verify",
         "data contamination",
         "data degrade",
         "model prepare",

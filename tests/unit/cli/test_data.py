@@ -175,3 +175,17 @@ def test_as_a_command_without_torch(tmp_path):
     )
     assert wrong.returncode == 2 and "nowhere.parquet: does not exist" in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+def test_demonstrations_that_end_wrong_are_shown_and_left_out(tmp_path, capsys):
+    path = write(tmp_path, [row(0, target=r"\boxed{2}"), row(1, target=r"\boxed{3}"), row(2), row(3, target=None)])
+    out = tmp_path / "right.parquet"
+    assert main(["data", "verify", path, "--write", str(out), "--no-progress"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["accepted", "1"] in lines and ["wrong", "1"] in lines and ["no_answer", "1"] in lines
+    assert ["none", "1"] in lines
+    assert ["1", "q1", "2", "3", "wrong"] in lines and ["2", "q2", "2", "-", "no_answer"] in lines
+    assert ["wrote", str(out)] in lines
+    assert [each["target"] is None for each in pq.read_table(out).to_pylist()] == [False, True, True, True]
+    assert main(["data", "verify", path, "--write", str(out), "--no-progress"]) == 2
+    assert "right.parquet exists; name another file" in capsys.readouterr().err

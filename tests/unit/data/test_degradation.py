@@ -8,7 +8,8 @@ import pytest
 
 from hpt.cli import main
 from hpt.data.checks import check_files, solution_text
-from hpt.data.degradation import Degradation, covered_file, degrade_file
+from hpt.data.degradation import Degradation, degrade_file
+from hpt.data.demonstrations import covered_file
 from hpt.data.gold_answers import gold_answer_of
 from hpt.data.inspection import inspect_file
 from hpt.data.writing import read_manifest
