@@ -86,6 +86,8 @@ def check(options: argparse.Namespace) -> None:
     Raises:
         ConfigError: what was wrong, and what was expected.
     """
+    from recipe.hpt.reproduction.diagnose.variants import applicable
+
     for name in ("rollouts", "reference_rollouts"):
         got, least = getattr(options, name), 2 * options.group
         if got < least:
@@ -106,7 +108,10 @@ def check(options: argparse.Namespace) -> None:
         )
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise ConfigError(f"got --out {options.out}, a file; expected a folder")
-    _chosen(options)
+    # No critic's values are computed here.
+    _, reasons = applicable(_chosen(options) or [], has_demonstrations=True, has_values=False)
+    for name, reason in reasons.items():
+        raise ConfigError(f"cannot diagnose '{name}': {reason}")
 
 
 def _chosen(options: argparse.Namespace) -> list | None:

@@ -86,6 +86,8 @@ def test_the_command_prints_and_writes_everything(task, tmp_path, capsys):
         (["--task", "nowhere"], "got --task nowhere"),
         (["--model", "nowhere"], "got --model nowhere"),
         (["--algorithms", "grpo,grop"], "Unknown algorithm 'grop'. Available: chord_phi, cispo"),
+        (["--algorithms", "sft,chord_phi"], "cannot diagnose 'chord_phi': its advantage is '1 - pi_theta'; known"),
+        (["--algorithms", "ppo"], "cannot diagnose 'ppo': its advantage is GAE"),
         (["--learning-rate", "-1"], "got --learning-rate -1.0"),
     ],
 )
