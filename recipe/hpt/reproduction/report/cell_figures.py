@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The figures of a map: accuracy of each method in each cell, and how it falls with wrong and with missing ones."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from recipe.hpt.reproduction.report.cell_map import COLUMNS, FAILED, CellMap, ti
 from recipe.hpt.reproduction.report.plots import Figure, drawing, finish, label_left, styles_of, svg_of
 from recipe.hpt.reproduction.report.statistics import Difference, Value
 
-DRAWN = ("sft", "grpo", "sft_grpo", "luffy", "srft", "hpt")
+DRAWN = ("sft", "grpo", "sft_grpo", "hpt", "chord")
 """The methods of the figure with lines; more of them would hide each other."""
 GROUPS = {
     "wrong": [cell_of(wrong, 1.0) for wrong in WRONG],
@@ -113,15 +114,18 @@ def lines(found: CellMap) -> Figure:
     }
     if not any(drawn.values()):
         return Figure(key, title, caption, missing="finished final runs of a map")
-    styles, rows = styles_of(methods), []
+    # The first of the further styles has the colour of SFT -> GRPO.
+    styles, rows = {**styles_of(methods), "chord": ("#CC79A7", "X", "-.")}, []
     with drawing(2, 2, width=3.7, height=2.9) as (figure, axes):
         for axis, (label, cells) in zip(axes, panels.items(), strict=True):
             for method in methods:
                 points = drawn[label, method]
                 colour, marker, dashes = styles[method]
+                means, errors = [math.nan] * len(cells), [0.0] * len(cells)  # a line ends where a run is missing
+                for number, _, value in points:
+                    means[number], errors[number] = 100 * value.mean, 100 * (value.error or 0.0)
                 axis.errorbar(
-                    [number for number, _, _ in points], [100 * value.mean for _, _, value in points],
-                    [100 * (value.error or 0.0) for _, _, value in points],
+                    range(len(cells)), means, errors,
                     color=colour, marker=marker, linestyle=dashes, linewidth=1.4, markersize=4.5, elinewidth=0.8,
                     label=METHODS[method].label,
                 )  # fmt: skip

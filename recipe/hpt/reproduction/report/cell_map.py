@@ -198,11 +198,11 @@ def verdicts(found: CellMap, cells: Sequence[str]) -> Table:
     return table
 
 
-def differences(found: CellMap, method: str, cells: Sequence[str]) -> Table:
-    """A method against each of ``UNMIXED``: paired difference with its 95 % interval."""
-    table = Table("demonstrations", *(f"{METHODS[method].label} - {METHODS[other].label}" for other in UNMIXED))
+def differences(found: CellMap, method: str, cells: Sequence[str], others: Sequence[str] = UNMIXED) -> Table:
+    """A method against each of some others: paired difference with its 95 % interval."""
+    table = Table("demonstrations", *(f"{METHODS[method].label} - {METHODS[other].label}" for other in others))
     for cell in cells:
-        table.add_row(title_of(cell), *(str(found.difference(method, other, cell)) for other in UNMIXED))
+        table.add_row(title_of(cell), *(str(found.difference(method, other, cell)) for other in others))
     return table
 
 

@@ -50,6 +50,10 @@ def tables_of(study: Study, found: CellMap) -> dict[str, Table]:
         if METHODS[method].mixes:
             title = f"{METHODS[method].label}: paired differences on levels 1 to 6, 95 % intervals"
             tables[title] = cell_map.differences(mapped, method, cells)
+    mixing = [method for method in mapped.methods if METHODS[method].mixes and method != "hpt"]
+    if "hpt" in mapped.methods and mixing:
+        title = "HPT against the other methods that mix: paired differences on levels 1 to 6, 95 % intervals"
+        tables[title] = cell_map.differences(mapped, "hpt", cells, mixing)
     passes = _passes(study)
     for cell in (each for each in study.settings.evaluated if each in cells):
         title = f"Every method where demonstrations are {title_of(cell)}"
