@@ -107,8 +107,10 @@ def verify(
     """Verify the demonstrations against the gold answers of their questions.
 
     It counts those that the verifier refuses, and shows the first ones. With --write, a copy of the file lacks them;
-    their questions stay. If some questions have no demonstration, OUT_covered.parquet has the others.
+    their questions stay. If some questions have no demonstration, FILE_covered.parquet has the others.
     """
+    if overwrite and not write:
+        raise ValueError("got --overwrite without --write; name the file to write")
     load_plugins(plugin)
     if write:
         check_outputs(file.expanduser(), write, overwrite)

@@ -24,16 +24,15 @@ from hpt.common.digests import file_sha256
 from hpt.common.errors import ConfigError, SourceError
 from hpt.common.settings import Settings
 from hpt.data.checks import BATCH_ROWS, check_files, iter_rows, solution_text
-from hpt.data.demonstrations import check_outputs, write_with_covered
+from hpt.data.demonstrations import KIND, NONE, check_outputs, write_with_covered
 from hpt.data.gold_answers import GoldAnswer, gold_answer_of
 from hpt.data.mistakes import with_answer, wrong_answers
 from hpt.data.questions import last_user_message, question_key
 from hpt.verifier.pool import DEFAULT_WORKERS, VerifierPool, shared_pool
 from hpt.verifier.verdict import Reason
 
-RIGHT, WRONG_STEP, NONE = "right", "wrong_step", "none"
-"""What ``extra_info.demonstration`` says: as it was, with a wrong last step, not there."""
-_KIND = "demonstration"
+RIGHT, WRONG_STEP = "right", "wrong_step"
+"""What ``extra_info.demonstration`` says besides ``NONE``: as it was, with a wrong last step."""
 _EXAMINED = ("prompt", "target", "reward_model", "extra_info")
 
 
@@ -144,10 +143,10 @@ def _schema(source: Path) -> pa.Schema:
     info = [] if place < 0 or pa.types.is_null(schema.field(place).type) else schema.field(place).type
     if info and not pa.types.is_struct(info):
         reason = f"has a column extra_info of type {info}; expected a struct"
-    elif _KIND in (each.name for each in info):
-        reason = f"says what its demonstrations are (extra_info.{_KIND}); expected the file that it was made from"
+    elif KIND in (each.name for each in info):
+        reason = f"says what its demonstrations are (extra_info.{KIND}); expected the file that it was made from"
     else:
-        extended = pa.field("extra_info", pa.struct([*info, pa.field(_KIND, pa.string())]))
+        extended = pa.field("extra_info", pa.struct([*info, pa.field(KIND, pa.string())]))
         return schema.append(extended) if place < 0 else schema.set(place, extended)
     raise SourceError(f"{source} {reason}")
 
@@ -223,7 +222,7 @@ def _verdicts(texts: Mapping[int, str], expected: Mapping[int, GoldAnswer], pool
 
 def _mark(values: dict[str, Any], kind: str, answer: str | None) -> None:
     """Write the kind into a row, and what it means for the demonstration; ``answer`` is the wrong one."""
-    values["extra_info"] = {**(values.get("extra_info") or {}), _KIND: kind}
+    values["extra_info"] = {**(values.get("extra_info") or {}), KIND: kind}
     if kind == NONE:
         values["target"] = None
     elif answer is not None and isinstance(values["target"], str):

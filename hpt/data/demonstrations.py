@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demonstrations of a training file: which of them the verifier refuses, and files with fewer of them."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,13 +15,16 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from hpt.common.digests import file_sha256
-from hpt.data.checks import BATCH_ROWS, check_files, iter_rows, solution_text
-from hpt.data.gold_answers import gold_answer_of
+from hpt.common.errors import DataError
+from hpt.data.checks import ADVICE, BATCH_ROWS, check_files, iter_rows, solution_text
+from hpt.data.gold_answers import gold_answer_of, read_gold_answers
 from hpt.data.ids import question_id
 from hpt.data.writing import QuestionWriter, check_free, manifest_path
 from hpt.verifier.pool import DEFAULT_WORKERS, shared_pool
 from hpt.verifier.verdict import Verdict
 
+NONE, KIND = "none", "demonstration"
+"""What ``extra_info.demonstration`` says of a question that has lost its demonstration."""
 _EXAMINED = ("target", "reward_model", "extra_info", "data_source")
 
 
@@ -65,10 +69,12 @@ def verify_demonstrations(file: Path, *, workers: int = DEFAULT_WORKERS, progres
         progress: show a progress bar.
 
     Raises:
-        DataError: the file cannot be trained on, or has no demonstration.
+        DataError: the file cannot be trained on, has no demonstration, or an answer of an unknown kind.
     """
     source = str(file.expanduser())
     (checked,) = check_files(source, require_target=True)
+    if problems := read_gold_answers(source)[1]:
+        raise DataError(problems, ADVICE)
     columns = [name for name in pq.read_schema(source).names if name in _EXAMINED]
     bar = tqdm(iter_rows(source, columns), "demonstrations", checked.rows, unit="row", disable=not progress)
     shown = ((row, values, text) for row, values in bar if (text := solution_text(values["target"])) is not None)
@@ -85,7 +91,8 @@ def verify_demonstrations(file: Path, *, workers: int = DEFAULT_WORKERS, progres
 def write_accepted(file: Path, out: Path, verified: Verified, *, overwrite: bool = False) -> list[Path]:
     """Write a training file without the refused demonstrations; their questions stay. Returns the files.
 
-    If some questions have no demonstration then, write `covered_file`, too.
+    One that the verifier could not judge (timeout, memory, crashed) is left out like a wrong one; the manifest counts
+    them by reason. If some questions have no demonstration then, write `covered_file`, too.
 
     Raises:
         ValueError: ``out`` exists, is ``file``, or is no parquet file's name; or no demonstration is accepted.
@@ -99,10 +106,15 @@ def write_accepted(file: Path, out: Path, verified: Verified, *, overwrite: bool
 
     def rows() -> Iterable[dict[str, Any]]:
         for row, values in iter_rows(str(source), schema.names):
-            yield {**values, "target": None} if row in refused else values
+            if row in refused:
+                values["target"] = None
+                if isinstance(info := values.get("extra_info"), dict) and KIND in info:
+                    info[KIND] = NONE  # a degraded file says what its demonstrations are
+            yield values
 
     lacks_some = verified.demonstrations - len(refused) < verified.rows
-    counts = {"questions": verified.rows, "demonstrations": verified.demonstrations, "refused": len(refused)}
+    reasons = dict(sorted(Counter(each.verdict.reason for each in verified.refused).items()))
+    counts = {"questions": verified.rows, "demonstrations": verified.demonstrations, "refused": reasons}
     record = {"source": {"file": source.name, "sha256": file_sha256(source)}, "counts": counts}
     return write_with_covered(out, schema, rows(), lacks_some, overwrite, lambda: record)
 
@@ -146,15 +158,17 @@ def write_with_covered(
         record: gives the manifest, once all rows are written.
     """
     parts = [covered_file(out)] if lacks_some else []
+    place = schema.get_field_index("target")
+    schema = schema.set(place, schema.field(place).with_nullable(True))
     with ExitStack() as stack:
-        # The whole file comes last: where it is, the other is, too.
         writers = [stack.enter_context(QuestionWriter(path, schema, overwrite)) for path in (*parts, out)]
         for values in rows:
             for writer in writers if solution_text(values["target"]) is not None else writers[-1:]:
                 writer.add(values)
+        # The whole file comes last: where it is, the other is of the same rows. Earlier ones would be of others.
+        for path in (out, covered_file(out)):
+            manifest_path(path).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         for writer in writers:
             writer.finish(record())
-    if not parts:  # an earlier one would be of other rows
-        for path in (covered_file(out), manifest_path(covered_file(out))):
-            path.unlink(missing_ok=True)
     return [*parts, out]

@@ -12,7 +12,8 @@ _DIGITS = 16
 
 def question_id(row: Mapping[str, Any], number: object) -> str:
     """The `extra_info.id` of a question file's row; "data_source/number" where it has none."""
-    known = (row.get("extra_info") or {}).get("id")
+    info = row.get("extra_info")
+    known = info.get("id") if isinstance(info, dict) else None
     return f"{row.get('data_source')}/{number}" if known is None else str(known)
 
 

@@ -101,7 +101,7 @@ def check_free(path: Path, overwrite: bool) -> None:
         ValueError: it is no parquet file's name, or it exists and ``overwrite`` is false.
     """
     if path.suffix != ".parquet":
-        raise ValueError(f"got --out {path}; expected a name that ends in .parquet")
+        raise ValueError(f"got {path} to write; expected a name that ends in .parquet")
     if path.is_dir():
         raise ValueError(f"{path} is a folder; expected the name of a file to write")
     if path.exists() and not overwrite:

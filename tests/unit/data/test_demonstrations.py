@@ -11,7 +11,7 @@ from hpt.data.checks import check_files
 from hpt.data.degradation import Degradation, degrade_file
 from hpt.data.demonstrations import covered_file, verify_demonstrations, write_accepted
 from hpt.data.inspection import inspect_file
-from hpt.data.writing import read_manifest
+from hpt.data.writing import manifest_path, read_manifest
 from recipe.hpt.reproduction.task.questions import write_task
 
 SOLUTIONS = (r"\boxed{2}", r"so \boxed{3}", "It is.", None, r"\boxed{4/2}", " ")
@@ -48,7 +48,9 @@ def test_a_copy_lacks_them_and_keeps_all_else(file, tmp_path):
     for number, (old, new) in enumerate(zip(before, after, strict=True)):
         assert new == {**old, "target": None if number in (1, 2) else old["target"]}
     assert covered == [after[0], after[4]]
-    assert read_manifest(out)["counts"] == {"questions": 6, "demonstrations": 4, "refused": 2}
+    assert read_manifest(out)["counts"] == {
+        "questions": 6, "demonstrations": 4, "refused": {"no_answer": 1, "wrong": 1},
+    }  # fmt: skip
     assert not inspect_file(str(out), progress=False).problems
     again = verify_demonstrations(out, progress=False)
     assert (again.demonstrations, again.refused) == (2, [])
@@ -66,15 +68,22 @@ def test_it_finds_what_was_made_wrong_and_nothing_else(tmp_path):
     write_accepted(out, tmp_path / "right.parquet", verified)
     (checked,) = check_files(str(covered_file(tmp_path / "right.parquet")), require_target=True)
     assert checked.rows == checked.with_target == 21
+    after = pq.read_table(tmp_path / "right.parquet").to_pylist()
+    marks = {number: each["extra_info"]["demonstration"] for number, each in enumerate(after)}
+    assert {number for number, mark in marks.items() if mark == "right"} == {
+        number for number, each in enumerate(after) if each["target"] is not None
+    }
+    assert set(marks.values()) == {"right", "none"}
 
 
 def test_an_earlier_file_of_covered_questions_is_removed_where_all_are_covered(tmp_path):
     train, _ = write_task(tmp_path, train_size=10, val_per_level=2)
     out = tmp_path / "out.parquet"
-    covered_file(out).write_bytes(b"of other rows")
+    for path in (covered_file(out), manifest_path(covered_file(out))):
+        path.write_bytes(b"of other rows")
     verified = verify_demonstrations(train, progress=False)
     assert write_accepted(train, out, verified, overwrite=True) == [out]
-    assert not covered_file(out).exists()
+    assert not covered_file(out).exists() and not manifest_path(covered_file(out)).exists()
 
 
 @pytest.mark.parametrize(
@@ -94,6 +103,37 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path, solution
     with pytest.raises(ValueError, match=message):
         write_accepted(file, tmp_path / out, verify_demonstrations(file, progress=False))
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_column_that_may_not_be_null_and_rows_without_extra_info_are_written(tmp_path):
+    rows = [
+        {name: value for name, value in row(*each).items() if name != "extra_info"} for each in enumerate(SOLUTIONS[:2])
+    ]
+    table = pa.Table.from_pylist(rows)
+    place = table.schema.get_field_index("target")
+    pq.write_table(
+        table.cast(table.schema.set(place, pa.field("target", pa.string(), nullable=False))), tmp_path / "a.parquet"
+    )
+    verified = verify_demonstrations(tmp_path / "a.parquet", progress=False)
+    assert [each.id for each in verified.refused] == ["math/1"]
+    write_accepted(tmp_path / "a.parquet", tmp_path / "b.parquet", verified)
+    assert [each["target"] for each in pq.read_table(tmp_path / "b.parquet").to_pylist()] == [SOLUTIONS[0], None]
+
+
+@pytest.mark.parametrize(
+    ("info", "message"),
+    [
+        ("text", "row 1: extra_info is no struct"),
+        ({"id": "q", "verifier_kind": "nope"}, "row 1: unknown verifier_kind"),
+    ],
+)
+def test_rows_that_cannot_be_judged_are_named_before_the_work(tmp_path, info, message):
+    rows = [row(0, r"\boxed{2}"), row(1, r"\boxed{3}")]
+    for each in rows if info == "text" else rows[1:]:
+        each["extra_info"] = info
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "train.parquet")
+    with pytest.raises(DataError, match=message):
+        verify_demonstrations(tmp_path / "train.parquet", progress=False)
 
 
 def test_a_file_without_demonstrations_is_refused(tmp_path):

@@ -153,6 +153,8 @@ def _arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, dic
             parser.error(f"Unknown option '{item}'. Available: {', '.join(known)}")
         if "=" not in item:
             parser.error(f"got '{item}'; expected key=value, an override of config/quickstart.yaml")
+    if options.only and options.leaderboard:
+        parser.error("got --only and --leaderboard; expected one of them: --only names its methods")
     if options.at_once < 1:
         parser.error(f"got --at-once {options.at_once}; expected a whole number >= 1")
     options.out = (options.out or (MAP_OUT if options.map else OUT)).expanduser().resolve()

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from hpt.evaluation.metrics import pass_at_k_table, powers_of_two
 from hpt.evaluation.outputs import QUESTIONS
-from recipe.hpt.reproduction.methods import METHODS
+from recipe.hpt.reproduction.methods import METHODS, check_methods
 from recipe.hpt.reproduction.paper.results import AVERAGE
 from recipe.hpt.reproduction.report import cell_figures, cell_map
 from recipe.hpt.reproduction.report import study as statistics
@@ -25,15 +25,16 @@ from recipe.hpt.reproduction.task.questions import TRAIN_LEVELS
 
 
 def map_of(study: Study, results: Sequence[Mapping[str, Any]]) -> CellMap:
-    """The final runs of a study as a map."""
+    """The final runs of a study as a map, with the methods that earlier launches asked for."""
     found = {(each.method, each.cell, each.seed): each for each in statistics.outcomes(results)}
+    methods = check_methods(tuple({*study.methods, *(method for method, _, _ in found)}))
     failed = {
         (job.method, job.cell, job.seed)
-        for job in plan.final_jobs(study.settings, study.methods)
+        for job in plan.final_jobs(study.settings, methods)
         if state.has_failed(study.out, job)
     }
     return CellMap(
-        found, study.settings.cells, study.settings.seeds, study.methods, frozenset(failed), PARAMETERS, TRAIN_LEVELS
+        found, study.settings.cells, study.settings.seeds, methods, frozenset(failed), PARAMETERS, TRAIN_LEVELS
     )
 
 
@@ -44,7 +45,7 @@ def tables_of(study: Study, found: CellMap) -> dict[str, Table]:
         f"Accuracy on {what}, mean ± standard error over seeds": cell_map.accuracy_by_cell(mapped, cells, name)
         for name, what in cell_map.QUANTITIES.items()
     }
-    title = "The best method that mixes against the best that does not, of those that have finished; levels 1 to 6"
+    title = "The best mapped method that mixes against the best that does not, where finished; levels 1 to 6"
     tables[title] = cell_map.verdicts(mapped, cells)
     for method in mapped.methods:
         if METHODS[method].mixes:
@@ -52,9 +53,9 @@ def tables_of(study: Study, found: CellMap) -> dict[str, Table]:
             tables[title] = cell_map.differences(mapped, method, cells)
     mixing = [method for method in mapped.methods if METHODS[method].mixes and method != "hpt"]
     if "hpt" in mapped.methods and mixing:
-        title = "HPT against the other methods that mix: paired differences on levels 1 to 6, 95 % intervals"
+        title = "HPT against the other mapped methods that mix: paired differences on levels 1 to 6, 95 % intervals"
         tables[title] = cell_map.differences(mapped, "hpt", cells, mixing)
-    passes = _passes(study)
+    passes = _passes(study, found.methods)
     for cell in (each for each in study.settings.evaluated if each in cells):
         title = f"Every method where demonstrations are {title_of(cell)}"
         tables[title] = cell_map.leaderboard(found, cell, passes)
@@ -67,10 +68,10 @@ def write_map(found: CellMap, to: Path) -> list[str]:
     return write_figures([cell_figures.heat_map(mapped), cell_figures.lines(mapped)], to)
 
 
-def _passes(study: Study) -> dict[tuple[str, str, int], dict[int, float]]:
+def _passes(study: Study, methods: Sequence[str]) -> dict[tuple[str, str, int], dict[int, float]]:
     """(method, cell, seed) -> k -> pass@k over the training levels, of the finished evaluations."""
     found = {}
-    for each in plan.evaluations(study.settings, study.methods):
+    for each in plan.evaluations(study.settings, methods):
         folder = state.evaluation_folder(study.out, each)
         if state.is_evaluated(folder):
             lines = (state.evaluation_results(folder) / QUESTIONS).read_text().splitlines()

@@ -173,15 +173,15 @@ def final_jobs(settings: Settings, methods: Sequence[str]) -> list[Job]:
 
 
 def _turn(job: Job, settings: Settings) -> int:
-    """A map has its methods in the cells that are evaluated first, then those of ``EVERYWHERE`` in the others, then
-    those of ``LEADERBOARD``, and the rest at the end."""
+    """A map has its methods in the cells that are evaluated first, then those of ``LEADERBOARD`` there. Those of
+    ``EVERYWHERE`` in the other cells follow, and the rest."""
     if not settings.is_map:
         return 0
     if job.method in LEADERBOARD:
-        return 2
+        return 1
     if job.kind == "sweep" or job.cell in settings.evaluated:
         return 0
-    return 1 if job.method in EVERYWHERE else 3
+    return 2 if job.method in EVERYWHERE else 3
 
 
 def stages_of(settings: Settings, method: str, seed: int, cell: str = "") -> list[Job]:
@@ -197,7 +197,7 @@ def stages_of(settings: Settings, method: str, seed: int, cell: str = "") -> lis
 
 
 def all_jobs(settings: Settings, methods: Sequence[str], scores: Scores = MappingProxyType({})) -> list[Job]:
-    """The sweeps, then the final runs; a map has the sweeps of its leaderboards' methods after its other methods."""
+    """The sweeps, then the final runs; those of a map's leaderboards follow the other methods of these cells."""
     jobs = sweep_jobs(settings, methods, scores) + final_jobs(settings, methods)
     return sorted(jobs, key=lambda job: _turn(job, settings))
 

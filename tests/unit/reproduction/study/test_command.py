@@ -478,6 +478,7 @@ def test_a_dry_run_knows_what_is_left(launch, trainings, capsys):
         (["--seeds", "a"], "got 'a'; expected integers, separated by commas"),
         (["--sweep-lrs", "1e-3;1e-2"], "got '1e-3;1e-2'; expected numbers, separated by commas"),
         (["gamma"], "got 'gamma'; expected key=value"),
+        (["--map", "--only", "sft", "--leaderboard"], "got --only and --leaderboard; expected one of them"),
         (["--at-once", "0"], "got --at-once 0; expected a whole number >= 1"),
     ],
 )  # fmt: skip

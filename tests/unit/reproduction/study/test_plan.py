@@ -208,17 +208,15 @@ def test_a_map_has_all_methods_where_models_are_evaluated_then_the_main_ones_eve
     ]  # fmt: skip
 
 
-def test_the_strategies_of_the_leaderboards_come_after_the_main_methods_and_have_runs_there_alone():
+def test_the_strategies_of_the_leaderboards_come_after_the_other_methods_there_and_have_no_runs_elsewhere():
     settings = replace(MAP, seeds=(0,), evaluated=(CELLS[0], CELLS[2]))
     jobs = plan.all_jobs(settings, ("sft", "luffy", "off_on", "ghpo"), {})
     finals = [(job.method, job.cell) for job in jobs if job.kind == "final"]
-    assert finals[:6] == [(method, cell) for cell in (CELLS[0], CELLS[2]) for method in ("sft", "luffy")] + [
-        ("sft", CELLS[1]), ("sft", CELLS[3]),
-    ]  # fmt: skip
-    assert finals[6:10] == [(method, cell) for method in ("ghpo", "off_on") for cell in (CELLS[0], CELLS[2])]
-    assert finals[10:] == [("luffy", CELLS[1]), ("luffy", CELLS[3])]
+    assert finals[:4] == [(method, cell) for cell in (CELLS[0], CELLS[2]) for method in ("sft", "luffy")]
+    assert finals[4:8] == [(method, cell) for method in ("ghpo", "off_on") for cell in (CELLS[0], CELLS[2])]
+    assert finals[8:] == [("sft", CELLS[1]), ("sft", CELLS[3]), ("luffy", CELLS[1]), ("luffy", CELLS[3])]
     first = next(place for place, job in enumerate(jobs) if job.method == "ghpo")
-    assert jobs[first].kind == "sweep" and jobs[first - 1] == plan.stages_of(settings, "sft", 0, CELLS[3])[0]
+    assert jobs[first].kind == "sweep" and jobs[first - 1] == plan.stages_of(settings, "luffy", 0, CELLS[2])[0]
 
 
 def test_every_strategy_has_a_place_in_a_map():
