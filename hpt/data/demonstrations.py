@@ -165,10 +165,10 @@ def write_with_covered(
         for values in rows:
             for writer in writers if solution_text(values["target"]) is not None else writers[-1:]:
                 writer.add(values)
-        # The whole file comes last: where it is, the other is of the same rows. Earlier ones would be of others.
-        for path in (out, covered_file(out)):
-            manifest_path(path).unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
+        if overwrite and not parts:  # an earlier one is of other rows
+            for path in (covered_file(out), manifest_path(covered_file(out))):
+                path.unlink(missing_ok=True)
+        # The whole file comes last: where the new one is, the other is of the same rows.
         for writer in writers:
             writer.finish(record())
     return [*parts, out]

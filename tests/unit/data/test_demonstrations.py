@@ -9,7 +9,7 @@ import pytest
 from hpt.common.errors import DataError
 from hpt.data.checks import check_files
 from hpt.data.degradation import Degradation, degrade_file
-from hpt.data.demonstrations import covered_file, verify_demonstrations, write_accepted
+from hpt.data.demonstrations import covered_file, verify_demonstrations, write_accepted, write_with_covered
 from hpt.data.inspection import inspect_file
 from hpt.data.writing import manifest_path, read_manifest
 from recipe.hpt.reproduction.task.questions import write_task
@@ -134,6 +134,18 @@ def test_rows_that_cannot_be_judged_are_named_before_the_work(tmp_path, info, me
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "train.parquet")
     with pytest.raises(DataError, match=message):
         verify_demonstrations(tmp_path / "train.parquet", progress=False)
+
+
+def test_a_file_that_another_process_makes_meanwhile_is_not_replaced(file, tmp_path):
+    out = tmp_path / "out.parquet"
+
+    def rows():
+        out.write_bytes(b"of another process")
+        yield from pq.read_table(file).to_pylist()
+
+    with pytest.raises(ValueError, match=r"out\.parquet exists; name another file"):
+        write_with_covered(out, pq.read_schema(file), rows(), True, False, dict)
+    assert out.read_bytes() == b"of another process"
 
 
 def test_a_file_without_demonstrations_is_refused(tmp_path):
