@@ -129,6 +129,20 @@ def test_the_lines_have_a_point_per_finished_cell(found):
     assert [(row["x"], row["mean"]) for row in rows] == [("0", "0.8"), ("30", "0.8"), ("100", "0.8")]
 
 
+def test_a_line_ends_where_a_run_is_missing(found, monkeypatch):
+    from matplotlib.axes import Axes
+
+    drawn, errorbar = {}, Axes.errorbar
+
+    def recorded(axis, x, y, *rest, label, **style):
+        drawn.setdefault(label, list(y))  # of the left panel
+        return errorbar(axis, x, y, *rest, label=label, **style)
+
+    monkeypatch.setattr(Axes, "errorbar", recorded)
+    cell_figures.lines(found)
+    assert drawn["HPT"] == pytest.approx([80, math.nan, 80, math.nan], nan_ok=True)
+
+
 def test_without_runs_a_figure_says_what_it_needs():
     for draw in (cell_figures.heat_map, cell_figures.lines):
         figure = draw(made([]))

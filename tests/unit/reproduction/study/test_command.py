@@ -203,10 +203,14 @@ def test_the_cells_that_are_evaluated_come_first_and_a_failure_is_not_tried_twic
     assert tried[f"hpt-{LABEL}-seed0"] == 2 and tried[f"hpt-{LABEL}-seed1"] == 1  # trained and evaluated; failed
 
 
-def test_a_map_goes_on_without_the_option(small_map, launch, trainings, evaluations):
+def test_a_map_goes_on_without_the_option(small_map, launch, trainings, evaluations, tmp_path):
     assert small_map() == 0
     before = len(evaluations.names)
     assert launch("--only", "grpo", defaults=()) == 0
+    rows = {
+        line.split("|")[1].strip() for line in (tmp_path / "out" / "results.md").read_text().splitlines() if "|" in line
+    }
+    assert {"HPT", "SFT -> GRPO", "GRPO"} <= rows  # what earlier launches asked for stays in the tables
     assert launch("--dry-run", defaults=()) == 0
     assert before and any(name.startswith("grpo-seed") for name in trainings.names)
 
