@@ -2,23 +2,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start a training or an evaluation as a process of its own, watch it, and end it together with this process."""
 
+import atexit
+import contextlib
 import ctypes
+import functools
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hpt.common.files import complete_json_lines
 from hpt.common.training_log import METRICS_FILE
+from hpt.verl_ext.cpu.forkserver import modules, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG_FILE, PID_FILE = "train.log", "training.pid"
 STOP_SECONDS = 60
 """How long workers may take to shut down after Ctrl-C."""
 POLL_SECONDS = 0.5
+ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
+"""Variables of what is started, unless this process has them."""
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
@@ -37,15 +44,43 @@ def steps_until_end(process: subprocess.Popen, folder: Path) -> Iterator[int]:
     yield finished_steps(folder / METRICS_FILE)
 
 
-def run_training(folder: Path, overrides: Sequence[str], watch: Callable[[subprocess.Popen], None]) -> int:
+def preloaded() -> str:
+    """The path of an interpreter that has the libraries of a training on a CPU imported, for whoever starts many.
+
+    It works until this process ends.
+    """
+    with _preloading:  # a study calls this from several threads
+        return _preloaded()
+
+
+_preloading = threading.Lock()
+
+
+@functools.cache
+def _preloaded() -> str:
+    if sys.platform != "linux":
+        return sys.executable
+    stack = contextlib.ExitStack()
+    server = stack.enter_context(serving(modules.AT_ONCE, [], {**ENVIRONMENT, **modules.ENVIRONMENT}, STOP_SECONDS))
+    atexit.register(stack.close)
+    return server.launcher
+
+
+def run_training(
+    folder: Path,
+    overrides: Sequence[str],
+    watch: Callable[[subprocess.Popen], None],
+    interpreter: str = sys.executable,
+) -> int:
     """Train in a process of its own, as :func:`run_process` does; return its exit status.
 
     Args:
         folder: the run's folder.
         overrides: overrides of config/quickstart.yaml; one of them names ``folder``.
         watch: see :func:`run_process`.
+        interpreter: what runs it.
     """
-    command = [sys.executable, "-m", "recipe.hpt.main_hpt", "--config-name", "quickstart"]
+    command = [interpreter, "-m", "recipe.hpt.main_hpt", "--config-name", "quickstart"]
     return run_process([*command, *overrides], folder, watch)
 
 
@@ -74,7 +109,7 @@ def run_process(command: Sequence[str], folder: Path, watch: Callable[[subproces
             cwd=ROOT,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={"OMP_NUM_THREADS": "1", **os.environ},
+            env={**ENVIRONMENT, **os.environ},
             start_new_session=True,
             preexec_fn=before_start,
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hpt.common.training_log import METRICS_FILE, read_run
-from recipe.hpt.launch import LOG_FILE, finished_steps
+from recipe.hpt.launch import LOG_FILE, finished_steps, preloaded
 from recipe.hpt.reproduction.task.base_model import train_base_model
 from recipe.hpt.reproduction.task.model import BaseModelSettings
 from recipe.hpt.reproduction.task.questions import write_task
@@ -60,13 +60,18 @@ def on_task(task) -> list[str]:
 
 @pytest.fixture(scope="session")
 def launch(on_task) -> Iterator[Callable[..., Launch]]:
-    """launch(folder, *overrides, **environment) -> Launch; what still runs at the end is killed."""
+    """launch(folder, *overrides, **environment) -> Launch; what still runs at the end is killed.
+
+    An interpreter with the libraries imported runs it, or with ``own_interpreter`` a new one. Only then are all its
+    processes the command's relatives, and does a signal to its group reach them.
+    """
     started: list[Launch] = []
 
-    def begin(folder: Path, *overrides: str, **environment: str) -> Launch:
+    def begin(folder: Path, *overrides: str, own_interpreter: bool = False, **environment: str) -> Launch:
         folder.mkdir(parents=True, exist_ok=True)
         arguments = [
-            sys.executable, "-m", "recipe.hpt.main_hpt", "--config-name", "quickstart", *on_task,
+            sys.executable if own_interpreter else preloaded(),
+            "-m", "recipe.hpt.main_hpt", "--config-name", "quickstart", *on_task,
             f"trainer.default_local_dir={folder}",
             f"hydra.run.dir={folder / 'hydra'}",
             # Large steps from the first one on: an update that is lost shows at once.

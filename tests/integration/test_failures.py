@@ -66,7 +66,7 @@ def process(run, name: str):
     ],
 )
 def test_a_process_that_dies_is_named(launch, tmp_path, victim, message):
-    run = launch(tmp_path / "run", *LONG)
+    run = launch(tmp_path / "run", *LONG, own_interpreter=True)
     run.wait_for_step(1, 300)
     process(run, victim).kill()
     assert message in end_of(run, 90)
@@ -83,14 +83,14 @@ AHEAD = ("+trainer_mode=colocate_async", "reward.num_workers=1")
     ],
 )
 def test_an_engine_that_fails_while_verls_manager_samples_ahead_ends_the_run(launch, tmp_path, signal_number, message):
-    run = launch(tmp_path / "run", *LONG, *AHEAD, STALL)
+    run = launch(tmp_path / "run", *LONG, *AHEAD, STALL, own_interpreter=True)
     run.wait_for_step(1, 300)
     process(run, "engine").send_signal(signal_number)
     assert message in end_of(run, 120)
 
 
 def test_an_engine_that_hangs_while_it_takes_weights_ends_the_run_in_the_stated_time(launch, tmp_path):
-    run = launch(tmp_path / "run", *LONG, STALL)
+    run = launch(tmp_path / "run", *LONG, STALL, own_interpreter=True)
     run.wait_for_step(1, 300)
     engine = process(run, "engine")
     wait_for_transfer(run)
@@ -100,7 +100,7 @@ def test_an_engine_that_hangs_while_it_takes_weights_ends_the_run_in_the_stated_
 
 
 def test_an_engine_that_hangs_ends_the_run_in_the_stated_time(launch, tmp_path):
-    run = launch(tmp_path / "run", *LONG, STALL)
+    run = launch(tmp_path / "run", *LONG, STALL, own_interpreter=True)
     run.wait_for_step(1, 300)
     process(run, "engine").send_signal(signal.SIGSTOP)
     message = f"has not finished one of its 32 samples for {STALL_S} s (hpt.stall_timeout)"
@@ -114,6 +114,7 @@ def test_a_reward_function_that_raises_is_named(launch, tmp_path):
         *LONG,
         f"reward.custom_reward_function.path={tmp_path / 'rewards.py'}",
         "reward.num_workers=1",
+        own_interpreter=True,
     )
     run.wait_for_step(1, 300)
     (tmp_path / "raise").touch()
@@ -123,7 +124,7 @@ def test_a_reward_function_that_raises_is_named(launch, tmp_path):
 def test_questions_that_fail_again_and_again_end_a_run_that_samples_ahead(launch, tmp_path):
     (tmp_path / "rewards.py").write_text(REWARDS)
     rewards = f"reward.custom_reward_function.path={tmp_path / 'rewards.py'}"
-    run = launch(tmp_path / "run", *LONG, *AHEAD, rewards)
+    run = launch(tmp_path / "run", *LONG, *AHEAD, rewards, own_interpreter=True)
     run.wait_for_step(1, 300)
     (tmp_path / "raise").touch()
     end = end_of(run, 120)

@@ -21,6 +21,7 @@ def test_ctrl_c_leaves_no_process_and_no_half_checkpoint(launch, tmp_path, whole
         "trainer.save_freq=1",
         "trainer.test_freq=-1",
         "trainer.val_before_train=false",
+        own_interpreter=True,
     )
     run.wait_for_step(1, 300)
     if whole_group:  # a terminal sends the signal to every process of the foreground group

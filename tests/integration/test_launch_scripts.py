@@ -4,7 +4,6 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from hpt.common.training_log import read_run
+from recipe.hpt.launch import preloaded
 from tests.helpers.processes import ROOT
 from tests.helpers.strategies import assert_trained
 
@@ -26,7 +26,7 @@ def start(task: Path, folder: Path, rl_steps: int) -> str:
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
-        "PYTHON": sys.executable,
+        "PYTHON": preloaded(),
         "CONFIG": "quickstart",
         "GPUS_PER_NODE": "1",
         "MODEL_PATH": str(task / "base_model"),

@@ -62,7 +62,7 @@ def test_a_run_that_is_killed_at_random_moments_ends_as_one_that_was_not(uninter
     moments, folder = random.Random(seed), tmp_path / "killed"
     step_s = statistics.median(row["timing_s/step"] for row in uninterrupted.steps().values())
     for _ in range(KILLS):
-        run, done = launch(folder, *settings(STEPS)), _last(folder)
+        run, done = launch(folder, *settings(STEPS), own_interpreter=True), _last(folder)
         run.wait_until(lambda goal=done + STEPS_EACH: _last(folder) >= goal, 300, poll=0.01)
         time.sleep(moments.uniform(0, step_s))  # some of the next step: generation, update or checkpoint
         run.signal_all(signal.SIGKILL)

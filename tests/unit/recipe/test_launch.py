@@ -58,6 +58,18 @@ def test_the_log_goes_on_and_the_status_comes_back(package):
     assert (folder / "train.log").read_text() == "earlier\nstarted\n"
 
 
+def test_an_interpreter_with_everything_imported_runs_it_as_well(package, monkeypatch):
+    folder = package(0, status=3)
+    monkeypatch.setattr(launch.modules, "AT_ONCE", ["fractions"])
+    (folder.parent / "root" / "recipe" / "hpt" / "main_hpt.py").write_text(
+        "import signal, sys\n"
+        "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
+        "print('fractions' in sys.modules)\n"
+    )
+    assert launch.run_training(folder, [], lambda process: process.wait(), launch._preloaded.__wrapped__()) == 0
+    assert (folder / "train.log").read_text() == ("True\n" if sys.platform == "linux" else "False\n")
+
+
 def test_what_the_watcher_raises_ends_the_training_as_ctrl_c_does(package):
     folder = package(60)
 

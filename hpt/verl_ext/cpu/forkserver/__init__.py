@@ -13,6 +13,7 @@ An accelerator's runtime does not survive a fork, so this is for CPUs. It works 
 
 import contextlib
 import json
+import multiprocessing.spawn
 import os
 import shlex
 import signal
@@ -24,6 +25,8 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+GRACE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,10 @@ class ForkServer:
 
 @contextlib.contextmanager
 def serving(
-    at_once: Sequence[str], on_request: Sequence[str], environment: Mapping[str, str] | None = None
+    at_once: Sequence[str],
+    on_request: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    grace: float = GRACE_SECONDS,
 ) -> Iterator[ForkServer]:
     """Run a fork server; if it fails, this process is interrupted.
 
@@ -50,6 +56,7 @@ def serving(
         on_request: modules that it imports from the first request on, in that request's environment. It imports the
             first one before it answers, the others when nobody waits.
         environment: variables that the server gets unless this process has them already.
+        grace: seconds that children may take to end by themselves once this process has ended.
     """
     with tempfile.TemporaryDirectory(prefix="hpt-fork-") as folder:
         address, launcher = os.path.join(folder, "socket"), os.path.join(folder, "python")
@@ -60,10 +67,12 @@ def serving(
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(address)
             listener.listen(64)  # clients wait here while the server imports
-            modules = json.dumps([list(at_once), list(on_request)])
-            arguments = [str(listener.fileno()), launcher, modules]
+            settings = json.dumps([list(at_once), list(on_request), grace])
+            arguments = [str(listener.fileno()), launcher, settings]
+            # In a child of another fork server this is that one's launcher, so nothing is imported twice.
+            interpreter = os.fsdecode(multiprocessing.spawn.get_executable())
             server = subprocess.Popen(
-                [sys.executable, "-m", "hpt.verl_ext.cpu.forkserver.server", *arguments],
+                [interpreter, "-m", "hpt.verl_ext.cpu.forkserver.server", *arguments],
                 pass_fds=[listener.fileno()],
                 stdin=subprocess.PIPE,  # when it closes, the server knows that this process has ended
                 env={**(environment or {}), **os.environ},

@@ -49,6 +49,7 @@ def main() -> int:
             "environment": dict(os.environ),
             "folder": os.getcwd(),
             "descriptors": descriptors,
+            "is_interruptible": signal.getsignal(signal.SIGINT) != signal.SIG_IGN,
         }
     ).encode()
     socket.send_fds(connection, [LENGTH.pack(len(request))], descriptors)

@@ -23,7 +23,6 @@ from hpt.verl_ext.cpu.forkserver import ray_ids
 from hpt.verl_ext.cpu.forkserver.client import ANSWER, LENGTH
 
 FIRST_FREE = 512  # descriptors are moved up there before they take their places
-GRACE_SECONDS = 5.0  # for children to end by themselves after the training's process has
 
 
 @dataclass
@@ -34,6 +33,7 @@ class Command:
     environment: dict[str, str]
     folder: str
     descriptors: dict[int, int]  # number in the child -> number here
+    is_interruptible: bool  # false: its caller ignores Ctrl-C, as a shell's background jobs do
 
 
 def receive(connection: socket.socket) -> Command | None:
@@ -55,11 +55,12 @@ def receive(connection: socket.socket) -> Command | None:
 class Server:
     """Forks a child per connection; reports its end to the client, and ends it when the client ends."""
 
-    def __init__(self, listener: socket.socket, preload: list[str]):
+    def __init__(self, listener: socket.socket, preload: list[str], grace: float):
         # From here on there may be children. The server ends when its input does, not on a signal.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self.listener = listener
         self.preload = preload  # what is still to be imported
+        self.grace = grace
         self.in_cluster = False
         self.selector = selectors.DefaultSelector()
         self.selector.register(listener, selectors.EVENT_READ, self._accept)
@@ -74,7 +75,7 @@ class Server:
             if timeout is not None and timeout <= 0:
                 for pid in self.children:
                     os.kill(pid, signal.SIGKILL)
-                self.deadline = time.monotonic() + GRACE_SECONDS
+                self.deadline = time.monotonic() + self.grace
             imports = self.in_cluster and bool(self.preload) and timeout is None
             events = self.selector.select(0 if imports else timeout)
             for key, _ in events:
@@ -89,7 +90,7 @@ class Server:
         self.selector.unregister(descriptor)
         self.selector.unregister(self.listener)
         self.listener.close()
-        self.deadline = time.monotonic() + GRACE_SECONDS
+        self.deadline = time.monotonic() + self.grace
 
     def _accept(self, listener: socket.socket) -> Command | None:
         connection, _ = listener.accept()
@@ -151,7 +152,8 @@ class Server:
 
 
 def take_place(command: Command) -> None:
-    """Give this process the command's descriptors, folder, environment and arguments."""
+    """Give this process the command's descriptors, folder, environment and answer to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler if command.is_interruptible else signal.SIG_IGN)
     high = {
         number: fcntl.fcntl(descriptor, fcntl.F_DUPFD, FIRST_FREE) for number, descriptor in command.descriptors.items()
     }
@@ -163,6 +165,9 @@ def take_place(command: Command) -> None:
     os.environ.clear()
     os.environ.update(command.environment)
     os.chdir(command.folder)
+    # As for a new interpreter; the server's own folders stay behind them.
+    folders = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[1:1] = [folder for folder in folders if folder and folder not in sys.path]
     # Libraries do this once, on import, and that was in the server.
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
@@ -187,6 +192,8 @@ def run_as_interpreter(arguments: list[str]) -> None:
         exec(rest[1], main.__dict__)
     elif rest[0] == "-m":
         sys.argv = rest[1:]
+        if not sys.flags.safe_path:
+            sys.path[0] = os.getcwd()  # it is the folder that the server was started in
         runpy.run_module(rest[1], run_name="__main__", alter_sys=True)
     else:
         sys.argv = rest
@@ -209,17 +216,17 @@ def run_and_leave(arguments: list[str]) -> None:
 def main() -> None:
     """Serve with the arguments of the command line.
 
-    They are the listening socket's descriptor, the launcher's path, and two lists of modules as JSON: those to import
-    at once, and those to import on the first request or when idle.
+    They are the listening socket's descriptor, the launcher's path, and as JSON the modules to import at once, those
+    to import on the first request or when idle, and the seconds of grace.
     """
     listener, launcher = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
-    at_once, on_request = json.loads(sys.argv[3])
+    at_once, on_request, grace = json.loads(sys.argv[3])
     gc.disable()  # it would look through the imported modules again and again
     for name in at_once:
         importlib.import_module(name)
         if "ray" in sys.modules:
             raise SystemExit(f"importing {name} imports ray, which has to wait for a cluster")
-    command = Server(listener, on_request).run()
+    command = Server(listener, on_request, grace).run()
     if command is None:
         leave(0)
     take_place(command)

@@ -21,7 +21,15 @@ from typing import Any
 from hpt.common.exit import interrupted_by_term
 from hpt.common.versions import commit_of, versions
 from recipe.hpt.configs import compose
-from recipe.hpt.launch import ROOT, StillRunning, run_process, run_training, steps_until_end, wait_for_earlier
+from recipe.hpt.launch import (
+    ROOT,
+    StillRunning,
+    preloaded,
+    run_process,
+    run_training,
+    steps_until_end,
+    wait_for_earlier,
+)
 from recipe.hpt.reproduction.cells import cell_of, map_cells
 from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.methods import ABLATIONS, COMPARED, LEADERBOARD, MAPPED, METHODS, check_methods
@@ -203,7 +211,7 @@ def launch_training(folder: Path, overrides: Sequence[str], show: Callable[[int]
         for done in steps_until_end(process, folder):
             show(done)
 
-    return run_training(folder, overrides, watch)
+    return run_training(folder, overrides, watch, preloaded())
 
 
 def _wait(process: subprocess.Popen) -> None:
@@ -212,7 +220,7 @@ def _wait(process: subprocess.Popen) -> None:
 
 def launch_evaluation(folder: Path, overrides: Sequence[str]) -> int:
     """Launch an evaluation with vLLM."""
-    command = [sys.executable, "-m", "recipe.hpt.main_eval", "--config-name", "eval_cpu"]
+    command = [preloaded(), "-m", "recipe.hpt.main_eval", "--config-name", "eval_cpu"]
     return run_process([*command, *overrides], folder, _wait)
 
 

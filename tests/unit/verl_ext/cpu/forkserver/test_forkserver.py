@@ -73,6 +73,40 @@ def test_a_child_has_its_callers_folder_environment_and_descriptors(launcher, tm
     os.close(reader)
 
 
+def test_a_child_finds_modules_in_its_own_folder_and_its_own_python_path(launcher, tmp_path):
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.py").write_text("print(__name__)\nif __name__ == '__main__': import there")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "there")}
+    result = run(launcher, "-m", "here", cwd=tmp_path / "here", env=environment)
+    assert result.stdout == "__main__\nthere\n", result.stderr
+
+
+def test_a_childs_own_server_has_the_imports_too(launcher):
+    code = f"""
+        import subprocess
+        from hpt.verl_ext.cpu.forkserver import serving
+        with serving([], []) as server:
+            code = "import sys; print('{PRELOADED}' in sys.modules)"
+            print(subprocess.run([server.launcher, "-c", code], capture_output=True, text=True).stdout, end="")
+    """
+    result = run(launcher, "-c", textwrap.dedent(code))
+    assert result.stdout == "True\n", result.stderr
+
+
+@pytest.mark.parametrize("server_ignores", [False, True])
+@pytest.mark.parametrize("caller_ignores", [False, True])
+def test_a_child_ignores_ctrl_c_where_its_caller_does(server_ignores, caller_ignores):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if server_ignores else signal.default_int_handler)
+    try:
+        with serving([], []) as server:
+            signal.signal(signal.SIGINT, signal.SIG_IGN if caller_ignores else signal.default_int_handler)
+            code = "import signal; print(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)"
+            assert run(server.launcher, "-c", code).stdout == f"{caller_ignores}\n"
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_threads_and_random_numbers_are_the_childs_own(interpreter):
     code = (
         "import sys; assert {'numpy', 'torch'} <= set(sys.modules)\n"
