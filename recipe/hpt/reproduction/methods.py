@@ -146,16 +146,23 @@ class Method:
         group: "compared" (in Table 2 of arXiv 2509.04419), "ablation" (of HPT, Tables 5 and 6), "further" (not in the
             paper), "listed" (as further, for the leaderboards of a map alone) or "faulty" (SFT with the faults of arXiv
             2604.23747).
+        sound: the method that has the same settings without the faults; only of group "faulty".
     """
 
     label: str
     stages: tuple[str, ...]
     group: Literal["compared", "ablation", "further", "listed", "faulty"] = "compared"
+    sound: str | None = None
 
     @property
     def reads_demonstrations(self) -> bool:
         """Whether it depends on the demonstrations, and so on the cell."""
         return any(STAGES[stage].demonstrations for stage in self.stages)
+
+    @property
+    def has_equal_questions(self) -> bool:
+        """Whether it trains on as many questions as HPT."""
+        return all(STAGES[stage].length == 1 for stage in self.stages)
 
     @property
     def mixes(self) -> bool:
@@ -189,10 +196,10 @@ METHODS: dict[str, Method] = {
     "trapo": Method("TRAPO", ("trapo",), "listed"),
     "bread": Method("BREAD", ("bread",), "listed"),
     "ghpo": Method("GHPO", ("ghpo",), "listed"),
-    "sft_mean_of_means": Method("SFT, mean of means", ("sft_mean_of_means",), "faulty"),
-    "sft_dropped": Method("SFT, micro-batches dropped", ("sft_dropped",), "faulty"),
-    "sft_both_faults": Method("SFT, both faults", ("sft_both_faults",), "faulty"),
-    "sft_grpo_both_faults": Method("SFT with both faults -> GRPO", ("sft_both_faults", "grpo"), "faulty"),
+    "sft_mean_of_means": Method("SFT, mean of means", ("sft_mean_of_means",), "faulty", "sft"),
+    "sft_dropped": Method("SFT, micro-batches dropped", ("sft_dropped",), "faulty", "sft"),
+    "sft_both_faults": Method("SFT, both faults", ("sft_both_faults",), "faulty", "sft"),
+    "sft_grpo_both_faults": Method("SFT with both faults -> GRPO", ("sft_both_faults", "grpo"), "faulty", "sft_grpo"),
 }
 BASE = "base"
 COMPARED, ABLATIONS, FURTHER, LISTED, FAULTY = (

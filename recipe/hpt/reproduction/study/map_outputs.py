@@ -50,11 +50,18 @@ def tables_of(study: Study, found: CellMap) -> dict[str, Table]:
     for method in mapped.methods:
         if METHODS[method].mixes:
             title = f"{METHODS[method].label}: paired differences on levels 1 to 6, 95 % intervals"
-            tables[title] = cell_map.differences(mapped, method, cells)
+            tables[title] = cell_map.differences(mapped, [(method, other) for other in cell_map.UNMIXED], cells)
     mixing = [method for method in mapped.methods if METHODS[method].mixes and method != "hpt"]
     if "hpt" in mapped.methods and mixing:
         title = "HPT against the other mapped methods that mix: paired differences on levels 1 to 6, 95 % intervals"
-        tables[title] = cell_map.differences(mapped, "hpt", cells, mixing)
+        tables[title] = cell_map.differences(mapped, [("hpt", other) for other in mixing], cells)
+    longer = [name for name in mapped.methods if not METHODS[name].has_equal_questions]
+    if "hpt" in mapped.methods and longer:
+        title = "HPT against more batches of SFT: paired differences on levels 1 to 6, 95 % intervals"
+        tables[title] = cell_map.differences(mapped, [("hpt", other) for other in longer], cells)
+    if faulty := [(name, sound) for name in found.methods if (sound := METHODS[name].sound)]:
+        title = "What SFT's published faults cost: paired differences on levels 1 to 6, 95 % intervals"
+        tables[title] = cell_map.differences(found, faulty, cells)
     passes = _passes(study, found.methods)
     for cell in (each for each in study.settings.evaluated if each in cells):
         title = f"Every method where demonstrations are {title_of(cell)}"

@@ -95,6 +95,20 @@ def test_the_verdict_names_the_best_of_both_kinds_and_their_difference(found):
     assert "| GRPO " in lines[3] and "| HPT " in lines[3] and "+0.250 [" in lines[3]
 
 
+def test_faults_and_longer_trainings_decide_no_verdict_and_have_their_differences(found):
+    others = ("sft_dropped", "sft_flops")
+    further = [outcome(name, FLAWLESS, seed, 0.95 + 0.02 * seed) for name in others for seed in (0, 1)]
+    whole = made([*found.outcomes.values(), *further], methods=(*METHODS, *others))
+    assert whole.mapped().methods == (*METHODS, "sft_flops")
+    verdicts = rendered(cell_map.verdicts(whole.mapped(), whole.cells), markdown=True)
+    assert "2.5 x" not in verdicts and "dropped" not in verdicts
+    pairs = [("sft_dropped", "sft"), ("hpt", "sft_flops")]
+    lines = rendered(cell_map.differences(whole, pairs, whole.cells), markdown=True).splitlines()
+    assert "SFT, micro-batches dropped - SFT" in lines[0] and "HPT - SFT, 2.5 x batches" in lines[0]
+    (row,) = lines[2:]  # where wrong demonstrations are, neither has run
+    assert "+0.110 [" in row and "-0.160 [" in row
+
+
 def test_the_leaderboard_says_where_samples_are_missing(found):
     passes = {("hpt", WRONG, seed): {1: 0.25, 4: 0.5 + 0.25 * seed} for seed in (0, 1)}
     table = rendered(cell_map.leaderboard(found, WRONG, passes), markdown=True).splitlines()
