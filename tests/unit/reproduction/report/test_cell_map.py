@@ -105,6 +105,8 @@ def test_faults_and_longer_trainings_decide_no_verdict_and_have_their_difference
     pairs = [("sft_dropped", "sft"), ("hpt", "sft_flops")]
     lines = rendered(cell_map.differences(whole, pairs, whole.cells), markdown=True).splitlines()
     assert "SFT, micro-batches dropped - SFT" in lines[0] and "HPT - SFT, 2.5 x batches" in lines[0]
+    boards = [rendered(cell_map.leaderboard(whole, cell, {}), markdown=True) for cell in whole.cells]
+    assert ["dropped" in board for board in boards] == [True, False]
     (row,) = lines[2:]  # where wrong demonstrations are, neither has run
     assert "+0.110 [" in row and "-0.160 [" in row
 
