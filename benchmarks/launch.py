@@ -1,6 +1,7 @@
 # Copyright 2026 The HPT authors
 # SPDX-License-Identifier: Apache-2.0
-"""Seconds from the start of main_hpt to the first finished batch of rollouts, with and without hpt.fork_workers.
+"""Seconds from the start of main_hpt to the first finished batch of rollouts, with and without hpt.fork_workers,
+and as a study launches its trainings.
 
 The batch is finished when its line is in questions.jsonl. It is tiny, so that the launch is what is measured.
 
@@ -11,18 +12,32 @@ Further arguments override config/quickstart.yaml.
 
 import itertools
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.common import TINY, Values, finish, make_task, measure, new_folder, overrides_of, parser, summary, train
+from benchmarks.common import (
+    OURS,
+    TINY,
+    Values,
+    finish,
+    make_task,
+    measure,
+    new_folder,
+    overrides_of,
+    parser,
+    summary,
+    train,
+)
 from hpt.method.question_log import FILE
+from recipe.hpt.launch import preloaded
 
 POLL_SECONDS = 0.05
 
 
-def launch(folders: Iterator[Path], overrides: Sequence[str]) -> Values:
+def launch(folders: Iterator[Path], overrides: Sequence[str], interpreter: str = sys.executable) -> Values:
     """Start a training of one step, and wait until it has ended."""
     folder, seconds = next(folders), {}
     start = time.perf_counter()
@@ -35,7 +50,7 @@ def launch(folders: Iterator[Path], overrides: Sequence[str]) -> Values:
         process.wait()
         seconds["to the end s"] = time.perf_counter() - start
 
-    train(folder, overrides, watch)
+    train(folder, overrides, watch, [interpreter, *OURS[1:]])
     return seconds
 
 
@@ -49,6 +64,7 @@ def main() -> None:
         f"fork_workers={value}": partial(launch, folders, [*overrides, f"hpt.fork_workers={value}"])
         for value in ("false", "true")
     }
+    arms["in a study"] = partial(launch, folders, [*overrides, "hpt.fork_workers=true"], preloaded())
     results = measure(arms, given.repeat)
     finish("launch", given.out, summary(results), values=results)
 
