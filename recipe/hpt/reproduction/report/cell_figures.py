@@ -30,8 +30,9 @@ def heat_map(found: CellMap) -> Figure:
     seeds = ", ".join(map(str, found.seeds))
     caption = (
         f"Mean accuracy on levels 1 to 6 over seeds {seeds}, in percent, on held-out questions. A frame marks the "
-        "highest mean of a column, a dot each method whose paired 95 % interval of the difference to it includes 0; a "
-        "single seed has neither. An empty field is a run that is missing; a cross is one that failed."
+        "highest mean of a column, of methods with the same questions, and a dot each method whose paired 95 % "
+        "interval of the difference to it includes 0; a single seed has neither. An empty field is a run that is "
+        "missing; a cross is one that failed."
     )
     methods = [
         method for method in found.methods if any(isinstance(found.value(method, c), Value) for c in found.cells)
@@ -74,7 +75,7 @@ def _column(axis: Any, found: CellMap, methods: Sequence[str], cell: str, x: flo
     from matplotlib import colormaps
     from matplotlib.patches import Rectangle
 
-    best = found.best(cell, (method for method in methods if method != BASE))
+    best = found.best(cell, (name for name in methods if name != BASE and METHODS[name].has_equal_questions))
     for y, method in enumerate(methods):
         value = found.value(method, cell)
         if not isinstance(value, Value):
