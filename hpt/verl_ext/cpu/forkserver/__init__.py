@@ -74,6 +74,7 @@ def serving(
             server = subprocess.Popen(
                 [interpreter, "-m", "hpt.verl_ext.cpu.forkserver.server", *arguments],
                 pass_fds=[listener.fileno()],
+                cwd=Path(__file__).resolve().parents[4],  # so that it imports the hpt that this process has
                 stdin=subprocess.PIPE,  # when it closes, the server knows that this process has ended
                 env={**(environment or {}), **os.environ},
                 start_new_session=True,  # Ctrl-C goes to the training alone, which ends the others
@@ -99,4 +100,6 @@ def _watch(server: subprocess.Popen, closing: threading.Event) -> None:
             "message is above. hpt.fork_workers=false starts workers without it",
             file=sys.stderr,
         )
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        # A shell's background job ignores Ctrl-C.
+        number = signal.SIGTERM if signal.getsignal(signal.SIGINT) == signal.SIG_IGN else signal.SIGINT
+        signal.pthread_kill(threading.main_thread().ident or 0, number)

