@@ -11,7 +11,7 @@ from typing import Any
 
 from hpt.common.errors import DataError, Problem
 from hpt.data.checks import check_files, iter_rows
-from hpt.data.gold_answers import DEFAULT_KIND, by_comparison, described, gold_answer_problems
+from hpt.data.gold_answers import DEFAULT_KIND, by_comparison, described, gold_answer_problems, kind_of_row
 from hpt.data.ids import question_id
 from hpt.verifier.gold import kind_of_gold
 
@@ -119,12 +119,11 @@ def _read(file: str) -> dict[str, list[Question]]:
 
 def _question(values: dict[str, Any], row: int) -> Question:
     info = values.get("extra_info") or {}
-    kind = info.get("verifier_kind")
     return Question(
         id=question_id(values, row),
         messages=tuple({"role": each["role"], "content": each["content"]} for each in values["prompt"]),
         answer=values["reward_model"]["ground_truth"],
-        kind=DEFAULT_KIND if kind is None else str(kind),
+        kind=str(kind_of_row(values)),
         level=_text(info.get("level")),
         subject=_text(info.get("subject")),
     )

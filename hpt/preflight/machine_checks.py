@@ -84,8 +84,8 @@ def needs_flash_attention(config: DictConfig) -> bool:
 
 def gpus_elsewhere(config: DictConfig) -> bool:
     """Whether Ray may place ranks on other machines than this one."""
-    address = OmegaConf.select(config, "ray_kwargs.ray_init.address")
-    return bool(address or os.environ.get("RAY_ADDRESS") or config.trainer.nnodes > 1)
+    address = OmegaConf.select(config, "ray_kwargs.ray_init.address") or os.environ.get("RAY_ADDRESS")
+    return bool(address and address != "local") or config.trainer.nnodes > 1
 
 
 def devices(context: Context) -> list[Check]:

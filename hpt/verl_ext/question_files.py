@@ -13,7 +13,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from hpt.common.errors import ConfigError, DataError
 from hpt.common.settings import one_of
 from hpt.data import gold_answers
-from hpt.data.checks import check_files
+from hpt.data.checks import check_files, iter_rows
 from hpt.method.config import HPTConfig
 from hpt.method.estimator.composite import reads_teacher
 from hpt.verl_ext.sampling import OUR_REWARD
@@ -108,15 +108,12 @@ def _check_demonstrations(config: DictConfig, rows: int, with_target: int) -> No
 
 
 def _check_hints(config: DictConfig, paths: Sequence[str]) -> None:
-    import pyarrow.parquet as pq
-
     draws = HPTConfig.from_mapping(config.hpt).draws
     if draws is None or not draws.hints:
         return
-    for path in paths:
-        for row in pq.read_table(path).to_pylist():
-            if (row.get("extra_info") or {}).get("hints"):
-                return
+    rows = (row for path in paths for _, row in iter_rows(path, ["extra_info"]))
+    if any((row.get("extra_info") or {}).get("hints") for row in rows):
+        return
     raise ConfigError(
         f"got data.train_files without a hint; hpt.strategy={config.hpt.strategy} reads extra_info.hints, a list of "
         "texts from the least to the most that they give away: add it to the questions that have hints"

@@ -51,6 +51,12 @@ def test_rows_that_repeat_questions_are_counted_and_half_of_them_refused(tmp_pat
         load_benchmarks([file])
 
 
+def test_an_empty_kind_is_the_default_as_in_training(tmp_path):
+    file = write(tmp_path / "a.parquet", [row(1, extra_info=info(1, verifier_kind=""))])
+    (benchmark,) = load_benchmarks([str(file)])
+    assert [question.kind for question in benchmark.questions] == ["math"]
+
+
 def test_digest_follows_the_questions_alone(tmp_path):
     rows = [row(1), row(2)]
     (first,) = load_benchmarks([str(write(tmp_path / "a.parquet", rows))])

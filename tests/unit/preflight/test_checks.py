@@ -416,6 +416,8 @@ def test_what_certainly_does_not_fit_is_refused_where_the_gpus_are_known(configu
     assert found.status is FAIL and "offload_policy=true" in found.advice
     assert found.found.startswith("weights, gradients and Adam take 113.5 GiB per rank")
     assert "this machine's GPUs" in found.found
+    monkeypatch.setenv("RAY_ADDRESS", "local")  # a cluster of the run's own
+    assert machine_checks.rank_memory(context) == [found]
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     (elsewhere,) = machine_checks.rank_memory(context)
     assert elsewhere.status is WARN and elsewhere.found == found.found
