@@ -247,11 +247,13 @@ def contamination(
 def _check_outputs(
     train: Path, against: Sequence[Path], report: Path | None, write: Path | None, overwrite: bool
 ) -> None:
-    """Refuse outputs that exist or are the input, before minutes are spent."""
+    """Refuse outputs that exist or are an input, before minutes are spent."""
+    inputs = {file.expanduser().resolve() for file in (train, *against)}
+    for option, path in (("--write", write), ("--report", report)):
+        if path and path.resolve() in inputs and overwrite:
+            raise ValueError(f"got {option} {path}, which is an input; name another file")
     if write:
         check_free(write, overwrite)
-        if train.expanduser().resolve() == write.resolve():
-            raise ValueError(f"got --write {write}, the training file itself; name another")
     if report and report.exists() and not overwrite:
         raise ValueError(f"{report} exists; name another file, or use --overwrite")
     stems = [file.stem for file in against]

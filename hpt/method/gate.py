@@ -180,7 +180,10 @@ def schedule(knots: Sequence[Sequence[float]]) -> Feedback:
         ValueError: rows of another shape, P that leaves a gap in [0, 1] or does not rise, a
             coefficient that is negative or not finite.
     """
-    rows = [tuple(float(number) for number in knot) for knot in knots]
+    try:
+        rows = [tuple(float(number) for number in knot) for knot in knots]
+    except (TypeError, ValueError):  # no rows, or no numbers in them
+        rows = []
     if not rows or any(len(row) != 4 for row in rows):
         raise ValueError(f"got the schedule {list(knots)}; expected rows [P, on, off, sft]")
     positions = [row[0] for row in rows]

@@ -38,6 +38,8 @@ def schedule_of(value: Any, params: Mapping[str, Any] = MappingProxyType({})) ->
 def _own(path: str, params: Mapping[str, Any]) -> gate.Feedback | gate.Gate:
     module, _, name = path.partition(":")
     try:
+        if path.startswith("."):
+            raise ImportError("no absolute name of a module")
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ValueError(

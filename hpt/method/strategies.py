@@ -318,6 +318,8 @@ def import_plugins(plugins: Sequence[str], setting: str = "hpt.plugins") -> None
     """
     for name in plugins:
         try:
+            if not isinstance(name, str) or name.startswith("."):
+                raise ImportError("no absolute name of a module")
             importlib.import_module(name)
         except ImportError as error:
             raise ValueError(

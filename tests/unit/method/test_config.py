@@ -159,6 +159,12 @@ def test_a_plugin_that_cannot_be_imported_is_named(plugins):
         HPTConfig.from_mapping({"plugins": plugins})
 
 
+@pytest.mark.parametrize("name", [".relative", 1])
+def test_a_plugin_that_is_no_absolute_name_is_refused(name):
+    with pytest.raises(ConfigError, match=rf"got hpt.plugins with '{name}'.*no absolute name"):
+        HPTConfig.from_mapping({"plugins": [name]})
+
+
 def test_every_setting_says_what_it_means():
     assert all(len(each.meaning) > 10 for each in HPTConfig.reference())
 
@@ -219,6 +225,9 @@ def test_a_users_own_table_and_function():
         ("type_3", "Unknown schedule 'type_3'. Available: type_0, type_1, type_2"),
         (7, "Unknown schedule '7'"),
         ("no_such_module:f", "cannot be imported"),
+        (".no_such_module:f", "cannot be imported"),
+        ([5], "expected rows"),
+        ([[0, 1, None, 0], [1, 1, 1, 1]], "expected rows"),
         ("tests.helpers.schedules:missing", "cannot be imported"),
         ([[0, 0, 0, 1], [0.5, 1, 0, 0]], "without a gap"),
     ],
