@@ -250,7 +250,7 @@ def _check_outputs(
     """Refuse outputs that exist or are an input, before minutes are spent."""
     inputs = {file.expanduser().resolve() for file in (train, *against)}
     for option, path in (("--write", write), ("--report", report)):
-        if path and path.resolve() in inputs and overwrite:
+        if path and path.resolve() in inputs:
             raise ValueError(f"got {option} {path}, which is an input; name another file")
     if write:
         check_free(write, overwrite)

@@ -16,7 +16,6 @@ The kernel limits a worker's memory (RLIMIT_AS), so no comparison can exhaust th
 MemoryError, which a user's function may swallow. So a worker looks at its own peak after each comparison.
 """
 
-import ctypes
 import io
 import multiprocessing
 import os
@@ -26,12 +25,12 @@ from multiprocessing import context, forkserver, popen_forkserver, reduction, sp
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from hpt.common.exit import signalled_at_parents_end
 from hpt.verifier.judge import judge
 from hpt.verifier.kinds import Judge, apply
 from hpt.verifier.verdict import Verdict
 
 PRELOAD = ["hpt.verifier.preload"]
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 # Exit status of a worker whose comparison ran out of memory; sysexits.h has none near it.
 EXIT_MEMORY = 97
 # Data structures grow in steps of up to a factor of two. So before a refused step at least this share was in use.
@@ -149,7 +148,7 @@ def _die_with_parent() -> None:
     server: Any = forkserver._forkserver
     os.close(server._forkserver_alive_fd)
     server._forkserver_alive_fd = None
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    signalled_at_parents_end(signal.SIGKILL)
     parent = multiprocessing.parent_process()
     if parent is None or not parent.is_alive():
         os._exit(1)  # it died before the call above

@@ -4,7 +4,6 @@
 
 import atexit
 import contextlib
-import ctypes
 import functools
 import os
 import signal
@@ -15,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from hpt.common.exit import signalled_at_parents_end
 from hpt.common.files import complete_json_lines
 from hpt.common.training_log import METRICS_FILE
 from hpt.verl_ext.cpu.forkserver import modules, serving
@@ -26,7 +26,6 @@ STOP_SECONDS = 60
 POLL_SECONDS = 0.5
 ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 """Variables of what is started, unless this process has them."""
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def finished_steps(metrics: Path) -> int:
@@ -95,13 +94,11 @@ def run_process(command: Sequence[str], folder: Path, watch: Callable[[subproces
         folder: an existing folder.
         watch: called with the process; returns when the process has ended. What it raises ends the process.
     """
-    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
     def before_start() -> None:
         # A shell that puts us into the background has SIGINT ignored, and a child inherits that.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        if prctl is not None:  # if this process is killed, the training ends as after Ctrl-C
-            prctl(PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
+        signalled_at_parents_end(signal.SIGINT)  # if this process is killed, the training ends as after Ctrl-C
 
     with open(folder / LOG_FILE, "ab") as log:
         process = subprocess.Popen(

@@ -112,23 +112,26 @@ def test_the_maps_tables_and_data_are_made_from_its_packed_results(tmp_path):
     assert not [name for name in ("results.md", "map.csv", "study.json") if ABSOLUTE_PATH.search(before[name])]
 
 
-def test_the_maps_page_quotes_its_tables():
-    tables = (MAP / "results.md").read_text().splitlines()
-    quoted = [line for lines in page_tables().values() for line in lines]
-    assert len(quoted) >= 10 and set(quoted) <= set(tables)
+GATHERED = ("| method | flawless: pass@1", "| estimator")
+"""How those tables of the map's page begin that have columns of several others."""
 
 
-def page_tables(but: tuple[str, ...] = ("method | flawless: pass@1", "estimator")) -> dict[str, list[str]]:
-    """First line -> lines of each table of the map's page, but those that begin so: they gather others' columns."""
+def page_tables() -> list[list[str]]:
+    """The lines of each table of the map's page."""
     page = (RESULTS.parents[2] / "docs" / "results" / "map.md").read_text()
-    blocks = [block.splitlines() for block in page.split("\n\n") if block.startswith("|")]
-    return {lines[0]: lines for lines in blocks if not lines[0].startswith(tuple(f"| {text}" for text in but))}
+    return [block.splitlines() for block in page.split("\n\n") if block.startswith("|")]
 
 
 def gathered(begin: str) -> list[list[str]]:
-    """The cells of the map's page's table that begins so, without its head."""
-    (head,) = page_tables(but=()).keys() - page_tables(but=(begin,)).keys()
-    return [[text.strip() for text in line.strip("|").split("|")] for line in page_tables(but=())[head][2:]]
+    """The cells of the table that begins so, without its head."""
+    (table,) = (lines for lines in page_tables() if lines[0].startswith(begin))
+    return cells("\n".join(table))[1:]
+
+
+def test_the_maps_page_quotes_its_tables():
+    tables = (MAP / "results.md").read_text().splitlines()
+    quoted = [line for lines in page_tables() if not lines[0].startswith(GATHERED) for line in lines]
+    assert len(quoted) >= 10 and set(quoted) <= set(tables)
 
 
 def test_the_maps_page_has_pass_at_k_of_its_leaderboards():
@@ -136,9 +139,9 @@ def test_the_maps_page_has_pass_at_k_of_its_leaderboards():
     expected = []
     for cell in ("flawless", "30% wrong"):
         table = results.split(f"### Every method where demonstrations are {cell}\n\n")[1].split("\n\n")[0]
-        head, _, *rows = [[text.strip() for text in line.strip("|").split("|")] for line in table.splitlines()]
+        head, *rows = cells(table)
         expected.append({row[0]: [row[head.index(f"pass@{k}")] for k in (1, 4, 16)] for row in rows if len(row) > 5})
-    rows = gathered("method | flawless: pass@1")
+    rows = gathered(GATHERED[0])
     assert len(rows) == 5
     assert rows == [[name, *expected[0][name], *expected[1][name]] for name, *_ in rows]
 
@@ -150,7 +153,7 @@ def test_the_maps_page_has_the_cosines_of_the_diagnosis():
     def text(row: dict[str, str]) -> str:
         return f"{float(row['cosine']):.2f} +- {float(row['cosine_error']):.2f}".replace("0.", ".")
 
-    rows = gathered("estimator")
+    rows = gathered(GATHERED[1])
     assert len(rows) == 4
     for name, *quoted in rows:
         assert quoted == [text(each[name.split("`")[1]]) for each in found]

@@ -3,7 +3,6 @@
 """The fork server: one interpreter with everything imported, which forks a child per request."""
 
 import contextlib
-import ctypes
 import fcntl
 import gc
 import importlib
@@ -19,12 +18,11 @@ import time
 import types
 from dataclasses import dataclass
 
-from hpt.common.exit import leave
+from hpt.common.exit import leave, signalled_at_parents_end
 from hpt.verl_ext.cpu.forkserver import ray_ids
 from hpt.verl_ext.cpu.forkserver.client import ANSWER, LENGTH
 from hpt.verl_ext.cpu.vllm_name import answer_for_vllm_cpu
 
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 FIRST_FREE = 512  # descriptors are moved up there before they take their places
 
 
@@ -113,7 +111,7 @@ class Server:
         if pid == 0:
             # Ray kills a dead worker's process group. Without a group of its own, the worker's would be everybody's.
             os.setpgid(0, 0)
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # nothing outlives a killed server
+            signalled_at_parents_end(signal.SIGKILL)  # nothing outlives a killed server
             gc.enable()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             self.selector.close()

@@ -5,6 +5,7 @@
 import functools
 import json
 import shutil
+import sys
 import time
 from collections import Counter
 
@@ -128,6 +129,15 @@ def trainings():
 @pytest.fixture
 def evaluations():
     return Evaluations()
+
+
+@pytest.mark.parametrize(("override", "expected"), [("a=b", "preloaded"), ("hpt.fork_workers=false", sys.executable)])
+def test_trainings_are_forked_unless_workers_are_not(monkeypatch, tmp_path, override, expected):
+    interpreters = []
+    monkeypatch.setattr(study, "preloaded", lambda: "preloaded")
+    monkeypatch.setattr(study, "run_training", lambda *arguments: interpreters.append(arguments[-1]) or 0)
+    assert study.launch_training(tmp_path, [override], print) == 0
+    assert interpreters == [expected]
 
 
 @pytest.fixture

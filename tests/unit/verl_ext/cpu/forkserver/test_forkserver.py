@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hpt.verl_ext.cpu.forkserver import serving
+from tests.helpers.processes import ROOT
 
 pytestmark = [
     pytest.mark.slow,
@@ -268,15 +269,57 @@ def test_nothing_outlives_a_killed_owner(tmp_path):
         assert ends(pid)
 
 
+def test_nothing_outlives_a_killed_server():
+    code = f"""
+        import subprocess, time
+        from hpt.verl_ext.cpu.forkserver import serving
+        with serving([], []) as server:
+            child = subprocess.Popen([server.launcher, "-c", {SLEEPER!r}], stdout=subprocess.PIPE, text=True)
+            print(child.stdout.readline().strip(), flush=True)
+            time.sleep(60)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as owner:
+        child = int(owner.stdout.readline())
+        with open(f"/proc/{child}/stat") as file:
+            os.kill(int(file.read().rpartition(")")[2].split()[1]), signal.SIGKILL)
+        assert ends(child)
+
+
+def test_the_server_has_the_package_of_its_owner(tmp_path):
+    """The folder in which the owner runs may hold another checkout."""
+    (tmp_path / "hpt").mkdir()
+    (tmp_path / "hpt" / "__init__.py").write_text("raise SystemExit('another checkout')")
+    script = tmp_path / "elsewhere" / "script.py"
+    script.parent.mkdir()
+    code = """
+        import subprocess
+        from hpt.verl_ext.cpu.forkserver import serving
+        with serving([], []) as server:
+            subprocess.run([server.launcher, "-c", "import hpt; print(hpt.__file__)"], timeout=20)
+    """
+    script.write_text(textwrap.dedent(code))
+    result = run(sys.executable, str(script), cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert result.stdout == f"{ROOT / 'hpt' / '__init__.py'}\n", result.stderr
+
+
+def test_a_childs_collector_leaves_the_imports_alone():
+    with serving([PRELOADED], []) as server:
+        assert int(run(server.launcher, "-c", "import gc; print(gc.get_freeze_count())").stdout) > 1000
+
+
 def test_leaving_early_does_not_wait_for_the_imports(modules_beside):
     with serving(["slow_import"], []):
         started = time.monotonic()
     assert time.monotonic() - started < 20  # the module sleeps for a minute
 
 
-def test_a_server_that_fails_interrupts_its_owner(capfd):
-    code = """
-        import time
+@pytest.mark.parametrize("ignores", [False, True], ids=["interactive", "background"])
+def test_a_server_that_fails_ends_its_owner(ignores):
+    code = f"""
+        import signal, time
+        if {ignores}:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         from hpt.verl_ext.cpu.forkserver import serving
         with serving(["no_such_module"], []):
             time.sleep(60)
@@ -285,4 +328,4 @@ def test_a_server_that_fails_interrupts_its_owner(capfd):
     assert result.returncode != 0
     assert "No module named 'no_such_module'" in result.stderr
     assert "the fork server ended with status 1" in result.stderr
-    assert "KeyboardInterrupt" in result.stderr
+    assert result.returncode == -signal.SIGTERM if ignores else "KeyboardInterrupt" in result.stderr
