@@ -305,11 +305,14 @@ def run_worlds(folder: Path, worlds: list[int]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # daemons end with a regular exit
     for process in ranks:
         process.start()
-    while any(process.is_alive() for process in ranks):
-        multiprocessing.connection.wait([process.sentinel for process in ranks if process.is_alive()])
-        if any(process.exitcode for process in ranks):
-            return 1  # the others would wait for a dead rank
-    return max(abs(process.exitcode) for process in ranks)
+    running = {process.sentinel: process for process in ranks}
+    while running:
+        for sentinel in multiprocessing.connection.wait(running):
+            process = running.pop(sentinel)
+            process.join()  # a process still counts as alive for a moment after its sentinel is ready
+            if process.exitcode:
+                return 1  # the others would wait for a dead rank
+    return 0
 
 
 if __name__ == "__main__":
