@@ -139,6 +139,22 @@ def test_the_data_of_the_map_have_a_row_per_run_and_name_it(found):
     assert figure.svg and figure.csv == cell_figures.heat_map(found).csv
 
 
+def test_the_frame_of_a_column_is_at_the_best_with_the_same_questions(found, monkeypatch):
+    from matplotlib.axes import Axes
+
+    framed, add_patch = [], Axes.add_patch
+
+    def recorded(axis, patch):
+        if not patch.get_fill():
+            framed.append((round(patch.get_x() + 0.5), round(patch.get_y() + 0.5)))
+        return add_patch(axis, patch)
+
+    longer = [outcome("sft_flops", FLAWLESS, seed, 0.95 + 0.02 * seed) for seed in (0, 1)]
+    monkeypatch.setattr(Axes, "add_patch", recorded)
+    cell_figures.heat_map(made([*found.outcomes.values(), *longer], methods=(*METHODS, "sft_flops")))
+    assert framed == [(0, METHODS.index("sft")), (1, METHODS.index("hpt"))]
+
+
 def test_the_lines_have_a_point_per_finished_cell(found):
     figure = cell_figures.lines(found)
     rows = [row for row in csv.DictReader(io.StringIO(figure.csv)) if row["method"] == "hpt"]
