@@ -60,8 +60,8 @@ def style_cell(style: str) -> str:
 
 
 def map_cells() -> tuple[str, ...]:
-    """The cells of the map in the order of their importance: the edges, what lies between, the styles."""
+    """The cells of the map in the order of their importance: the edges, the styles, what lies between."""
     edges = [cell_of(*each) for each in ((0.0, 1.0), (0.3, 1.0), (0.0, 0.05), (0.5, 1.0), (0.1, 1.0), (0.0, 0.25))]
     styles = [style_cell(style) for style in STYLES]
     inside = [cell_of(wrong, coverage) for wrong in (0.3, 0.5, 0.1) for coverage in reversed(COVERAGES[1:])]
-    return (*edges, *inside, *styles)
+    return (*edges, *styles, *inside)

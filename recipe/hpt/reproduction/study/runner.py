@@ -178,12 +178,20 @@ class Study:
     def _blocked(self, job: Job) -> str | None:
         if job.before and state.result_of(self.out, job.before) is None:
             return f"its first stage, {job.before.name}, has not finished"
+        if job.before and state.result_of(self.out, job) is None and (reason := self._without_model(job.before)):
+            return reason
         if job.kind == "final" and job.stage_name:
             missing = self.choice(job.stage_name).missing
             if missing:
                 rates = ", ".join(_tried(each) for each in missing)
                 return f"the sweep of {swept_as(job.stage_name)} lacks the learning rates {rates}"
         return None
+
+    def _without_model(self, job: Job) -> str | None:
+        """Why nothing can start from a finished run's model; packed results have none."""
+        if job.stage_name is None or self.model_of(job).exists():
+            return None
+        return f"{job.name} has no model any more; remove {state.folder_of(self.out, job)} to repeat it"
 
     def choice_for(self, job: Job) -> Tried | None:
         """The learning rate and the weight of a run that is not blocked; None for the base model."""
@@ -266,6 +274,10 @@ class Study:
         if state.result_of(self.out, job) is None:
             self.waiting[f"evaluation of {evaluation.name}"] = f"{job.name} has not finished"
             return
+        if reason := self._without_model(job):
+            self.waiting[f"evaluation of {evaluation.name}"] = reason
+            return
+        self.make_task(self.task(evaluation.seed), evaluation.seed, self.settings)
         self.wait_for_earlier(folder)
         folder.mkdir(parents=True, exist_ok=True)
         assert self.evaluate is not None

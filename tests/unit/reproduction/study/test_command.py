@@ -424,6 +424,27 @@ def test_a_failed_run_is_reported_with_its_log_and_tried_again(launch, trainings
     assert results(tmp_path)["sft_grpo-seed0-1-sft"]["launches"] == 2
 
 
+def test_what_needs_a_model_that_is_gone_waits_and_names_the_run(launch, trainings, evaluations, tmp_path, capsys):
+    """Packed results have no models."""
+    assert launch("--only", "sft,sft_grpo") == 0
+    runs = tmp_path / "out" / "runs"
+    for folder in runs.iterdir():
+        shutil.rmtree(folder / "global_step_4", ignore_errors=True)
+        shutil.rmtree(folder / "global_step_2", ignore_errors=True)
+    shutil.rmtree(runs / "sft_grpo-seed0-2-grpo")
+    shutil.rmtree(tmp_path / "out" / "task-seed0")
+    started = len(trainings.names)
+    assert launch("--full", "--only", "base,sft,sft_grpo", defaults=()) == 1
+    assert trainings.names[started:] == ["base-seed0"] and evaluations.names == ["base-seed0"]
+    error = capsys.readouterr().err
+    assert f"waiting: evaluation of sft-seed0: sft-seed0 has no model any more; remove {runs}/sft-seed0 to " in error
+    assert f"sft_grpo-seed0-2-grpo: sft_grpo-seed0-1-sft has no model any more; remove {runs}/sft_grpo-seed0-1" in error
+    shutil.rmtree(tmp_path / "out" / "task-seed0")
+    shutil.rmtree(tmp_path / "out" / "evaluations")
+    launch("--full", "--only", "base", defaults=())
+    assert evaluations.names == ["base-seed0"] * 2 and (tmp_path / "out" / "task-seed0" / "test.parquet").exists()
+
+
 def test_a_missing_sweep_run_holds_back_its_methods_only(launch, trainings, capsys):
     trainings.fail = {"sweep-grpo-lr0.001"}
     assert launch("--only", "sft,grpo", defaults=SWEPT) == 1
