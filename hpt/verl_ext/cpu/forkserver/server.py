@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import runpy
 import selectors
+import shutil
 import signal
 import socket
 import sys
@@ -235,6 +236,7 @@ def main() -> None:
     gc.freeze()  # a child's collector would touch the modules, and so copy memory that it shares
     command = Server(listener, on_request, grace).run()
     if command is None:
+        shutil.rmtree(os.path.dirname(launcher), ignore_errors=True)  # a killed launcher leaves its folder behind
         leave(0)
     take_place(command)
     multiprocessing.set_executable(launcher)

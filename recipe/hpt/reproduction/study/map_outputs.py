@@ -45,7 +45,10 @@ def tables_of(study: Study, found: CellMap) -> dict[str, Table]:
         f"Accuracy on {what}, mean ± standard error over seeds": cell_map.accuracy_by_cell(mapped, cells, name)
         for name, what in cell_map.QUANTITIES.items()
     }
-    title = "The best mapped method that mixes against the best that does not, where finished; levels 1 to 6"
+    title = (
+        "The best mapped method that mixes against the best that does not, with the same questions, where finished; "
+        "levels 1 to 6"
+    )
     tables[title] = cell_map.verdicts(mapped, cells)
     for method in mapped.methods:
         if METHODS[method].mixes:

@@ -251,22 +251,24 @@ def test_processes_of_multiprocessing_come_from_the_server(launcher, tmp_path):
 
 
 def test_nothing_outlives_a_killed_owner(tmp_path):
-    """A killed owner cannot clean up, so its server notices and ends the children and itself."""
+    """A killed owner cannot clean up, so its server notices, ends the children and itself, and removes its folder."""
     code = f"""
         import subprocess, sys, time
         from hpt.verl_ext.cpu.forkserver import serving
         with serving([], []) as server:
             child = subprocess.Popen([server.launcher, "-c", {SLEEPER!r}], stdout=subprocess.PIPE, text=True)
-            print(child.stdout.readline().strip(), child.pid, flush=True)
+            print(child.stdout.readline().strip(), child.pid, server.launcher, flush=True)
             time.sleep(60)
     """
     with subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True) as owner:
-        child, client = map(int, owner.stdout.readline().split())
+        *pids, launcher = owner.stdout.readline().split()
+        child, client = map(int, pids)
         with open(f"/proc/{child}/stat") as file:
             server = int(file.read().rpartition(")")[2].split()[1])
         owner.kill()
     for pid in (child, client, server):
         assert ends(pid)
+    assert not os.path.exists(os.path.dirname(launcher))
 
 
 def test_nothing_outlives_a_killed_server():
