@@ -9,8 +9,9 @@ loss that is published, to run backward on. What a loss needs besides is a keywo
 stop-gradient is a Python float. p = pi_theta, r = pi_theta / pi_theta_old.
 """
 
+import functools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import torch
@@ -21,12 +22,22 @@ LARGEST_TOKEN_RATIO = math.exp(20)
 LARGEST_SEQUENCE_RATIO = math.exp(10)
 
 
-def _each_token(
-    log_prob: torch.Tensor, old: torch.Tensor, advantages: torch.Tensor, mask: torch.Tensor
-) -> Iterator[tuple[torch.Tensor, float, float]]:
-    """(log pi_theta with gradient, log pi_theta_old, A) of every response token."""
-    for i, t in mask.nonzero().tolist():
-        yield log_prob[i, t], old[i, t].item(), advantages[i, t].item()
+def _by_token(term: Callable[..., torch.Tensor | float]) -> Loss:
+    """The loss whose terms are those of single tokens.
+
+    ``term`` takes log pi_theta with its gradient, log pi_theta_old and A of a token. Its keywords are the loss's; what
+    is (bs, T) there is the token's number here.
+    """
+
+    @functools.wraps(term)
+    def loss(log_prob, old, advantages, mask, **given) -> torch.Tensor:
+        total = log_prob.sum() * 0
+        for i, t in mask.nonzero().tolist():
+            own = {name: x[i, t].item() if isinstance(x, torch.Tensor) else x for name, x in given.items()}
+            total = total + term(log_prob[i, t], old[i, t].item(), advantages[i, t].item(), **own)
+        return total
+
+    return loss
 
 
 def _clip_sides(clip_ratio) -> tuple[float, float]:
@@ -55,35 +66,29 @@ def _pessimistic(ratio: torch.Tensor, advantage: float, clip_ratio, dual: float 
     return advantage * (dual if dual is not None and ratio > dual else ratio)
 
 
-def sft(log_prob, old, advantages, mask) -> torch.Tensor:
+@_by_token
+def sft(token, old_token, advantage):
     """Negative log-likelihood."""
-    return -log_prob[mask].sum()
+    return -token
 
 
-def reinforce(log_prob, old, advantages, mask) -> torch.Tensor:
+@_by_token
+def reinforce(token, old_token, advantage):
     """-R log pi_theta."""
-    loss = log_prob.sum() * 0
-    for token, _, advantage in _each_token(log_prob, old, advantages, mask):
-        loss = loss - advantage * token
-    return loss
+    return -advantage * token
 
 
-def ppo(log_prob, old, advantages, mask, clip_ratio=0.2, clip_ratio_c=None) -> torch.Tensor:
+@_by_token
+def ppo(token, old_token, advantage, clip_ratio=0.2, clip_ratio_c=None):
     """arXiv 1707.06347, Eq. 7. GRPO and Dr. GRPO differ in the advantage and in the denominators."""
-    loss = log_prob.sum() * 0
-    for token, old_token, advantage in _each_token(log_prob, old, advantages, mask):
-        loss = loss - _pessimistic(_ratio(token, old_token), advantage, clip_ratio, clip_ratio_c)
-    return loss
+    return -_pessimistic(_ratio(token, old_token), advantage, clip_ratio, clip_ratio_c)
 
 
-def cispo(log_prob, old, advantages, mask, clip_ratio=0.2) -> torch.Tensor:
+@_by_token
+def cispo(token, old_token, advantage, clip_ratio=0.2):
     """arXiv 2506.13585: a clipped weight, without gradient, on A log pi_theta."""
     smallest, largest = _clip_sides(clip_ratio)
-    loss = log_prob.sum() * 0
-    for token, old_token, advantage in _each_token(log_prob, old, advantages, mask):
-        weight = min(max(_ratio(token, old_token).item(), smallest), largest)
-        loss = loss - weight * advantage * token
-    return loss
+    return -min(max(_ratio(token, old_token).item(), smallest), largest) * advantage * token
 
 
 def gspo(log_prob, old, advantages, mask, clip_ratio=0.2) -> torch.Tensor:
@@ -104,59 +109,46 @@ def gspo(log_prob, old, advantages, mask, clip_ratio=0.2) -> torch.Tensor:
     return loss
 
 
-def luffy_offline(log_prob, old, advantages, mask, shaping=0.1) -> torch.Tensor:
+@_by_token
+def luffy_offline(token, old_token, advantage, shaping=0.1):
     """arXiv 2504.14945, policy shaping: f(x) = x / (x + c) of the probability."""
-    loss = log_prob.sum() * 0
-    for token, _, advantage in _each_token(log_prob, old, advantages, mask):
-        probability = token.exp()
-        loss = loss - advantage * probability / (probability + shaping)
-    return loss
+    return -advantage * token.exp() / (token.exp() + shaping)
 
 
-def srft_offline(log_prob, old, advantages, mask) -> torch.Tensor:
+@_by_token
+def srft_offline(token, old_token, advantage):
     """arXiv 2506.19767, the RL term on demonstrations: the probability itself."""
-    loss = log_prob.sum() * 0
-    for token, _, advantage in _each_token(log_prob, old, advantages, mask):
-        loss = loss - advantage * token.exp()
-    return loss
+    return -advantage * token.exp()
 
 
-def dft(log_prob, old, advantages, mask) -> torch.Tensor:
+@_by_token
+def dft(token, old_token, advantage):
     """arXiv 2508.05629: the log-likelihood, each token weighted by its probability."""
-    loss = log_prob.sum() * 0
-    for token, _, _ in _each_token(log_prob, old, advantages, mask):
-        loss = loss - math.exp(token.item()) * token
-    return loss
+    return -math.exp(token.item()) * token
 
 
-def chord_phi(log_prob, old, advantages, mask) -> torch.Tensor:
+@_by_token
+def chord_phi(token, old_token, advantage):
     """arXiv 2508.11408: the log-likelihood, each token weighted by p (1 - p)."""
-    loss = log_prob.sum() * 0
-    for token, _, _ in _each_token(log_prob, old, advantages, mask):
-        probability = math.exp(token.item())
-        loss = loss - probability * (1 - probability) * token
-    return loss
+    probability = math.exp(token.item())
+    return -probability * (1 - probability) * token
 
 
-def trsft(log_prob, old, advantages, mask, alpha=0.1) -> torch.Tensor:
+@_by_token
+def trsft(token, old_token, advantage, alpha=0.1):
     """arXiv 2512.17636, Eq. 3: p over itself, but not below alpha."""
-    loss = log_prob.sum() * 0
-    for token, _, _ in _each_token(log_prob, old, advantages, mask):
-        probability = token.exp()
-        loss = loss - probability / max(probability.item(), alpha)
-    return loss
+    probability = token.exp()
+    return -probability / max(probability.item(), alpha)
 
 
-def eaft(log_prob, old, advantages, mask, alpha=1.0, *, entropy) -> torch.Tensor:
+@_by_token
+def eaft(token, old_token, advantage, alpha=1.0, *, entropy):
     """arXiv 2601.02151: the log-likelihood, weighted by (H / 3)^alpha; 3 is ln 20, rounded.
 
     There H is the entropy of the 20 likeliest tokens, normalised among themselves, so that the
     weight stays below 1. Here it is what is given.
     """
-    loss = log_prob.sum() * 0
-    for (token, _, _), spread in zip(_each_token(log_prob, old, advantages, mask), entropy[mask].tolist(), strict=True):
-        loss = loss - (spread / 3) ** alpha * token
-    return loss
+    return -((entropy / 3) ** alpha) * token
 
 
 def iw_sft(log_prob, old, advantages, mask, max_weight=16.0, *, initial_log_prob) -> torch.Tensor:
@@ -173,23 +165,21 @@ def iw_sft(log_prob, old, advantages, mask, max_weight=16.0, *, initial_log_prob
 
 def psft(log_prob, old, advantages, mask, clip_ratio=(0.2, 0.28)) -> torch.Tensor:
     """arXiv 2508.17784: PPO with an advantage of 1 everywhere."""
-    return ppo(log_prob, old, torch.ones_like(log_prob), mask, clip_ratio)
+    return ppo(log_prob, old, torch.ones_like(log_prob), mask, clip_ratio=clip_ratio)
 
 
-def rl_plus_offline(log_prob, old, advantages, mask, focal=0.5, omega=0.5) -> torch.Tensor:
+@_by_token
+def rl_plus_offline(token, old_token, advantage, focal=0.5, omega=0.5):
     """arXiv 2508.00222, the term on demonstrations: p over the mean of pi_old and of the policy behind them.
 
     That policy is unknown and taken as omega pi_old + (1 - omega) U with U = 1, as in the released
     code; the paper and the code have omega = .5 only. Rare tokens count more: A (1 - p)^focal.
     """
-    loss = log_prob.sum() * 0
-    for token, old_token, advantage in _each_token(log_prob, old, advantages, mask):
-        behaviour = math.exp(old_token)
-        mixture = (behaviour + omega * behaviour + (1 - omega)) / 2
-        mixture = max(mixture, math.exp(token.item()) / LARGEST_TOKEN_RATIO)
-        rarity = (1 - math.exp(token.item())) ** focal
-        loss = loss - advantage * rarity * token.exp() / mixture
-    return loss
+    behaviour = math.exp(old_token)
+    mixture = (behaviour + omega * behaviour + (1 - omega)) / 2
+    mixture = max(mixture, math.exp(token.item()) / LARGEST_TOKEN_RATIO)
+    rarity = (1 - math.exp(token.item())) ** focal
+    return -advantage * rarity * token.exp() / mixture
 
 
 def prefix_rft(log_prob, old, advantages, mask, low_entropy_share=0.8, *, entropy) -> torch.Tensor:
@@ -204,67 +194,52 @@ def prefix_rft(log_prob, old, advantages, mask, low_entropy_share=0.8, *, entrop
     return loss
 
 
-def topr(log_prob, old, advantages, mask) -> torch.Tensor:
+@_by_token
+def topr(token, old_token, advantage):
     """arXiv 2503.14286 by token, as in Trinity-RFT: A log p, times min(r, 1) where A is not positive.
 
     The paper has the ratio of the whole sequence.
     """
-    loss = log_prob.sum() * 0
-    for token, old_token, advantage in _each_token(log_prob, old, advantages, mask):
-        taper = 1.0 if advantage > 0 else min(token.exp().item() / math.exp(old_token), 1.0)
-        loss = loss - taper * advantage * token
-    return loss
+    taper = 1.0 if advantage > 0 else min(token.exp().item() / math.exp(old_token), 1.0)
+    return -taper * advantage * token
 
 
-def nft(log_prob, old, advantages, mask, eps=1.0, *, mean_score) -> torch.Tensor:
+@_by_token
+def nft(token, old_token, advantage, eps=1.0, *, mean_score):
     """arXiv 2505.18116 with the released code's weight 1 - c, c = P within [.02, .98]; by token.
 
     Correct responses raise r, wrong ones what it implies for the policy of wrong responses:
     q = (1 - c r) / (1 - c). Where q < eps the value is log eps and the slope that of q / eps.
     """
-    loss = log_prob.sum() * 0
-    for (token, old_token, advantage), mean in zip(
-        _each_token(log_prob, old, advantages, mask), mean_score[mask].tolist(), strict=True
-    ):
-        correct = min(max(mean, 0.02), 0.98)
-        if advantage > 0:
-            loss = loss - (1 - correct) * (token.exp() / math.exp(old_token)).log()
-        elif advantage < 0:
-            implied = (1 - correct * _ratio(token, old_token)) / (1 - correct)
-            floored = max(implied.item(), eps)
-            loss = loss - (1 - correct) * (math.log(floored) + (implied - implied.item()) / floored)
-    return loss
+    correct = min(max(mean_score, 0.02), 0.98)
+    if advantage > 0:
+        return -(1 - correct) * (token.exp() / math.exp(old_token)).log()
+    if advantage == 0:
+        return 0.0
+    implied = (1 - correct * _ratio(token, old_token)) / (1 - correct)
+    floored = max(implied.item(), eps)
+    return -(1 - correct) * (math.log(floored) + (implied - implied.item()) / floored)
 
 
-def self_distill(log_prob, old, advantages, mask, max_ratio=2.0, *, teacher_log_prob) -> torch.Tensor:
+@_by_token
+def self_distill(token, old_token, advantage, max_ratio=2.0, *, teacher_log_prob):
     """SDPO (arXiv 2601.20802) on sampled tokens: REINFORCE on log pi_T - log p, times r up to ``max_ratio``."""
-    loss = log_prob.sum() * 0
-    for (token, old_token, _), teacher in zip(
-        _each_token(log_prob, old, advantages, mask), teacher_log_prob[mask].tolist(), strict=True
-    ):
-        weight = min(token.exp().item() / math.exp(old_token), max_ratio)
-        loss = loss - weight * (teacher - token.item()) * token
-    return loss
+    weight = min(token.exp().item() / math.exp(old_token), max_ratio)
+    return -weight * (teacher_log_prob - token.item()) * token
 
 
-def rlsd(
-    log_prob, old, advantages, mask, lam=0.5, eps=0.2, clip_ratio=0.2, clip_ratio_c=None, *, teacher_log_prob
-) -> torch.Tensor:
+@_by_token
+def rlsd(token, old_token, advantage, lam=0.5, eps=0.2, clip_ratio=0.2, clip_ratio_c=None, *, teacher_log_prob):
     """arXiv 2604.03128: the teacher scales a token's advantage within 1 -+ eps and never turns its sign.
 
     What it scales by is pi_T / pi_old where A > 0, and the inverse where A < 0. The rest is PPO's.
     """
-    loss = log_prob.sum() * 0
-    for (token, old_token, advantage), teacher in zip(
-        _each_token(log_prob, old, advantages, mask), teacher_log_prob[mask].tolist(), strict=True
-    ):
-        if advantage == 0:
-            continue
-        evidence = math.exp(teacher) / math.exp(old_token)
-        evidence = min(max(evidence if advantage > 0 else 1 / evidence, 1 - eps), 1 + eps)
-        scaled = advantage * (1 - lam + lam * evidence)
-        loss = loss - _pessimistic(_ratio(token, old_token), scaled, clip_ratio, clip_ratio_c)
-    return loss
+    if advantage == 0:
+        return 0.0
+    evidence = math.exp(teacher_log_prob) / math.exp(old_token)
+    evidence = min(max(evidence if advantage > 0 else 1 / evidence, 1 - eps), 1 + eps)
+    scaled = advantage * (1 - lam + lam * evidence)
+    return -_pessimistic(_ratio(token, old_token), scaled, clip_ratio, clip_ratio_c)
 
 
 PUBLISHED_LOSSES: Mapping[str, Loss] = MappingProxyType(
