@@ -86,7 +86,7 @@ def test_an_engine_that_fails_while_verls_manager_samples_ahead_ends_the_run(lau
     run = launch(tmp_path / "run", *LONG, *AHEAD, STALL, own_interpreter=True)
     run.wait_for_step(1, 300)
     process(run, "engine").send_signal(signal_number)
-    assert message in end_of(run, 180)
+    assert message in end_of(run, 150)
 
 
 def test_an_engine_that_hangs_while_it_takes_weights_ends_the_run_in_the_stated_time(launch, tmp_path):
@@ -96,7 +96,7 @@ def test_an_engine_that_hangs_while_it_takes_weights_ends_the_run_in_the_stated_
     wait_for_transfer(run)
     engine.send_signal(signal.SIGSTOP)
     message = f"the engines of the rollout servers have not taken the weights for {STALL_S} s (hpt.stall_timeout)"
-    assert message in end_of(run, 180)
+    assert message in end_of(run, 150)
 
 
 def test_an_engine_that_hangs_ends_the_run_in_the_stated_time(launch, tmp_path):
@@ -104,7 +104,7 @@ def test_an_engine_that_hangs_ends_the_run_in_the_stated_time(launch, tmp_path):
     run.wait_for_step(1, 300)
     process(run, "engine").send_signal(signal.SIGSTOP)
     message = f"has not finished one of its 32 samples for {STALL_S} s (hpt.stall_timeout)"
-    assert message in end_of(run, 180)
+    assert message in end_of(run, 150)
 
 
 def test_a_reward_function_that_raises_is_named(launch, tmp_path):
@@ -118,7 +118,7 @@ def test_a_reward_function_that_raises_is_named(launch, tmp_path):
     )
     run.wait_for_step(1, 300)
     (tmp_path / "raise").touch()
-    assert "rewards.py:compute_score raised KeyError: 'no such answer'" in end_of(run, 180)
+    assert "rewards.py:compute_score raised KeyError: 'no such answer'" in end_of(run, 120)
 
 
 def test_questions_that_fail_again_and_again_end_a_run_that_samples_ahead(launch, tmp_path):
@@ -127,5 +127,5 @@ def test_questions_that_fail_again_and_again_end_a_run_that_samples_ahead(launch
     run = launch(tmp_path / "run", *LONG, *AHEAD, rewards, own_interpreter=True)
     run.wait_for_step(1, 300)
     (tmp_path / "raise").touch()
-    end = end_of(run, 180)
+    end = end_of(run, 120)
     assert "questions of step" in end and "had to be replaced" in end and "KeyError: 'no such answer'" in run.log
