@@ -128,7 +128,7 @@ lint: install
 docs: install
 	$(ENTER)
 	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs -q build --strict
-	echo "build/docs/index.html"
+	echo "build/docs/index.html; with search: .venv/bin/python -m http.server --directory build/docs"
 
 clean:
 	$(ENTER)
