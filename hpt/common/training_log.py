@@ -15,6 +15,7 @@ from hpt.common.files import complete_json_lines
 METRICS_FILE = "metrics.jsonl"
 SFT_SHARE = "hpt/sft_share_questions"
 DEMONSTRATION_SHARE = "hpt/demonstration_share_questions"
+SHOWN_SHARE = "hpt/shown_share_questions"
 RENAMED = {
     "hpt/offline_ratio": "hpt/demonstration_share_rows",
     "hpt/sft_share_tokens": "hpt/demonstration_share_tokens",

@@ -18,10 +18,18 @@ from hpt.method.routing import Plan, RowKind
 P_CLASSES = (0.25, 0.5, 0.75)
 
 DEFINITIONS: dict[str, tuple[str, str]] = {
-    "hpt/sft_share_questions": ("share", "questions with an SFT term on their demonstration, of all questions"),
+    "hpt/sft_share_questions": (
+        "share",
+        "questions with an SFT term, on their demonstration, on a prefix of it or as distillation, of all questions",
+    ),
     "hpt/demonstration_share_questions": (
         "share",
         "questions that train on their demonstration, by SFT or off-policy RL, of all questions",
+    ),
+    "hpt/shown_share_questions": (
+        "share",
+        "questions whose demonstration, a part of it or a hint was given to a rollout as prefix or in its prompt, or to "
+        "the teacher of self-distillation, of all questions",
     ),
     "hpt/demonstration_share_rows": (
         "share",
@@ -67,7 +75,10 @@ DEFINITIONS: dict[str, tuple[str, str]] = {
     "hpt/rows_rollout": ("rows", "rollout rows trained on"),
     "hpt/rows_demonstration": ("rows", "demonstration rows trained on"),
     "hpt/tokens_trained": ("tokens", "response tokens of the rows trained on, once per epoch over the batch"),
-    "hpt/tokens_sampled": ("tokens", "response tokens of all rollouts of the step, dropped ones too"),
+    "hpt/tokens_sampled": (
+        "tokens",
+        "response tokens of all rollouts of the step, with the prefixes that they were given, dropped ones too",
+    ),
     "hpt/loss_rl": (
         "loss",
         "RL term per optimizer step: sum of weight * surrogate over its rollout tokens",
@@ -210,6 +221,7 @@ class BatchMetrics:
         return {
             "hpt/sft_share_questions": _share(len(plan.sft), questions),
             "hpt/demonstration_share_questions": _share(len(plan.demonstrated), questions),
+            "hpt/shown_share_questions": _share(len(plan.shown), questions),
             "hpt/demonstration_share_rows": _share(len(plan.demonstrated), sent),
             "hpt/demonstration_share_tokens": _share(lengths.get(RowKind.DEMONSTRATION, 0), tokens),
             **{

@@ -31,6 +31,7 @@ class Question:
         id: the question's id in its data set, for the gate and the question log.
         number: its row of the data set.
         imitated: first tokens of each rollout that the SFT term acts on, where it acts on prefixes; same order.
+        shown: whether a rollout was given the demonstration, a part of it or a hint.
     """
 
     uid: str
@@ -42,6 +43,7 @@ class Question:
     demonstration_score: float = 1.0
     number: int = -1
     imitated: Sequence[int] = ()
+    shown: bool = False
 
     def __post_init__(self):
         if len(self.rollouts) != len(self.scores):
@@ -104,7 +106,9 @@ class Plan:
         coefficients: of each question, in their order.
         demonstrated: uids of the questions that train on their demonstration, by SFT or off-policy RL (also
             those whose demonstration has no advantage).
-        sft: uids of those among them with an SFT term.
+        sft: uids of the questions with an SFT term.
+        shown: uids of the questions whose demonstration, a part of it or a hint was given to a rollout, or to the
+            teacher that scores rollouts.
         rl: uids of the questions whose rollouts the gate sent to RL (also unanimous ones).
         skipped: uids the gate sent to their demonstration that have none.
         deferred: uids of the questions in ``sft`` whose demonstration is not trained on now; the caller queues it.
@@ -116,6 +120,7 @@ class Plan:
     coefficients: list[Coefficients] = field(default_factory=list)
     demonstrated: list[str] = field(default_factory=list)
     sft: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
     rl: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     deferred: list[str] = field(default_factory=list)

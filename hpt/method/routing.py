@@ -112,11 +112,17 @@ def _effective(plan: Plan, question: Question, sft_coef: float, off_coef: float,
     off, sft = off * off_coef, sft * sft_coef
     if on > 0.0:
         plan.rl.append(question.uid)
+    if question.shown:
+        plan.shown.append(question.uid)
     if (off or sft) and question.demonstration is None:
         plan.skipped.append(question.uid)
         return Coefficients(on, 0.0, 0.0)
+    if imitation.acts_on == Imitated.PREFIXES and not any(question.imitated):
+        sft = 0.0
     if sft:
         plan.sft.append(question.uid)
+        if imitation.acts_on == Imitated.ROLLOUTS and not question.shown:
+            plan.shown.append(question.uid)
     if sft and imitation.deferred:
         plan.deferred.append(question.uid)
         sft = 0.0

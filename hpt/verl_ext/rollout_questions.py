@@ -78,13 +78,17 @@ class Question:
         return self.asked if self.kept is None else [self.asked[place] for place in self.kept]
 
     @property
-    def discarded(self) -> dict[str, int]:
-        """Number and sampled tokens of the samples that are in no row, as entries of a tag; none if there are none."""
+    def tag(self) -> dict[str, int]:
+        """What its first row's tag says of all its samples; of plain ones that are all in rows nothing.
+
+        ``shown``: whether one was given the demonstration, a part of it or a hint. ``discarded``, ``discarded_len``:
+        number and sampled tokens of those that are in no row.
+        """
         kept = range(len(self.asked)) if self.kept is None else self.kept
         left = [each for place, each in enumerate(self.asked) if place not in set(kept)]
-        if not left:
-            return {}
-        return {"discarded": len(left), "discarded_len": sum(len(each.sample.tokens) for each in left if each.sample)}
+        shown = any(each.draw.prefix or each.draw.hint for each in self.asked)
+        tokens = sum(len(each.sample.tokens) for each in left if each.sample)
+        return ({"shown": 1} if shown else {}) | ({"discarded": len(left), "discarded_len": tokens} if left else {})
 
     def answer(self, number: int, asked: Asked) -> Answer:
         """A sample as the scorer sees it and as its row has it; ``number`` is its place in the group."""

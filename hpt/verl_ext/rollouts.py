@@ -304,8 +304,7 @@ class RolloutManager:
             for number, asked in enumerate(question.group):
                 answer = question.answer(number, asked)
                 rows.append(row_of(answer, asked.score))
-                # What a question's further rounds have sampled in vain is counted once, with its first row.
-                tags[answer.key] = tag_of(answer, step) | ({} if number else question.discarded)
+                tags[answer.key] = tag_of(answer, step) | ({} if number else question.tag)
         tq.kv_batch_put(
             keys=list(tags),
             partition_id=partition,

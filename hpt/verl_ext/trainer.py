@@ -122,6 +122,7 @@ class HybridTrainerMixin(PassesMixin):
                 demonstration_score=score,
                 number=numbers[uid],
                 imitated=[tags[key].get("imitated_len", 0) for key in rollouts[uid]],
+                shown=any(tags[key].get("shown") for key in rollouts[uid]),
             )
             for uid, name, demonstration, score in zip(uids, ids, demonstrations, verified, strict=True)
         ]

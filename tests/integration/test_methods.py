@@ -133,6 +133,9 @@ def test_the_rows_are_those_of_the_methods(steps):
         assert steps[name]["hpt/rows_demonstration"] == 32, name
     assert steps["self_distill"]["hpt/rows_rollout"] == 128 and steps["self_distill"]["hpt/sft_share_questions"] == 1
     assert all(steps[name]["hpt/rollouts_discarded"] % 4 == 0 for name in ("bread", "ghpo"))
+    shown = {name: step["hpt/shown_share_questions"] for name, step in steps.items()}
+    assert shown["self_distill"] == shown["prefix_rft"] == 1 and shown["mix"] == 0
+    assert 0 < shown["bread"] <= 1 and shown["trapo"] == steps["trapo"]["hpt/sft_share_questions"] > 0
     assert steps["bread"]["hpt/rollouts_discarded"] > 0 and steps["trapo"]["hpt/rollouts_discarded"] == 0
     assert steps["mix"]["hpt/coefficient_sft"] == pytest.approx(0.1)
     assert steps["relift"]["hpt/rows_demonstration"] == 30 and steps["relift"]["hpt/demonstrations_waiting"] == 2

@@ -55,6 +55,7 @@ def test_a_round_may_continue_a_prefix_which_the_row_says(queue, manager, tokeni
     found, status = rows_of(queue)
     (plain, first), (prefixed, second) = (found[f"t-0_{number}_0"] for number in range(N))
     half = known[: round((len(known) - 1) / 2)]
+    assert plain["shown"] == 1 and "shown" not in prefixed
     assert plain["prefix_len"] == plain["imitated_len"] == first["prefix_length"].item() == 0
     assert prefixed["prefix_len"] == prefixed["imitated_len"] == second["prefix_length"].item() == len(half) > 0
     assert second["responses"].tolist()[: len(half)] == half
@@ -76,7 +77,8 @@ def test_only_questions_that_fail_are_drawn_again_and_the_hinted_group_replaces_
     assert prompts["t-1_0_0"].count("1+2") == 1
     tags = {key: tag for key, (tag, _) in found.items()}
     assert tags["t-1_0_0"]["discarded"] == 4 and tags["t-1_0_0"]["discarded_len"] >= 8
-    assert "discarded" not in tags["t-1_1_0"] and "discarded" not in tags["t-0_0_0"]
+    assert "discarded" not in tags["t-1_1_0"] and not {"discarded", "shown"} & tags["t-0_0_0"].keys()
+    assert tags["t-1_0_0"]["shown"] == 1
     assert all(fields["rm_scores"].sum() == 1 for _, fields in found.values())
 
 
@@ -89,7 +91,7 @@ def test_a_hinted_rollout_may_be_trained_behind_the_plain_question(queue, manage
     found, _ = rows_of(queue)
     (plain, first), (hinted, second) = (found[f"t-0_{number}_0"] for number in range(N))
     assert second["prompts"].tolist() == first["prompts"].tolist() and second["rm_scores"].sum() == 1
-    assert plain["discarded"] == 2 and hinted["response_len"] == len(second["responses"])
+    assert plain["discarded"] == 2 and plain["shown"] == 1 and hinted["response_len"] == len(second["responses"])
     asked = ray.get(made.servers[0].asked.remote())[1][0]
     assert [tokenizer.decode(request.prompt).count("5") for request in asked] == [0, 1]
 

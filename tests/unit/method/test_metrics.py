@@ -67,6 +67,7 @@ def test_a_batch_by_hand():
         "hpt/response_length_rollout": 4.0,
         "hpt/truncated_share": 0.0,
         "hpt/demonstrations_skipped": 0,
+        "hpt/shown_share_questions": 0.0,
         "hpt/rows_rollout": 4,
         "hpt/rows_demonstration": 2,
         "hpt/tokens_trained": 80,

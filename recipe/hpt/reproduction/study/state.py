@@ -24,7 +24,7 @@ from typing import Any
 
 from hpt.common import lock
 from hpt.common.files import write_json
-from hpt.common.training_log import DEMONSTRATION_SHARE, read_run
+from hpt.common.training_log import DEMONSTRATION_SHARE, SHOWN_SHARE, read_run
 from hpt.preflight.run_record import checkpoint_of
 from recipe.hpt.reproduction.errors import StudyError
 from recipe.hpt.reproduction.study.plan import Evaluation, Job
@@ -210,8 +210,8 @@ def measured(job: Job, folder: Path, budget: Budget) -> dict[str, Any]:
     Returns:
         ``curve`` is batches of this run -> level -> accuracy, ``accuracy`` its last entry, ``sets`` the same of the
         further held-out sets. Budgets, tokens of responses and seconds are those of this run alone; ``demonstrations``
-        counts those that it trained on, once per batch; ``batch_seconds`` leaves out the start and the end of its
-        launches.
+        counts those that it trained on, or that a rollout or a teacher was given in whole or in part, once per batch;
+        ``batch_seconds`` leaves out the start and the end of its launches.
 
     Raises:
         Unfinished: there is no validation after the last batch.
@@ -229,6 +229,8 @@ def measured(job: Job, folder: Path, budget: Budget) -> dict[str, Any]:
         raise Unfinished(f"the metrics in {folder} have no validation after batch {job.steps}")
     launches = launches_of(folder)
     batches = run.series("timing_s/step")
+    # No strategy of the studies trains on a demonstration that it also shows.
+    used = [share for name in (DEMONSTRATION_SHARE, SHOWN_SHARE) for share in run.series(name).values()]
     return {
         "steps": job.steps,
         "questions": job.steps * budget.questions,
@@ -246,7 +248,7 @@ def measured(job: Job, folder: Path, budget: Budget) -> dict[str, Any]:
         },
         "tokens_trained": round(sum(run.series("hpt/tokens_trained").values())),
         "tokens_sampled": round(sum(run.series("hpt/tokens_sampled").values())),
-        "demonstrations": round(budget.questions * sum(run.series(DEMONSTRATION_SHARE).values())),
+        "demonstrations": round(budget.questions * sum(used)),
         "curve": {str(step): levels for step, levels in sorted(curve.items())},
         "wall_seconds": round(sum(launch["seconds"] for launch in launches), 1),
         "batch_seconds": round(sum(batches.values()), 1),

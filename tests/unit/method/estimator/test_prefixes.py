@@ -27,13 +27,15 @@ SCORES = {"a": [1.0, 0.0, 0.0], "b": [0.0, 1.0, 1.0]}
 MEAN = {"a": 1 / 3, "b": 2 / 3}
 
 
-def plan_of(settings: HPTConfig, coefficients: Coefficients):
+def plan_of(settings: HPTConfig, coefficients: Coefficients, plainly=()):
+    """The plan; questions in ``plainly`` have no prefix."""
     composite = composite_of(settings)
     rollouts, demonstrations = terms_of(settings)
     questions = [
         Question(
             uid, [f"{uid}_{n}" for n in range(3)], SCORES[uid], [1] * 5, SAMPLED[uid],
-            imitated=PREFIX[uid] if composite.prefixes == "imitated" else [0] * 3,
+            imitated=PREFIX[uid] if composite.prefixes == "imitated" and uid not in plainly else [0] * 3,
+            shown=uid not in plainly,
         )
         for uid in SAMPLED
     ]  # fmt: skip
@@ -128,6 +130,13 @@ def test_own_tokens_and_prefix_have_a_term_each(strategy):
 
 
 @pytest.mark.parametrize("strategy", CASES)
+def test_questions_count_as_shown_or_imitated_where_they_have_a_prefix(strategy):
+    _, plan = plan_of(HPTConfig(strategy=strategy), CASES[strategy], plainly=["b"])
+    assert plan.shown == ["a"] and plan.demonstrated == [] and len(plan.rows) == 6
+    assert plan.sft == (["a"] if CASES[strategy].sft else [])
+
+
+@pytest.mark.parametrize("strategy", CASES)
 def test_the_loss_does_not_depend_on_the_packing(strategy):
     composite, plan = plan_of(HPTConfig(strategy=strategy), CASES[strategy])
     rows = rows_of(plan)
@@ -148,8 +157,9 @@ def test_elsewhere_a_prefix_counts_as_the_rollouts_own_tokens():
 def test_a_teachers_rollouts_are_means_over_questions_rollouts_and_tokens():
     """-(log pi_T - log pi) log pi x min(r, 2), constants in front of the last log pi; mean of means."""
     settings = HPTConfig(strategy="self_distill", gamma=1.0, sft_coef=0.5)
-    composite, plan = plan_of(settings, Coefficients(0.0, 0.0, 1.0))
-    assert composite.imitated == Imitated.ROLLOUTS and plan.sft == ["a", "b"] and plan.demonstrated == []
+    composite, plan = plan_of(settings, Coefficients(0.0, 0.0, 1.0), plainly=["a", "b"])
+    assert composite.imitated == Imitated.ROLLOUTS
+    assert plan.sft == plan.shown == ["a", "b"] and plan.demonstrated == []
     rows = rows_of(plan)._replace(prefix=None)
     rows = rows._replace(mask=torch.arange(T) < torch.tensor([3, 2, 4, 2, 2, 1]).unsqueeze(-1))
     expected = rows.log_prob.sum() * 0

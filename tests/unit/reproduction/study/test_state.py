@@ -158,6 +158,13 @@ def test_measured_reads_all_launches_of_a_run(folder):
     assert found["steps_with_metrics"] == 4
 
 
+def test_demonstrations_count_where_they_are_trained_on_and_where_they_are_shown(folder):
+    metrics(folder, [(1, {"hpt/shown_share_questions": 0.25}), (4, accuracy(0.5))])
+    assert state.measured(JOB, folder, BUDGET)["demonstrations"] == BUDGET.questions / 4
+    metrics(folder, [(1, {"hpt/demonstration_share_questions": 0.5}), (4, accuracy(0.5))])
+    assert state.measured(JOB, folder, BUDGET)["demonstrations"] == BUDGET.questions / 2
+
+
 def test_measured_refuses_a_training_without_a_last_validation(folder):
     with pytest.raises(state.Unfinished, match=r"no metrics\.jsonl"):
         state.measured(JOB, folder, BUDGET)
