@@ -66,7 +66,7 @@ _NOT_NAMED = ("hpt.poll_interval", "hpt.fork_workers", "hpt.strategy")  # no eff
 
 def folder_of(config: DictConfig) -> Path:
     """The run's folder, absolute."""
-    return Path(os.path.abspath(os.path.expanduser(config.trainer.default_local_dir)))
+    return Path(os.path.abspath(config.trainer.default_local_dir))
 
 
 def describe(config: DictConfig, model: Path | None) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def continued(config: DictConfig) -> Path | None:
         return checkpoint_of(folder_of(config))
     if trainer.resume_mode != "resume_path":
         raise ConfigError(f"got trainer.resume_mode={trainer.resume_mode}; expected auto, disable or resume_path")
-    path = Path(os.path.abspath(os.path.expanduser(str(trainer.resume_from_path))))
+    path = Path(os.path.abspath(str(trainer.resume_from_path)))
     number = path.name.removeprefix("global_step_")
     if not number.isdigit() or not (path / "actor").is_dir():
         raise ConfigError(

@@ -39,10 +39,14 @@ NO_FILES = ("hydra.run.dir=.", "hydra.output_subdir=null")
 # With these, the search path is the user's affair.
 SEARCH_OPTIONS = ("hydra.searchpath=", "--config-path", "-cp", "--config-dir", "-cd", "--experimental-rerun")
 LOGGING = ("hydra/job_logging", "hydra/hydra_logging")
+FOLDERS = ("trainer.default_local_dir", "trainer.resume_from_path")
 
 
 @hydra.main(config_path=str(FOLDER), config_name="hpt_trainer", version_base=None)
 def _train(config: DictConfig) -> None:
+    for key in FOLDERS:  # no shell expands the ~ of an override, and verl would make a folder of that name
+        if isinstance(folder := OmegaConf.select(config, key), str):
+            OmegaConf.update(config, key, os.path.expanduser(folder))
     try:
         if _asked("CHECK"):
             from hpt.preflight.command import check
@@ -117,15 +121,22 @@ def _read_options() -> None:
     verl = importlib.util.find_spec("verl")
     if verl and verl.origin and not any(item.startswith(SEARCH_OPTIONS) for item in sys.argv[1:]):
         folder = Path(verl.origin).with_name("trainer") / "config"
-        sys.argv.append("hydra.searchpath=['file://{}']".format(str(folder).replace("'", r"\'")))
+        _insert("hydra.searchpath=['file://{}']".format(str(folder).replace("'", r"\'")))
     if "--check" in sys.argv[1:]:
         os.environ["CHECK"] = "1"
     if _asked("CHECK") or _asked("DRY_RUN"):
         logging = "disabled" if _asked("CHECK") else "none"
         overrides = (*NO_FILES, *(f"{group}={logging}" for group in LOGGING))
         replaced = {"--check", *(item.partition("=")[0] for item in overrides)}
-        kept = [item for item in sys.argv if item.partition("=")[0] not in replaced]
-        sys.argv = [*kept, *overrides]
+        sys.argv = [item for item in sys.argv if item.partition("=")[0] not in replaced]
+        _insert(*overrides)
+
+
+def _insert(*overrides: str) -> None:
+    """Put overrides beside those that are given: Hydra takes them in one piece, between options."""
+    given = (n for n, item in enumerate(sys.argv[1:], 1) if item[:1] == "~" or (item[:1] != "-" and "=" in item))
+    place = next(given, 1)
+    sys.argv[place:place] = overrides
 
 
 def main() -> int:

@@ -63,6 +63,24 @@ def test_a_dry_run_prints_the_configuration_and_leaves_no_file(main_hpt, inputs,
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_tilde_is_the_home_folder_for_all_that_reads_the_setting(main_hpt, inputs, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("DRY_RUN", "1")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert main_hpt(*inputs, "trainer.default_local_dir='~/run'", "trainer.resume_from_path='~/global_step_2'") == 0
+    *configuration, _ = capfd.readouterr().out.splitlines()
+    trainer = yaml.safe_load("\n".join(configuration))["trainer"]
+    assert trainer["default_local_dir"] == str(tmp_path / "home/run")
+    assert trainer["resume_from_path"] == str(tmp_path / "home/global_step_2")
+
+
+@pytest.mark.parametrize("dry_run", ["0", "1"])
+@pytest.mark.parametrize("overrides", [("trainer.nnodes=1", "hpt.gamma=0.5"), ("~hpt.plugins",), ()])
+def test_options_may_stand_before_and_behind_the_overrides(main_hpt, monkeypatch, capfd, dry_run, overrides):
+    monkeypatch.setenv("DRY_RUN", dry_run)
+    assert main_hpt("--config-name", "quickstart", *overrides, "--cfg", "job") == 0
+    assert yaml.safe_load(capfd.readouterr().out)["trainer"]["device"] == "cpu"
+
+
 @pytest.mark.parametrize("dry_run", ["0", "1"])
 def test_an_unknown_configuration_is_one_line_with_the_names_there_are(main_hpt, tmp_path, monkeypatch, capfd, dry_run):
     monkeypatch.setenv("DRY_RUN", dry_run)
