@@ -28,8 +28,8 @@ DEFINITIONS: dict[str, tuple[str, str]] = {
     ),
     "hpt/shown_share_questions": (
         "share",
-        "questions whose demonstration, a part of it or a hint was given to a rollout as prefix or in its prompt, or to "
-        "the teacher of self-distillation, of all questions",
+        "questions whose demonstration, a part of it or a hint was given to a rollout as prefix or in its prompt, or "
+        "to the teacher of self-distillation, of all questions",
     ),
     "hpt/demonstration_share_rows": (
         "share",
