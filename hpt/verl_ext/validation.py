@@ -57,7 +57,10 @@ def check_strategy(config: DictConfig, settings: HPTConfig) -> None:
     actor, rollouts = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
     try:
         composite = composite_of(settings)
-        check_feedback(settings.feedback, whole_positive(config, "actor_rollout_ref.rollout.n"))
+        # Where it is not set, verl counts steps from the rows of the data, which are not read yet.
+        steps = "trainer.total_training_steps"
+        last = 2 if OmegaConf.select(config, steps) is None else whole_positive(config, steps)
+        check_feedback(settings.feedback, whole_positive(config, "actor_rollout_ref.rollout.n"), last)
     except ValueError as error:  # a plug-in's own
         raise ConfigError(str(error)) from error
     if settings.normalization == "released" and not actor.use_dynamic_bsz:

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Schedules as a user would write them."""
 
+from hpt.method.gate import Coefficients, Gate
+
 
 def halves(mean):
     return mean / 2, 0.0, 0.5
@@ -9,3 +11,10 @@ def halves(mean):
 
 def negative(mean):
     return mean - 0.5, 0.0, 0.5
+
+
+class Fading(Gate):
+    """Weights that are negative in the last quarter of a training."""
+
+    def __call__(self, context):
+        return Coefficients(0.0, 0.0, 0.75 - context.step / context.total_steps)

@@ -543,6 +543,13 @@ def test_questions_without_a_demonstration_are_counted(config, files, tmp_path, 
             {"hpt__strategy": "soft", "hpt__schedule": "tests.helpers.schedules:negative"},
             "coefficients (-0.5, 0.0, 0.5) at P = 0.0",
         ),
+        *(
+            (
+                {"hpt__strategy": "soft", "hpt__schedule": "tests.helpers.schedules:Fading"} | steps,
+                "coefficients (0.0, 0.0, -0.25) at P = 0.0",
+            )
+            for steps in ({"trainer__total_training_steps": 50}, {"trainer__total_training_steps": None})
+        ),
         ({"hpt__off_coef": -1.0}, "got hpt.off_coef=-1.0; expected a number >= 0"),
         ({"hpt__plugins": ["no_such_plugin"]}, "got hpt.plugins with 'no_such_plugin'"),
         ({"hpt__strategy": "sft_only", "hpt__sft_coef": 0.0}, "has no other term"),
