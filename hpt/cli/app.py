@@ -6,6 +6,9 @@ A group's module is imported when one of its commands is called, so that ``hpt -
 """
 
 import importlib
+import io
+import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -63,7 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 done, 1 a check failed, 2 a mistake of the user, 130 after Ctrl-C.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = [_with_home(word) for word in (sys.argv[1:] if arguments is None else arguments)]
+    for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show is no reason to lose the work
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         if given and given[0] in recipe.COMMANDS:
             return recipe.run(*given)
@@ -81,6 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+def _with_home(word: str) -> str:
+    """The word with the home folder for its ~; shells expand none behind ``--out=``."""
+    return re.sub(r"^(--[\w-]+=)?~(?=/)", lambda found: (found[1] or "") + os.path.expanduser("~"), word)
+
+
 def available(error: typer.TyperException) -> str:
     """The commands or options that there are where the mistake was made, and where to read on."""
     context = getattr(error, "ctx", None)  # a mistake in the arguments names its command
@@ -88,7 +99,8 @@ def available(error: typer.TyperException) -> str:
         return "Try: hpt --help"
     command = context.command
     if isinstance(command, TyperGroup):
-        what, names = "Commands", command.list_commands(context)
+        found = {name: command.get_command(context, name) for name in command.list_commands(context)}
+        what, names = "Commands", [name for name, each in found.items() if not (each and each.hidden)]
     else:
         what, names = "Options", [name for each in command.params for name in each.opts if name.startswith("-")]
     return f"{what} of {context.command_path}: {', '.join(names)}\nTry: {context.command_path} --help"

@@ -254,6 +254,9 @@ def _check_outputs(
             raise ValueError(f"got {option} {path}, which is an input; name another file")
     if write:
         check_free(write, overwrite)
+    if report and (report.is_dir() or (write and report.resolve() == write.resolve())):
+        what = "a folder" if report.is_dir() else "--write, too"
+        raise ValueError(f"got --report {report}, which is {what}; name another file")
     if report and report.exists() and not overwrite:
         raise ValueError(f"{report} exists; name another file, or use --overwrite")
     stems = [file.stem for file in against]

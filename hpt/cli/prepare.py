@@ -130,6 +130,8 @@ def benchmarks(
     files, revisions = _by_name("--local", local), _by_name("--revision", revision)
     wanted = list(dict.fromkeys([*(names or ()), *files])) or list(BENCHMARKS)
     chosen = [benchmark_of(name) for name in wanted]
+    if unused := sorted(revisions.keys() - set(wanted)):
+        raise ValueError(f"got --revision for {', '.join(unused)}; it makes only {', '.join(wanted)}")
     settings = benchmark_files.Settings(instruction=instruction, unverifiable=unverifiable)
     for name in wanted:
         check_free(out / f"{name}.parquet", overwrite)

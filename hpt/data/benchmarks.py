@@ -6,6 +6,7 @@ Each may also come in the simple layout: columns ``prompt`` and ``answer``, and 
 ``level`` and ``subject``. The prompt of a choice question has the choices as lines.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +77,7 @@ def _answer(row: Row, column: str) -> str:
     value = row.get(column)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return str(value)
     return _text(row, column)
 

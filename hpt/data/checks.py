@@ -191,8 +191,13 @@ def _columns(
         for name in required
         if name not in schema.names
     ]
-    columns = [name for name in (prompt_key, "data_source", target_key) if name in schema.names]
-    if require_answer and "reward_model" in schema.names:
+    repeated = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    reasons += [f"has more than one column {name!r}" for name in repeated]
+    info = schema.field("extra_info").type if schema.names.count("extra_info") == 1 else pa.null()
+    if not (pa.types.is_struct(info) or pa.types.is_null(info)):
+        reasons.append(f"column 'extra_info' is {info}, expected a struct")
+    columns = [name for name in (prompt_key, "data_source", target_key) if schema.names.count(name) == 1]
+    if require_answer and schema.names.count("reward_model") == 1:
         kind = schema.field("reward_model").type
         if pa.types.is_struct(kind) and kind.get_field_index("ground_truth") >= 0:
             columns.append(_ANSWER)
@@ -231,7 +236,8 @@ def _prompt_problem(prompt: object) -> str | None:
         name = f"content of the {message['role']!r} message"
         if reason := _text_problem(name, message["content"]):
             return f"prompt: {reason}"
-    return None
+    roles = [message["role"] for message in prompt]
+    return None if "user" in roles else f"prompt has no message of the role 'user', only {', '.join(map(repr, roles))}"
 
 
 def _message_problem(message: object) -> str | None:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds gold answers that no verifier can compare with; responses to their questions would always be scored 0."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,9 +60,6 @@ def read_gold_answers(path: str) -> tuple[list[tuple[int, GoldAnswer]], list[Pro
     first_row: dict[str, int] = {}
     for row, values in iter_rows(path, ["reward_model", "extra_info"]):
         info = values.get("extra_info") or {}
-        if not isinstance(info, dict):
-            problems.append(Problem(path, row, "extra_info is no struct, expected fields"))
-            info = {}
         kind = info.get("verifier_kind") or DEFAULT_KIND
         if kind in available():
             answers.append((row, (values["reward_model"]["ground_truth"], kind)))
@@ -117,7 +115,7 @@ def kind_of_row(row: Mapping[str, Any]) -> str:
 
 
 def _text(answer: object) -> str:
-    if isinstance(answer, bool) or not isinstance(answer, str | int | float):
+    if isinstance(answer, bool) or not isinstance(answer, str | int | float) or answer != answer:  # NaN
         raise ValueError(f"got the gold answer {answer!r}; expected text or a number")
     return str(answer)
 
@@ -128,6 +126,8 @@ def iter_gold_answers(path: str, column: str = "answer") -> Iterator[GoldAnswer]
     Raises:
         SourceError: the file cannot be read, lacks the column, or has a row whose answer is neither text nor number.
     """
+    if os.path.isdir(os.path.expanduser(path)):
+        raise SourceError(f"got the folder {path}; expected a file of questions")
     source = open_source(path)
     prepared = "reward_model" in source.columns
     wanted = ["reward_model", *({"extra_info"} & source.columns)] if prepared else [column]

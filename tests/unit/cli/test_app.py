@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command ``hpt`` as a whole: every help text, mistakes, exit statuses, start-up, and the older names."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -18,6 +19,7 @@ from hpt.data import candidates
 from hpt.verifier import pool
 
 ROOT = Path(__file__).parents[3]
+HOME = os.path.expanduser("~")
 REPORTS = ("tables", "figures", "page", "all", "runs")
 
 
@@ -107,6 +109,7 @@ def test_examples_that_need_no_files_run(words, capsys):
         (["dta"], ["'dta'", "data, model, verify, algorithms, eval, report"]),
         (["data"], ["prepare", "contamination"]),
         (["data", "chek"], ["'chek'", "check", "hpt data --help"]),
+        (["data", "verify", "~/no.parquet", "--write=~/out.csv"], [f"got {HOME}/out.csv to write"]),
         (["data", "check"], ["FILE", "--no-gold"]),
         (["data", "check", "x.parquet", "--no-answers"], ["--no-answers", "--no-gold", "--plugin"]),
         (["data", "check", "x.parquet", "--kind", "tests"], ["--kind", "tests", "auto", "train", "eval"]),
@@ -126,6 +129,18 @@ def test_a_mistake_is_one_message_and_status_2(arguments, parts, capsys):
     assert out == "" and err.startswith("error: ") and err.count("error: ") == 1
     assert "Traceback" not in err and "│" not in err
     assert all(part in err for part in parts), err
+
+
+def test_hidden_commands_are_not_offered(capsys):
+    assert main(["algorithms", "foo"]) == 2
+    assert "Commands of hpt algorithms: table, methods, check\n" in capsys.readouterr().err
+
+
+def test_a_terminal_without_unicode_shows_what_it_can():
+    command = [sys.executable, "-m", "hpt.cli", "verify", "check", r"\boxed{é}", "2"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "") and r"extracted '\xe9'" in done.stdout
 
 
 def test_ctrl_c_is_status_130(tmp_path, monkeypatch, capsys):

@@ -76,6 +76,13 @@ def test_nothing_is_overwritten(files, tmp_path, capsys):
             assert Path(files[name]).read_bytes() == before
 
 
+@pytest.mark.parametrize(("report", "what"), [("clean.parquet", "which is --write, too"), (".", "which is a folder")])
+def test_a_report_has_a_file_of_its_own(files, tmp_path, capsys, report, what):
+    options = ("--overwrite", "--write", tmp_path / "clean.parquet", "--report", tmp_path / report)
+    status, out, err = run(capsys, files["train"], "--against", files["aime"], *options)
+    assert (status, out) == (2, "") and what in err and not (tmp_path / "clean.parquet").exists()
+
+
 def test_nothing_left(files, tmp_path, capsys):
     clean = tmp_path / "clean.parquet"
     status, _, err = run(capsys, files["amc"], "--against", files["train"], "--write", clean)

@@ -177,6 +177,7 @@ def test_benchmarks_from_local_files(run, tmp_path):
         ((*BENCHMARKS, "aime26"), "Unknown benchmark 'aime26'. Available"),
         ((*BENCHMARKS, "--local", "aime24"), "expected NAME=VALUE"),
         ((*BENCHMARKS, "--local", "x=y"), "Unknown benchmark 'x'"),
+        ((*BENCHMARKS, "aime24", "--revision", "math500=v1"), "got --revision for math500; it makes only aime24"),
     ],
     ids=lambda value: str(value)[:60],
 )

@@ -74,11 +74,14 @@ def test_mutate_names_what_is_accepted(answers, capsys, monkeypatch):
         (["gold", "missing.json"], "missing.json"),
         (["mutate", "{file}", "--column", "gold"], "no column gold"),
         (["gold", "{file}"], "row 1: got the gold answer None; expected text or a number"),
+        (["gold", "{nan}"], "row 0: got the gold answer nan; expected text or a number"),
+        (["gold", "{folder}"], "expected a file of questions"),
         (["check", "x", "y", "--kind", "poem"], "poem"),
     ],
 )
-def test_a_mistake_gets_one_line(words, named, answers, capsys):
-    file = answers("7", None)
-    assert main(["verify", *(word.format(file=file) for word in words)]) == 2
+def test_a_mistake_gets_one_line(words, named, answers, tmp_path, capsys):
+    file, nan = answers("7", None), tmp_path / "nan.json"
+    nan.write_text('[{"answer": NaN}]')
+    assert main(["verify", *(word.format(file=file, nan=nan, folder=tmp_path) for word in words)]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and named in error and "Traceback" not in error

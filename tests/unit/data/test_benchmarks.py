@@ -230,6 +230,7 @@ def test_instruction(tmp_path):
     [
         ("aime24", {"answer": ""}, "row 0: answer is empty"),
         ("aime24", {"answer": None}, "row 0: answer is null"),
+        ("aime24", {"answer": float("nan")}, "row 0: answer is nan"),
         ("aime24", {"problem": "  "}, "row 0: problem is"),
         ("olympiadbench", {"final_answer": []}, "row 0: final_answer is"),
         ("olympiadbench", {"final_answer": None}, "row 0: final_answer is"),

@@ -164,6 +164,21 @@ def test_reward_model_without_ground_truth(tmp_path, value):
     assert "expected a struct with a field 'ground_truth'" in reason
 
 
+def test_columns_of_one_name_and_extra_info_that_is_text(tmp_path):
+    table = pa.Table.from_pylist([good_row()])
+    for column in ("target", "other", "other", "data_source"):
+        table = table.append_column(column, [["x"]])
+    table = table.append_column("extra_info", [["{}"]])
+    pq.write_table(table, tmp_path / "twice.parquet")
+    found = reasons(check_file(tmp_path / "twice.parquet", require_target=True))
+    assert [reason.rpartition("parquet: ")[2] for reason in found] == [
+        "has more than one column 'data_source'",
+        "has more than one column 'other'",
+        "has more than one column 'target'",
+        "column 'extra_info' is string, expected a struct",
+    ]
+
+
 # Bad rows
 
 
@@ -193,6 +208,7 @@ def test_plain_text_prompt(tmp_path):
         ([{"role": "user", "content": None}], "prompt: content of the 'user' message is null"),
         ([{"role": "", "content": "What?"}], "prompt: role of a message is empty"),
         ([*PROMPT, {"role": "user", "content": ""}], "prompt: content of the 'user' message is"),
+        ([{"role": "human", "content": "What?"}], "prompt has no message of the role 'user', only 'human'"),
     ],
 )
 def test_bad_prompt(tmp_path, prompt, reason):

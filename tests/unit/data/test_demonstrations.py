@@ -123,7 +123,7 @@ def test_a_column_that_may_not_be_null_and_rows_without_extra_info_are_written(t
 @pytest.mark.parametrize(
     ("info", "message"),
     [
-        ("text", "row 1: extra_info is no struct"),
+        ("text", "column 'extra_info' is string"),
         ({"id": "q", "verifier_kind": "nope"}, "row 1: unknown verifier_kind"),
     ],
 )

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpt.common.errors import ConfigError
+from hpt.common.settings import one_of
 from hpt.common.tokenizers import with_eos
 from hpt.data.checks import check_files, iter_rows, solution_text
+from hpt.data.gold_answers import DEFAULT_KIND, gold_answer_of
 from hpt.verifier import VerifierPool
+from hpt.verifier.kinds import available
 from recipe.hpt.reproduction.diagnose.questions import Question, Rollouts
 
-COLUMNS = ("prompt", "target", "reward_model")
+COLUMNS = ("prompt", "target", "reward_model", "extra_info")
 NO_ROLLOUTS = Rollouts([], [])
 
 
@@ -25,11 +28,13 @@ class TaskQuestion:
         prompt: token ids.
         demonstration: token ids, with one end token at the end.
         answer: the gold answer, which the verifier compares with.
+        kind: of verifier.
     """
 
     prompt: tuple[int, ...]
     demonstration: tuple[int, ...]
     answer: str
+    kind: str = DEFAULT_KIND
 
     def question(self, pool: Rollouts = NO_ROLLOUTS) -> Question:
         """The question with a pool of rollouts."""
@@ -65,8 +70,9 @@ def read_questions(path: Path, tokenizer, count: int, max_response_length: int, 
         prompt = tuple(_prompt_ids(tokenizer, row["prompt"]))
         demonstration = tuple(with_eos([text], tokenizer)[0])
         if len(demonstration) <= max_response_length:
-            answer = row["reward_model"]["ground_truth"]
-            found.setdefault(prompt, TaskQuestion(prompt, demonstration, answer))
+            answer, kind = gold_answer_of(row)
+            one_of(f"verifier_kind in {path}", kind, available())
+            found.setdefault(prompt, TaskQuestion(prompt, demonstration, answer, kind))
     if len(found) < count:
         raise ConfigError(
             f"got {path} with {len(found)} distinct questions whose demonstration has at most {max_response_length} "
@@ -83,7 +89,9 @@ def _prompt_ids(tokenizer, messages: Sequence[dict]) -> list[int]:
 def scored(tokenizer, questions: Sequence[TaskQuestion], responses: Sequence[Sequence[list[int]]]) -> list[Rollouts]:
     """The responses to each question, with the verifier's scores."""
     texts = [tokenizer.batch_decode(each, skip_special_tokens=True) for each in responses]
-    items = [(text, question.answer, "math") for question, rows in zip(questions, texts, strict=True) for text in rows]
+    items = [
+        (text, question.answer, question.kind) for question, rows in zip(questions, texts, strict=True) for text in rows
+    ]
     with VerifierPool() as pool:
         verdicts = iter(pool.verify_many(items))
     return [Rollouts(rows, [next(verdicts).score for _ in rows]) for rows in responses]

@@ -35,7 +35,7 @@ def find_runs(folder: Path) -> list[dict[str, Any]]:
     """Entries of a file of runs, by name; paths are relative to ``folder``.
 
     Raises:
-        RunsError: nothing in the folder has a name and contents that fit.
+        RunsError: nothing in the folder has a name and contents that fit, or two names say the same.
     """
     found: dict[str, dict[str, Any]] = {}
     for path in _folders(folder):
@@ -49,7 +49,7 @@ def find_runs(folder: Path) -> list[dict[str, Any]]:
         {**identity, **parts} for name, parts in sorted(found.items()) if (identity := _identity(name)) is not None
     ]
     if entries:
-        return entries
+        return _distinct(entries)
     for path in _folders(folder):
         if (path / RESULTS).is_file():
             found.setdefault(path.name, {}).setdefault("evaluation", []).append(path.name)
@@ -58,7 +58,16 @@ def find_runs(folder: Path) -> list[dict[str, Any]]:
             f"got {folder} without a training or an evaluation; expected folders such as NAME with metrics.jsonl "
             f"(trainer.default_local_dir), or NAME or {EVALUATIONS}/NAME with {RESULTS}"
         )
-    return [{**_own_identity(name), **parts} for name, parts in sorted(found.items())]
+    return _distinct([{**_own_identity(name), **parts} for name, parts in sorted(found.items())])
+
+
+def _distinct(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    seen: dict[tuple[str, str, int], dict[str, Any]] = {}
+    for entry in entries:
+        earlier = seen.setdefault((entry["model"], entry["method"], entry["seed"]), entry)
+        if earlier is not entry:
+            raise RunsError(f"got the same run twice ({_described(earlier)}; {_described(entry)}); rename one of them")
+    return entries
 
 
 MADE_BY = "# Made by `"

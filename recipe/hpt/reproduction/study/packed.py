@@ -108,7 +108,7 @@ def pack(out: Path, to: Path, settings: Settings) -> None:
 
 
 def check_target(out: Path, to: Path) -> None:
-    """Raise StudyError unless ``to`` is a new folder, or one that results were copied to before."""
+    """Raise StudyError unless ``to`` is a new folder, or one that results of this study were copied to before."""
     if to == out or out in to.parents:
         raise StudyError(f"got --copy-to {to}, in the study's own folder; name one outside of it")
     is_full = any(to.glob("task-seed*")) or any((to / state.RUNS).glob(f"*/{TRACKER}"))
@@ -117,6 +117,8 @@ def check_target(out: Path, to: Path) -> None:
         raise StudyError(
             f"got --copy-to {to}, which holds something else than a copy of a study's results; name a new folder"
         )
+    if (to / state.SETTINGS).is_file() and state.settings_for(to, {}) != state.settings_for(out, {}):
+        raise StudyError(f"got --copy-to {to}, which holds results of a study with other settings; name a new folder")
 
 
 def _document(out: Path, file: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from hpt.common import lock
-from hpt.common.files import write_json
+from hpt.common.files import read_json_object, write_json
 from hpt.common.training_log import DEMONSTRATION_SHARE, SHOWN_SHARE, read_run
 from hpt.preflight.run_record import checkpoint_of
 from recipe.hpt.reproduction.errors import StudyError
@@ -81,14 +81,22 @@ def _recorded(file: Path) -> dict[str, Any]:
     """The record of the settings, with tuples in place of lists.
 
     Raises:
-        StudyError: a later version of the code wrote it.
+        StudyError: a later version of the code wrote it, or it is damaged.
     """
-    record = json.loads(file.read_text())
+    damaged = "expected the record of a study's settings: restore it, or name a new folder with --out"
+    try:
+        record = read_json_object(file, damaged)
+    except ValueError as error:
+        raise StudyError(str(error)) from error
+    if not record or "format_version" not in record or not isinstance(record.get("settings"), dict):
+        raise StudyError(f"got {file} without settings; {damaged}")
     if record["format_version"] not in range(1, FORMAT_VERSION + 1):
         raise StudyError(
             f"got {file} of format {record['format_version']}; expected at most {FORMAT_VERSION}: name a new folder "
             "with --out"
         )
+    if unknown := sorted(record["settings"].keys() - {field.name for field in fields(Settings)}):
+        raise StudyError(f"got {file} with the unknown settings {', '.join(unknown)}; {damaged}")
     values = record["settings"].items()
     settings = {name: tuple(value) if isinstance(value, list) else value for name, value in values}
     return {**record, "settings": settings}

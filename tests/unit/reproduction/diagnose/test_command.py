@@ -7,10 +7,12 @@ import json
 import subprocess
 import sys
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 
+from hpt.common.errors import ConfigError
 from recipe.hpt.reproduction.diagnose import CONTRASTS, Question, Rollouts
 from recipe.hpt.reproduction.diagnose.command import main
 from recipe.hpt.reproduction.diagnose.sampling import (
@@ -20,6 +22,7 @@ from recipe.hpt.reproduction.diagnose.sampling import (
     sample,
     supervised_step,
 )
+from recipe.hpt.reproduction.diagnose.task import TaskQuestion, read_questions, scored
 from recipe.hpt.reproduction.diagnose.variants import applicable, choose
 from recipe.hpt.reproduction.task.base_model import BaseModelSettings, build_model, build_tokenizer
 from recipe.hpt.reproduction.task.questions import write_task
@@ -49,6 +52,32 @@ def model():
 
 def diagnosed(*arguments) -> int:
     return main([*SMALL, *(str(each) for each in arguments)])
+
+
+def test_rollouts_are_scored_as_their_question_says():
+    class Texts:
+        """A tokenizer whose tokens are texts."""
+
+        def batch_decode(self, rows, **_):
+            return rows
+
+    questions = [TaskQuestion((), (), "B", "choice"), TaskQuestion((), (), "2")]
+    found = scored(Texts(), questions, [["The answer is B.", r"\boxed{A}"], [r"\boxed{2}", "The answer is B."]])
+    assert [each.scores for each in found] == [[1.0, 0.0], [1.0, 0.0]]
+
+
+def test_the_kinds_of_questions_are_read(task, tmp_path):
+    rows = pq.read_table(task / "train.parquet").to_pylist()
+    for row in rows:
+        row["extra_info"]["verifier_kind"] = "choice"
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "choice.parquet")
+    tokenizer = build_tokenizer()
+    assert {each.kind for each in read_questions(tmp_path / "choice.parquet", tokenizer, 5, 200, 0)} == {"choice"}
+    assert {each.kind for each in read_questions(task / "train.parquet", tokenizer, 5, 200, 0)} == {"math"}
+    rows[7]["extra_info"]["verifier_kind"] = "poem"
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "poem.parquet")
+    with pytest.raises(ConfigError, match=r"Unknown verifier_kind in .*poem.parquet 'poem'"):
+        read_questions(tmp_path / "poem.parquet", tokenizer, 5, 200, 0)
 
 
 def test_the_command_prints_and_writes_everything(task, tmp_path, capsys):

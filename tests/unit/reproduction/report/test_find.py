@@ -66,6 +66,14 @@ def test_a_file_that_would_not_do_is_refused(runs, capsys, name, message):
     assert (runs / "mine.yaml").read_text() == "runs: []\n"
 
 
+def test_two_names_of_one_run_are_refused(runs, capsys):
+    folders.metrics(runs / "qwen2.5_math_7b_hpt_seed0", {1: {}})
+    assert main(["runs", str(runs), "--out", str(runs / "runs.yaml")]) == 2
+    said = capsys.readouterr().err
+    assert "training qwen2.5_math_7b_hpt;" in said and "training qwen2.5_math_7b_hpt_seed0)" in said
+    assert not (runs / "runs.yaml").exists()
+
+
 def test_a_folder_without_runs_is_refused(tmp_path, capsys):
     assert main(["runs", str(tmp_path / "no"), "--out", str(tmp_path / "no" / "runs.yaml")]) == 2
     assert "without a training or an evaluation" in capsys.readouterr().err

@@ -116,6 +116,14 @@ def test_a_copy_takes_nothing_elses_place(out, tmp_path):
             packed.check_target(out, to)
 
 
+def test_a_copy_takes_no_other_studys_place(out, copy):
+    record = json.loads((copy / "study.json").read_text())
+    record["settings"]["steps"] += 2
+    (copy / "study.json").write_text(json.dumps(record))
+    with pytest.raises(StudyError, match="holds results of a study with other settings"):
+        packed.check_target(out, copy)
+
+
 def test_damaged_results_are_named(copy, tmp_path):
     with pytest.raises(StudyError, match=r"without documents\.parquet"):
         packed.unpack(tmp_path / "nothing", tmp_path / "again")

@@ -76,6 +76,22 @@ def test_runs_without_settings_and_another_format_are_refused(tmp_path):
         state.settings_for(tmp_path, {})
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{}", "without settings"),
+        ('{"format_version": 2, "settings": []}', "without settings"),
+        ('{"format_version": 2, "settings": {"stpes": 3}}', "unknown settings stpes"),
+        ('{"format_ver', "is not JSON"),
+        ("[]", "is not a JSON object"),
+    ],
+)
+def test_a_damaged_record_is_named(tmp_path, text, message):
+    (tmp_path / state.SETTINGS).write_text(text)
+    with pytest.raises(StudyError, match=rf"study\.json.*{message}.*restore it, or name a new folder"):
+        state.settings_for(tmp_path, {})
+
+
 def test_an_older_study_is_read_and_not_continued(tmp_path):
     record = {"format_version": 1, "settings": {"steps": 10, "seeds": [3]}}
     (tmp_path / state.SETTINGS).write_text(json.dumps(record))
