@@ -30,6 +30,13 @@ refuse() { # message
     exit 2
 }
 
+for variable in DRY_RUN CHECK; do
+    case "${!variable:-0}" in
+        0 | 1) ;;
+        *) refuse "got $variable=${!variable}; expected 1 or 0" ;;
+    esac
+done
+
 if [[ "${BASH_SOURCE[0]}" == "$0" ]]; then
     refuse "got examples/launch.sh as a program; expected one of the scripts that source it: examples/run_*.sh"
 fi
@@ -139,13 +146,12 @@ attend() { # runs a command, hands it the signals that end this script, and retu
     return "$status"
 }
 
-only_looks() { # arguments: whether they start no training (--check, --cfg job, ...)
+only_looks() { # arguments: whether they start no training (--check, --cfg job, ...); options may be shortened
     local argument
     [[ "${DRY_RUN:-0}" != 1 && "${CHECK:-0}" != 1 ]] || return 0
     for argument in "$@"; do
         case "$argument" in
-            -m | --multirun) refuse "got $argument; expected one training per stage: launch once for each value" ;;
-            -*) return 0 ;;
+            --check | -c | --cf* | -h | --he* | --hy* | -i | --i* | --s* | --v*) return 0 ;;
         esac
     done
     return 1
@@ -162,9 +168,10 @@ exported() { # folder of a finished training -> its last checkpoint for other pr
 }
 
 stages_own() { # overrides: refuses what each stage sets for itself
-    local argument
+    local argument key
     for argument in "$@"; do
-        case "${argument%%=*}" in
+        key="${argument%%=*}"
+        case "${key##*[+\~]}" in
             trainer.default_local_dir) refuse "got $argument; expected a folder per stage: set OUTPUT_DIR" ;;
             actor_rollout_ref.model.path) refuse "got $argument; expected a model per stage: set MODEL_PATH" ;;
         esac

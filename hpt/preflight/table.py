@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.table import Table
 from rich.text import Text
 
-from hpt.common.errors import ConfigError, HPTError
+from hpt.common.errors import ConfigError, HPTError, first_line
 from hpt.common.terminal import rendered
 from hpt.preflight.model import ModelSizes
 
@@ -112,11 +112,16 @@ def run_steps(steps: Sequence[Step], context: Context) -> list[Check]:
             try:
                 found = step.run(context)
             except (ValueError, OSError, OmegaConfBaseException) as error:
-                found = [failed(step.name, str(error))]
+                found = [failed(step.name, _said(error))]
         if any(line.status in (Status.FAIL, Status.NOT_CHECKED) for line in found):
             broken.add(step.name)
         lines += found
     return lines
+
+
+def _said(error: Exception) -> str:
+    """What went wrong; OmegaConf adds lines on its own objects."""
+    return first_line(error) if isinstance(error, OmegaConfBaseException) else str(error)
 
 
 def sentence(line: Check) -> str:
@@ -142,7 +147,7 @@ def require_steps(steps: Sequence[Step], context: Context) -> list[Check]:
         except HPTError:
             raise
         except (ValueError, OSError, OmegaConfBaseException) as error:
-            raise ConfigError(f"{step.name}: {error}") from error
+            raise ConfigError(f"{step.name}: {_said(error)}") from error
         if problems := [sentence(line) for line in found if line.status is Status.FAIL]:
             raise ConfigError("; ".join(problems))
         if any(line.status is Status.NOT_CHECKED for line in found):

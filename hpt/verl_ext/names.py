@@ -4,6 +4,7 @@
 
 import os
 import re
+from dataclasses import fields
 from typing import cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -68,8 +69,14 @@ def explain(message: str) -> str:
 
 def check_settings(config: DictConfig) -> None:
     """Refuse settings that nobody reads, which a ``+`` before an override lets through Hydra."""
+    from verl.workers.config import HFModelConfig, RolloutConfig
+
     known = verl_reference()
     check_keys("", config, [*known, "model_engine", "hpt"])
+    check_keys("actor_rollout_ref", config.actor_rollout_ref, list(known.actor_rollout_ref))
+    for name, keys in (("model", HFModelConfig), ("rollout", RolloutConfig)):  # the actor's are checked by verl itself
+        check_keys(f"actor_rollout_ref.{name}", config.actor_rollout_ref[name], [field.name for field in fields(keys)])
+    check_keys("reward", config.reward, list(known.reward))
     check_keys("data", config.data, [*known.data, *DATA_KEYS])
     check_keys("trainer", config.trainer, list(known.trainer))
     check_keys("algorithm", config.algorithm, list(known.algorithm))

@@ -53,9 +53,12 @@ VALUES: dict[str, Expected] = {
     "trainer.total_epochs": Expected(Positive),
     "trainer.total_training_steps": Expected(Positive | None),
     "trainer.critic_warmup": Expected(Literal[0], "there is no critic, and no update would be made meanwhile"),
+    "trainer.default_local_dir": Expected(_Text, "the run's folder; is a variable of the shell unset?"),
+    "trainer.max_actor_ckpt_to_keep": Expected(Positive | None),
     "trainer.resume_mode": Expected(Literal["auto", "disable", "resume_path"]),
     "data.max_prompt_length": Expected(Positive),
     "data.max_response_length": Expected(Positive),
+    "data.seed": Expected(int | None),
 }
 
 
@@ -72,7 +75,19 @@ def check_values(config: DictConfig) -> None:
         except ValidationError:
             remark = f" ({wanted.remark})" if wanted.remark else ""
             raise ConfigError(f"got {key}={value!r}; expected {expected(wanted.type)}{remark}") from None
+    _check_no_text(config, verl_reference())
     _check_loggers(config)
+
+
+def _check_no_text(config: DictConfig, reference: DictConfig, section: str = "") -> None:
+    """Refuse a text where verl's default is a switch or a number; Hydra reads ``no`` as a text, which counts as on."""
+    for name in map(str, reference):
+        key, default, value = f"{section}{name}", OmegaConf.select(reference, name), OmegaConf.select(config, name)
+        if isinstance(default, DictConfig) and isinstance(value, DictConfig):
+            _check_no_text(value, default, f"{key}.")
+        elif isinstance(value, str) and isinstance(default, bool | int | float):
+            wanted = "true or false" if isinstance(default, bool) else "a number"
+            raise ConfigError(f"got {key}={value}; expected {wanted}")
 
 
 def _check_loggers(config: DictConfig) -> None:

@@ -10,6 +10,7 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig
 
 FOLDER = Path(__file__).resolve().parent / "config"
+VERLS = "ppo_trainer"
 VERLS_FOLDER = "pkg://verl.trainer.config"
 """Hydra reads it from the primary configuration or the command line."""
 
@@ -48,9 +49,11 @@ def explain_missing(error: MissingConfigException, names: Sequence[str]) -> str:
         names: what ``--config-name`` accepts.
     """
     missing = str(error.missing_cfg_file)
-    group, _, name = missing.partition("/")
-    if name and (options := choices(group)):
+    group, separator, name = missing.partition("/")
+    if separator and (options := choices(group)):
         return f"got {group}={name}, which does not exist; expected one of: {', '.join(options)}"
+    if missing == VERLS:
+        return f"got a search path without verl's configurations; add {VERLS_FOLDER} to hydra.searchpath"
     if error.options is not None:  # one of a group of verl's
         return f"got {missing}, which does not exist; expected one of: {', '.join(error.options)}"
     return f"got --config-name {missing}, which does not exist; expected one of: {', '.join(names)}"

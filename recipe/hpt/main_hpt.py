@@ -28,7 +28,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from hpt.common.errors import HPTError
+from hpt.common.errors import HPTError, first_line
 from hpt.common.exit import leave
 from hpt.common.files import what_is_kept
 from hpt.verl_ext.cpu.forkserver import ForkServer, modules, serving
@@ -39,15 +39,16 @@ NO_FILES = ("hydra.run.dir=.", "hydra.output_subdir=null")
 # With these, the search path is the user's affair.
 SEARCH_OPTIONS = ("hydra.searchpath=", "--config-path", "-cp", "--config-dir", "-cd", "--experimental-rerun")
 LOGGING = ("hydra/job_logging", "hydra/hydra_logging")
+WITH_VALUE = ("-c", "--cfg", "-cd", "--config-dir", "-cn", "--config-name", "-cp", "--config-path", "-p", "--package")
 FOLDERS = ("trainer.default_local_dir", "trainer.resume_from_path")
 
 
 @hydra.main(config_path=str(FOLDER), config_name="hpt_trainer", version_base=None)
 def _train(config: DictConfig) -> None:
-    for key in FOLDERS:  # no shell expands the ~ of an override, and verl would make a folder of that name
-        if isinstance(folder := OmegaConf.select(config, key), str):
-            OmegaConf.update(config, key, os.path.expanduser(folder))
     try:
+        for key in FOLDERS:  # no shell expands the ~ of an override, and verl would make a folder of that name
+            if type(folder := OmegaConf.select(config, key)) in (str, int):  # the number of a job may be a name
+                OmegaConf.update(config, key, os.path.expanduser(str(folder)))
         if _asked("CHECK"):
             from hpt.preflight.command import check
 
@@ -60,6 +61,8 @@ def _train(config: DictConfig) -> None:
         # Hydra would print the launch's overrides before the reason.
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(error.status) from None
+    except OmegaConfBaseException as error:
+        raise SystemExit(_refuse(first_line(error))) from None
 
 
 def _dry_run(config: DictConfig) -> None:
@@ -124,18 +127,19 @@ def _read_options() -> None:
         _insert("hydra.searchpath=['file://{}']".format(str(folder).replace("'", r"\'")))
     if "--check" in sys.argv[1:]:
         os.environ["CHECK"] = "1"
+        sys.argv.remove("--check")
     if _asked("CHECK") or _asked("DRY_RUN"):
         logging = "disabled" if _asked("CHECK") else "none"
         overrides = (*NO_FILES, *(f"{group}={logging}" for group in LOGGING))
-        replaced = {"--check", *(item.partition("=")[0] for item in overrides)}
-        sys.argv = [item for item in sys.argv if item.partition("=")[0] not in replaced]
+        replaced = {item.partition("=")[0] for item in overrides}
+        sys.argv = [item for item in sys.argv if item.lstrip("+").partition("=")[0] not in replaced]
         _insert(*overrides)
 
 
 def _insert(*overrides: str) -> None:
     """Put overrides beside those that are given: Hydra takes them in one piece, between options."""
     given = (n for n, item in enumerate(sys.argv[1:], 1) if item[:1] == "~" or (item[:1] != "-" and "=" in item))
-    place = next(given, 1)
+    place = next((n for n in given if sys.argv[n - 1] not in WITH_VALUE), 1)
     sys.argv[place:place] = overrides
 
 
@@ -145,6 +149,12 @@ def main() -> int:
     It is 0 when done, 1 after a failure (with its cause or a traceback), 2 for wrong settings or data, 130 when
     interrupted.
     """
+    for variable in ("CHECK", "DRY_RUN"):
+        if (value := os.environ.get(variable) or "0") not in ("0", "1"):
+            return _refuse(f"got {variable}={value}; expected 1 or 0")
+    for item in sys.argv[1:]:
+        if item == "-m" or item.startswith("--m") or item.lower() == "hydra.mode=multirun":
+            return _refuse(f"got {item}; a run has a folder and a Ray of its own: launch once for each value")
     _read_options()
     try:
         _train()

@@ -423,10 +423,26 @@ def test_a_look_finishes_no_stage(launches, arguments, environment):
     assert f"{launches.folder}/run/sft/global_step_7/actor/huggingface" in "".join(launches.commands[-1])
 
 
-def test_a_sweep_is_no_stage(launches):
-    done = launches(script_of(TWO_STAGES[0]), "-m", "hpt.gamma=0,1")
-    assert done.returncode == 2
-    assert "error: got -m; expected one training per stage" in done.stderr
+@pytest.mark.parametrize("option", ["--config-dir=/own", "--multirun", "-p"])
+def test_a_stage_with_an_option_that_does_not_look_is_a_training(launches, option):
+    """What main_hpt refuses ends the first stage; nothing else may let the second one start from the base model."""
+    launches(script_of(TWO_STAGES[0]), option, "data.seed=2", MODEL_PATH="a/b")
+    assert (launches.folder / "run" / "sft" / "finished").exists()
+    assert f"{launches.folder}/run/sft/global_step_7/actor/huggingface" in "".join(launches.commands[1])
+
+
+@pytest.mark.parametrize("prefix", ["+", "++", "~"])
+@pytest.mark.parametrize("key", ["actor_rollout_ref.model.path", "trainer.default_local_dir"])
+def test_what_a_stage_sets_is_refused_in_every_form(launches, prefix, key):
+    done = launches(script_of(TWO_STAGES[0]), f"{prefix}{key}=/other")
+    assert done.returncode == 2 and f"error: got {prefix}{key}=/other; expected a " in done.stderr
+    assert not launches.commands
+
+
+@pytest.mark.parametrize("variable", ["DRY_RUN", "CHECK"])
+def test_a_word_for_yes_starts_no_training(launches, variable):
+    done = launches(SCRIPTS[0], **{variable: "true"})
+    assert (done.returncode, done.stderr) == (2, f"error: got {variable}=true; expected 1 or 0\n")
     assert not launches.commands
 
 

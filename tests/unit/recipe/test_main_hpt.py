@@ -90,6 +90,44 @@ def test_an_unknown_configuration_is_one_line_with_the_names_there_are(main_hpt,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("sweep", ["-m", "--multirun", "--multi", "hydra.mode=MULTIRUN"])
+def test_a_sweep_is_refused(main_hpt, tmp_path, capfd, sweep):
+    assert main_hpt("--config-name", "quickstart", "hpt.gamma=0,1", sweep) == 2
+    assert capfd.readouterr().err.startswith(f"error: got {sweep}; a run has a folder and a Ray of its own")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("variable", ["DRY_RUN", "CHECK"])
+def test_a_word_for_yes_is_refused(main_hpt, tmp_path, monkeypatch, capfd, variable):
+    monkeypatch.setenv(variable, "true")
+    assert main_hpt("--config-name", "quickstart") == 2
+    assert capfd.readouterr().err == f"error: got {variable}=true; expected 1 or 0\n"
+
+
+def test_a_folder_whose_name_looks_like_an_override(main_hpt, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("DRY_RUN", "1")
+    (tmp_path / "a=b").mkdir()
+    options = ("--config-dir", str(tmp_path / "a=b"), "--config-name", "quickstart", "--cfg", "job")
+    assert main_hpt(*options, "++hydra.run.dir=elsewhere") == 0
+    assert yaml.safe_load(capfd.readouterr().out)["trainer"]["device"] == "cpu"
+    assert [path.name for path in tmp_path.iterdir()] == ["a=b"]
+
+
+def test_a_search_path_without_verl_and_an_empty_group_are_named(main_hpt, capfd):
+    assert main_hpt("--config-name", "quickstart", "hydra.searchpath=[file:///nowhere]", "--cfg", "job") == 2
+    assert "add pkg://verl.trainer.config to hydra.searchpath" in capfd.readouterr().err
+    assert main_hpt("+experiment=", "--cfg", "job") == 2
+    assert "got experiment=, which does not exist; expected one of: llama3.1_8b/" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["~trainer.logger", "trainer.project_name='${oc.env:NO_SUCH_VARIABLE}'"])
+def test_what_omegaconf_says_is_one_line(main_hpt, inputs, monkeypatch, capfd, given):
+    monkeypatch.setenv("DRY_RUN", "1")
+    assert main_hpt(*inputs, given) == 2
+    *_, line = capfd.readouterr().err.splitlines()
+    assert line.startswith("error: ") and ("'logger'" in line or "NO_SUCH_VARIABLE" in line)
+
+
 def test_wrong_settings_leave_no_file_in_a_dry_run(main_hpt, inputs, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("DRY_RUN", "1")
     assert main_hpt(*inputs, "hpt.gamma=2") == 2

@@ -72,6 +72,10 @@ def test_a_plus_does_not_smuggle_in_a_key_that_nobody_reads():
         ("algorithm.adv_estimater", "algorithm.adv_estimator"),
         ("data.promt_template", "data.prompt_template"),
         ("trainr", "trainer"),
+        ("actor_rollout_ref.rollout.top_kk", "actor_rollout_ref.rollout.top_k"),
+        ("actor_rollout_ref.model.pth", "actor_rollout_ref.model.path"),
+        ("actor_rollout_ref.actr", "actor_rollout_ref.actor"),
+        ("reward.num_worker", "reward.num_workers"),
     ],
 )
 def test_misspelt_keys_are_named_with_their_section(config, key, guess):
