@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = [_with_home(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show is no reason to lose the work
-        if isinstance(stream, io.TextIOWrapper):
+        if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
             stream.reconfigure(errors="backslashreplace")
     try:
         if given and given[0] in recipe.COMMANDS:
