@@ -151,7 +151,7 @@ only_looks() { # arguments: whether they start no training (--check, --cfg job, 
     [[ "${DRY_RUN:-0}" != 1 && "${CHECK:-0}" != 1 ]] || return 0
     for argument in "$@"; do
         case "$argument" in
-            --check | -c | --cf* | -h | --he* | --hy* | -i | --i* | --s* | --v*) return 0 ;;
+            --check | -c | -c[jha]* | -rc* | --cf* | -h | --he* | --hy* | -i* | --i* | -s* | --s* | --v*) return 0 ;;
         esac
     done
     return 1

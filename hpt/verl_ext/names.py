@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from hpt.common.errors import ConfigError
 from hpt.common.settings import check_keys, unknown
 from hpt.method.config import RENAMED, HPTConfig, renamed
+from hpt.verl_ext.sampling import uses_verifier
 
 # Settings of the section `data` that HPT adds; verl's own configuration has all the others.
 DATA_KEYS = ("target_key", "max_target_length", "target_overlong", "unverifiable", "prompt_template")
@@ -76,7 +77,8 @@ def check_settings(config: DictConfig) -> None:
     check_keys("actor_rollout_ref", config.actor_rollout_ref, list(known.actor_rollout_ref))
     for name, keys in (("model", HFModelConfig), ("rollout", RolloutConfig)):  # the actor's are checked by verl itself
         check_keys(f"actor_rollout_ref.{name}", config.actor_rollout_ref[name], [field.name for field in fields(keys)])
-    check_keys("reward", config.reward, list(known.reward))
+    if uses_verifier(config):  # other managers of rewards read keys that verl's configuration does not list
+        check_keys("reward", config.reward, list(known.reward))
     check_keys("data", config.data, [*known.data, *DATA_KEYS])
     check_keys("trainer", config.trainer, list(known.trainer))
     check_keys("algorithm", config.algorithm, list(known.algorithm))

@@ -54,7 +54,7 @@ VALUES: dict[str, Expected] = {
     "trainer.total_training_steps": Expected(Positive | None),
     "trainer.critic_warmup": Expected(Literal[0], "there is no critic, and no update would be made meanwhile"),
     "trainer.default_local_dir": Expected(_Text, "the run's folder; is a variable of the shell unset?"),
-    "trainer.max_actor_ckpt_to_keep": Expected(Positive | None),
+    "trainer.max_actor_ckpt_to_keep": Expected(int | None),
     "trainer.resume_mode": Expected(Literal["auto", "disable", "resume_path"]),
     "data.max_prompt_length": Expected(Positive),
     "data.max_response_length": Expected(Positive),
@@ -79,13 +79,16 @@ def check_values(config: DictConfig) -> None:
     _check_loggers(config)
 
 
+_TEXT_OR_NUMBER = "algorithm.rollout_correction.rollout_is_threshold"  # as in "0.5_5.0", two thresholds
+
+
 def _check_no_text(config: DictConfig, reference: DictConfig, section: str = "") -> None:
     """Refuse a text where verl's default is a switch or a number; Hydra reads ``no`` as a text, which counts as on."""
     for name in map(str, reference):
         key, default, value = f"{section}{name}", OmegaConf.select(reference, name), OmegaConf.select(config, name)
         if isinstance(default, DictConfig) and isinstance(value, DictConfig):
             _check_no_text(value, default, f"{key}.")
-        elif isinstance(value, str) and isinstance(default, bool | int | float):
+        elif isinstance(value, str) and isinstance(default, bool | int | float) and key != _TEXT_OR_NUMBER:
             wanted = "true or false" if isinstance(default, bool) else "a number"
             raise ConfigError(f"got {key}={value}; expected {wanted}")
 
@@ -135,6 +138,7 @@ _FORMER = {
     "reward_model.reward_loop_module_path": "reward.reward_manager.module.path",
     "reward_model.reward_loop_class_name": "reward.reward_manager.module.name",
     "reward_model.model.path": "reward.reward_model.model_path",
+    "reward_model.reward_kwargs": "reward.reward_kwargs",
     "reward_model": "reward.reward_model",
     "sandbox_fusion": "reward.sandbox_fusion",
 }

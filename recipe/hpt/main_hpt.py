@@ -16,6 +16,7 @@ import importlib.util
 import os
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 # Hydra then raises what went wrong instead of printing a summary of its own and exiting; `main` does that.
@@ -24,11 +25,13 @@ os.environ.setdefault("HYDRA_FULL_ERROR", "1")
 os.environ.setdefault("TQ_NUM_THREADS", str(min(8, os.cpu_count() or 1)))
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from hpt.common.errors import HPTError, first_line
+from hpt.common.errors import ConfigError, HPTError, first_line
 from hpt.common.exit import leave
 from hpt.common.files import what_is_kept
 from hpt.verl_ext.cpu.forkserver import ForkServer, modules, serving
@@ -39,6 +42,7 @@ NO_FILES = ("hydra.run.dir=.", "hydra.output_subdir=null")
 # With these, the search path is the user's affair.
 SEARCH_OPTIONS = ("hydra.searchpath=", "--config-path", "-cp", "--config-dir", "-cd", "--experimental-rerun")
 LOGGING = ("hydra/job_logging", "hydra/hydra_logging")
+ONE_RUN = "a run has a folder and a Ray of its own: launch once for each value"
 WITH_VALUE = ("-c", "--cfg", "-cd", "--config-dir", "-cn", "--config-name", "-cp", "--config-path", "-p", "--package")
 FOLDERS = ("trainer.default_local_dir", "trainer.resume_from_path")
 
@@ -46,9 +50,12 @@ FOLDERS = ("trainer.default_local_dir", "trainer.resume_from_path")
 @hydra.main(config_path=str(FOLDER), config_name="hpt_trainer", version_base=None)
 def _train(config: DictConfig) -> None:
     try:
-        for key in FOLDERS:  # no shell expands the ~ of an override, and verl would make a folder of that name
-            if type(folder := OmegaConf.select(config, key)) in (str, int):  # the number of a job may be a name
-                OmegaConf.update(config, key, os.path.expanduser(str(folder)))
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise ConfigError(f"got a sweep; {ONE_RUN}")
+        with _one_line():
+            for key in FOLDERS:  # no shell expands the ~ of an override, and verl would make a folder of that name
+                if type(folder := OmegaConf.select(config, key)) in (str, int):  # the number of a job may be a name
+                    OmegaConf.update(config, key, os.path.expanduser(str(folder)))
         if _asked("CHECK"):
             from hpt.preflight.command import check
 
@@ -61,8 +68,6 @@ def _train(config: DictConfig) -> None:
         # Hydra would print the launch's overrides before the reason.
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(error.status) from None
-    except OmegaConfBaseException as error:
-        raise SystemExit(_refuse(first_line(error))) from None
 
 
 def _dry_run(config: DictConfig) -> None:
@@ -102,8 +107,17 @@ def _fork_server(config: DictConfig) -> contextlib.AbstractContextManager[ForkSe
 def _require(config: DictConfig) -> None:
     from hpt.preflight.command import require
 
-    with contextlib.redirect_stdout(sys.stderr):  # verl reports there; a dry run prints YAML
+    with contextlib.redirect_stdout(sys.stderr), _one_line():  # verl reports there; a dry run prints YAML
         require(config)
+
+
+@contextlib.contextmanager
+def _one_line() -> Iterator[None]:
+    """OmegaConf adds lines on its own objects to what is wrong with a setting."""
+    try:
+        yield
+    except OmegaConfBaseException as error:
+        raise ConfigError(first_line(error)) from error
 
 
 def _asked(variable: str) -> bool:
@@ -153,8 +167,8 @@ def main() -> int:
         if (value := os.environ.get(variable) or "0") not in ("0", "1"):
             return _refuse(f"got {variable}={value}; expected 1 or 0")
     for item in sys.argv[1:]:
-        if item == "-m" or item.startswith("--m") or item.lower() == "hydra.mode=multirun":
-            return _refuse(f"got {item}; a run has a folder and a Ray of its own: launch once for each value")
+        if item == "-m" or item.startswith("--m") or item.lstrip("+").lower() == "hydra.mode=multirun":
+            return _refuse(f"got {item}; {ONE_RUN}")
     _read_options()
     try:
         _train()

@@ -409,7 +409,14 @@ def test_a_failed_first_stage_is_launched_again_and_a_finished_one_is_not(launch
 
 @pytest.mark.parametrize(
     ("arguments", "environment"),
-    [((), {"DRY_RUN": "1"}), ((), {"CHECK": "1"}), (("--check",), {}), (("--cfg", "job"), {})],
+    [
+        ((), {"DRY_RUN": "1"}),
+        ((), {"CHECK": "1"}),
+        (("--check",), {}),
+        (("--cfg", "job"), {}),
+        (("-cjob",), {}),
+        (("-iall",), {}),
+    ],
 )
 def test_a_look_finishes_no_stage(launches, arguments, environment):
     script = script_of(TWO_STAGES[0])
@@ -423,7 +430,7 @@ def test_a_look_finishes_no_stage(launches, arguments, environment):
     assert f"{launches.folder}/run/sft/global_step_7/actor/huggingface" in "".join(launches.commands[-1])
 
 
-@pytest.mark.parametrize("option", ["--config-dir=/own", "--multirun", "-p"])
+@pytest.mark.parametrize("option", ["--config-dir=/own", "--multirun", "-p", "-cn", "-cd=/own"])
 def test_a_stage_with_an_option_that_does_not_look_is_a_training(launches, option):
     """What main_hpt refuses ends the first stage; nothing else may let the second one start from the base model."""
     launches(script_of(TWO_STAGES[0]), option, "data.seed=2", MODEL_PATH="a/b")

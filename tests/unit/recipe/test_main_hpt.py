@@ -90,11 +90,16 @@ def test_an_unknown_configuration_is_one_line_with_the_names_there_are(main_hpt,
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("sweep", ["-m", "--multirun", "--multi", "hydra.mode=MULTIRUN"])
+@pytest.mark.parametrize("sweep", ["-m", "--multirun", "--multi", "++hydra.mode=MULTIRUN"])
 def test_a_sweep_is_refused(main_hpt, tmp_path, capfd, sweep):
     assert main_hpt("--config-name", "quickstart", "hpt.gamma=0,1", sweep) == 2
     assert capfd.readouterr().err.startswith(f"error: got {sweep}; a run has a folder and a Ray of its own")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_in_another_form_is_refused_too(main_hpt, capfd):
+    assert main_hpt("--config-name", "quickstart", "hpt.gamma=0,1", "hydra.sweep.dir=sweep", "-rm") == 2
+    assert "error: got a sweep; a run has a folder" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("variable", ["DRY_RUN", "CHECK"])

@@ -56,6 +56,12 @@ def test_a_module_that_has_moved_is_refused_with_its_new_name(config, key, old, 
     names.check_modules(change(config, key, new))
 
 
+def test_a_reward_manager_reads_keys_of_its_own():
+    added = "+reward.reward_kwargs.max_resp_len=2048"
+    assert "'reward.reward_kwargs'" in refused(names.check_settings, compose([added]))
+    names.check_settings(compose([added, "reward.reward_manager.name=dapo"]))
+
+
 def test_a_plus_does_not_smuggle_in_a_key_that_nobody_reads():
     config = compose(["+data.max_targt_length=5"])
     message = refused(names.check_settings, config)

@@ -277,6 +277,10 @@ def test_settings_of_another_trainer_are_refused(config, key, value, expected):
     assert message == f"got {key}={value}; the hybrid trainer works with {key}={expected} only"
 
 
+def test_two_thresholds_of_a_correction_are_a_text(config):
+    supported.check_values(change(config, algorithm__rollout_correction__rollout_is_threshold="0.5_5.0"))
+
+
 def test_distillation_is_refused(config):
     message = refused(supported.check_pairing, change(config, distillation__enabled=True))
     assert "distillation.enabled=True" in message and "set it to false" in message
