@@ -98,7 +98,9 @@ def test_a_sweep_is_refused(main_hpt, tmp_path, capfd, sweep):
 
 
 def test_a_sweep_in_another_form_is_refused_too(main_hpt, capfd):
-    assert main_hpt("--config-name", "quickstart", "hpt.gamma=0,1", "hydra.sweep.dir=sweep", "hydra.mode='MULTIRUN'") == 2
+    assert (
+        main_hpt("--config-name", "quickstart", "hpt.gamma=0,1", "hydra.sweep.dir=sweep", "hydra.mode='MULTIRUN'") == 2
+    )
     assert "error: got a sweep; a run has a folder" in capfd.readouterr().err
 
 
