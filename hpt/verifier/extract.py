@@ -10,6 +10,7 @@ THINKING, END_OF_THINKING = "<think>", "</think>"
 _TOKENS_OF_TAG = 16
 """More than a tag and the line breaks after it have, in any tokenizer."""
 _BOXED = re.compile(r"\\boxed\s*\{")
+_BRACES = re.compile(r"\\.|\{+|\}+", re.DOTALL)
 # What may stand between the boxes of one answer: "$\\boxed{5}$ or $x = \\boxed{6}$".
 _BETWEEN = r"(?:\s|\$|\\[()]|\\q?quad|\\[,; ])*+"
 _JOINT = re.compile(
@@ -110,16 +111,12 @@ def _closing_brace(text: str, start: int) -> int:
     A backslash escapes the next character, so the braces of ``\{1, 2\}`` do not count, but those after ``\\`` do.
     """
     depth = 1
-    position = start
-    while position < len(text):
-        character = text[position]
-        if character == "\\":
-            position += 1
-        elif character == "{":
-            depth += 1
-        elif character == "}":
-            depth -= 1
-            if depth == 0:
-                return position
-        position += 1
+    for found in _BRACES.finditer(text, start):
+        run = found[0]
+        if run[0] == "{":
+            depth += len(run)
+        elif run[0] == "}":
+            if len(run) >= depth:
+                return found.start() + depth - 1
+            depth -= len(run)
     return -1

@@ -112,7 +112,7 @@ def test_the_maps_tables_and_data_are_made_from_its_packed_results(tmp_path):
     assert not [name for name in ("results.md", "map.csv", "study.json") if ABSOLUTE_PATH.search(before[name])]
 
 
-GATHERED = ("| method | flawless: pass@1", "| estimator")
+GATHERED = ("| method | flawless: pass@1", "| estimator", "| method | flawless | 30% wrong | 5% covered |")
 """How those tables of the map's page begin that have columns of several others."""
 
 
@@ -144,6 +144,16 @@ def test_the_maps_page_has_pass_at_k_of_its_leaderboards():
     rows = gathered(GATHERED[0])
     assert len(rows) == 5
     assert rows == [[name, *expected[0][name], *expected[1][name]] for name, *_ in rows]
+
+
+def test_the_maps_page_has_the_accuracies_of_its_leaderboards():
+    results = (MAP / "results.md").read_text()
+    expected = []
+    for cell in ("flawless", "30% wrong", "5% covered"):
+        table = results.split(f"### Every method where demonstrations are {cell}\n\n")[1].split("\n\n")[0]
+        expected.append({row[0]: row[1] for row in cells(table)[1:]})
+    rows = gathered(GATHERED[2])
+    assert len(rows) == 4 and rows == [[name, *(each[name] for each in expected)] for name, *_ in rows]
 
 
 def test_the_maps_page_has_the_cosines_of_the_diagnosis():

@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import inspect
 import re
+from dataclasses import fields
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import OmegaConf
+
+from hpt.verl_ext.names import verl_reference
 
 PACKAGE = Path(__file__).resolve().parents[3] / "hpt" / "verl_ext"
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -216,6 +219,14 @@ def test_actor_config():
     from verl.workers.config import ActorConfig
 
     assert {"clip_ratio_low", "clip_ratio_high", "clip_ratio_c"} <= set(names(ActorConfig))
+
+
+def test_model_and_rollout_config():
+    from verl.workers.config import HFModelConfig, RolloutConfig
+
+    given = verl_reference().actor_rollout_ref
+    for name, keys in (("model", HFModelConfig), ("rollout", RolloutConfig)):
+        assert set(given[name]) <= {field.name for field in fields(keys)}
 
 
 def test_kl_penalty():
