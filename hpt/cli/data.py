@@ -113,7 +113,7 @@ def verify(
         raise ValueError("got --overwrite without --write; name the file to write")
     load_plugins(plugin)
     if write:
-        check_outputs(file.expanduser(), write, overwrite)
+        check_outputs(file, write, overwrite)
     verified = verify_demonstrations(file, workers=workers, progress=not no_progress)
     print_table(_verified_table(verified), [], False)
     if verified.refused:
@@ -248,7 +248,7 @@ def _check_outputs(
     train: Path, against: Sequence[Path], report: Path | None, write: Path | None, overwrite: bool
 ) -> None:
     """Refuse outputs that exist or are an input, before minutes are spent."""
-    inputs = {file.expanduser().resolve() for file in (train, *against)}
+    inputs = {file.resolve() for file in (train, *against)}
     for option, path in (("--write", write), ("--report", report)):
         if path and path.resolve() in inputs:
             raise ValueError(f"got {option} {path}, which is an input; name another file")
@@ -268,11 +268,10 @@ def _write_clean(
     train: Path, against: Sequence[Path], write: Path, overwrite: bool, left_out: set[int], settings: Settings
 ) -> Counts:
     """The training file less the overlapping rows, all columns as they were, with a manifest."""
-    source = train.expanduser()
-    schema = pq.read_schema(source)
+    schema = pq.read_schema(train)
     counts = Counts()
     with QuestionWriter(write, schema, overwrite) as writer:
-        for row, values in iter_rows(str(source), schema.names):
+        for row, values in iter_rows(str(train), schema.names):
             counts.read += 1
             if row in left_out:
                 counts.drop(row, Rejected(OVERLAPS))
@@ -281,10 +280,10 @@ def _write_clean(
             counts.kept += 1
         if not counts.kept:
             raise ValueError(f"every question of {train} overlaps; nothing was written")
-        benchmarks = {file.name: file_sha256(file.expanduser()) for file in against}
+        benchmarks = {file.name: file_sha256(file) for file in against}
         writer.finish(
             {
-                "source": {"file": source.name, "sha256": file_sha256(source)},
+                "source": {"file": train.name, "sha256": file_sha256(train)},
                 "settings": {**asdict(settings), "against": benchmarks},
                 "counts": counts.as_record(),
             }
