@@ -559,9 +559,12 @@ def test_questions_without_a_demonstration_are_counted(config, files, tmp_path, 
         *(
             (
                 {"hpt__strategy": "soft", "hpt__schedule": "tests.helpers.schedules:Fading"} | steps,
-                "coefficients (0.0, 0.0, -0.25) at P = 0.0",
+                f"coefficients (0.0, 0.0, {1.5 - last}) at P = 0.0",
             )
-            for steps in ({"trainer__total_training_steps": 50}, {"trainer__total_training_steps": None})
+            for steps, last in (
+                ({"trainer__total_training_steps": 50}, 50),
+                ({"trainer__total_training_steps": None}, 2),
+            )
         ),
         ({"hpt__off_coef": -1.0}, "got hpt.off_coef=-1.0; expected a number >= 0"),
         ({"hpt__plugins": ["no_such_plugin"]}, "got hpt.plugins with 'no_such_plugin'"),
